@@ -1,0 +1,1 @@
+"""The commands: options to config to engine to what is printed."""

@@ -1,0 +1,166 @@
+"""The manifest: one readable file that says which images a prepared data set holds.
+
+`<data folder>/<name>/manifest.json` lists every image with its split, identity and camera, one
+image a line. Paths are relative to `root`, and `root` to the manifest's own folder, so that the
+data set can be moved together with it.
+"""
+
+import hashlib
+import json
+import os.path
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pplr_cli.errors import DataError
+from pplr_cli.files import write_text
+
+FILE_NAME = "manifest.json"
+FORMAT = 1
+UNKNOWN = -1
+"""Identity or camera of an image for which the data set knows none."""
+
+
+class Split(StrEnum):
+    """The three parts of a re-identification data set."""
+
+    TRAIN = "train"
+    QUERY = "query"
+    GALLERY = "gallery"
+
+
+class Image(NamedTuple):
+    """One image: its split, its path below the root (with `/`), identity and camera."""
+
+    split: Split
+    path: str
+    identity: int = UNKNOWN
+    camera: int = UNKNOWN
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """The images of one split in sorted path order.
+
+    Attributes:
+        root: folder that the paths are relative to.
+        paths: N paths with `/`, sorted.
+        identities: int64 [N], `UNKNOWN` where there is none.
+        cameras: int64 [N], `UNKNOWN` where there is none.
+    """
+
+    root: Path
+    paths: tuple[str, ...]
+    identities: NDArray[np.int64]
+    cameras: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def files(self) -> list[Path]:
+        """The N image files."""
+        return [self.root / path for path in self.paths]
+
+    @property
+    def has_identities(self) -> bool:
+        """Whether every image has an identity."""
+        return len(self) > 0 and bool((self.identities != UNKNOWN).all())
+
+    @property
+    def has_cameras(self) -> bool:
+        """Whether every image has a camera."""
+        return len(self) > 0 and bool((self.cameras != UNKNOWN).all())
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A prepared data set.
+
+    Attributes:
+        name: the name other commands find it by.
+        layout: the layout it was read from (`market`, `msmt17`, ..., `folder`, `synthetic`).
+        root: folder that the images' paths are relative to.
+        images: every image, in sorted path order within each split.
+        notes: counts of what was left out on purpose (junk, ...), by plain-English reason.
+    """
+
+    name: str
+    layout: str
+    root: Path
+    images: tuple[Image, ...]
+    notes: dict[str, int]
+
+    def split(self, split: Split) -> ImageSet:
+        """Return the images of one split."""
+        images = sorted((i for i in self.images if i.split == split), key=lambda i: i.path)
+        return ImageSet(
+            root=self.root,
+            paths=tuple(i.path for i in images),
+            identities=np.array([i.identity for i in images], dtype=np.int64),
+            cameras=np.array([i.camera for i in images], dtype=np.int64),
+        )
+
+    @property
+    def can_evaluate(self) -> bool:
+        """Whether there is a query and a gallery split with identities and cameras."""
+        sets = (self.split(Split.QUERY), self.split(Split.GALLERY))
+        return all(s.has_identities and s.has_cameras for s in sets)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over every image's split, path, identity and camera."""
+        return hashlib.sha256("\n".join(self._rows()).encode(errors="surrogateescape")).hexdigest()
+
+    def _rows(self) -> Iterator[str]:
+        for image in sorted(self.images, key=lambda i: (list(Split).index(i.split), i.path)):
+            yield json.dumps([image.split, image.path, image.identity, image.camera])
+
+    def save(self, folder: Path) -> Path:
+        """Write `manifest.json` into `folder` (created if need be) and return its path."""
+        path = folder / FILE_NAME
+        head = {
+            "format": FORMAT,
+            "name": self.name,
+            "layout": self.layout,
+            "root": _relative(self.root, folder),
+            "digest": self.digest,
+            "notes": self.notes,
+            "columns": ["split", "path", "identity", "camera"],
+        }
+        rows = ",\n".join(self._rows())
+        write_text(path, json.dumps(head, indent=1)[:-2] + f',\n "images": [\n{rows}\n]}}\n')
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> "Manifest":
+        """Read a manifest; a damaged or altered one raises `DataError`."""
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            images = tuple(Image(Split(s), p, int(i), int(c)) for s, p, i, c in document["images"])
+            root = (path.parent / document["root"]).resolve()
+            manifest = cls(
+                document["name"], document["layout"], root, images, dict(document["notes"])
+            )
+            recorded, version = document["digest"], document["format"]
+        except (ValueError, KeyError, TypeError) as error:
+            hint = "prepare the data set anew with `pplr prepare`"
+            raise DataError(f"`{path}`: not a data set manifest ({error})", hint) from error
+        if version != FORMAT:
+            raise DataError(
+                f"`{path}`: manifest format {version}, this pplr reads {FORMAT}", "upgrade pplr"
+            )
+        if recorded != manifest.digest:
+            hint = "prepare the data set anew with `pplr prepare`"
+            raise DataError(f"`{path}`: the images do not match the recorded digest", hint)
+        return manifest
+
+
+def _relative(root: Path, folder: Path) -> str:
+    """Return `root` relative to the manifest's folder."""
+    return Path(os.path.relpath(root.resolve(), folder.resolve())).as_posix()

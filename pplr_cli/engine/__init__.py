@@ -1,0 +1,1 @@
+"""PPLR itself: network, pseudo-labels, losses and the training loop."""

@@ -1,0 +1,42 @@
+"""The environment variables that pplr reads, all in one place."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One environment variable: its name and what it does."""
+
+    name: str
+    purpose: str
+
+    def get(self) -> str | None:
+        """Return the value, or None where it is unset or empty."""
+        return os.environ.get(self.name) or None
+
+
+DATA_DIR = Variable("PPLR_DATA_DIR", "where data sets live (default: ./data; --data-dir wins)")
+CACHE_DIR = Variable("PPLR_CACHE_DIR", "where decoded images and downloads are kept")
+DEBUG = Variable("PPLR_DEBUG", "1 shows tracebacks of expected failures")
+TORCH_HOME = Variable("TORCH_HOME", "where torchvision keeps ImageNet weights")
+
+ALL = (DATA_DIR, CACHE_DIR, DEBUG, TORCH_HOME)
+
+
+def data_dir(option: Path | None = None) -> Path:
+    """Return the data folder: `--data-dir`, else PPLR_DATA_DIR, else ./data."""
+    return option or Path(DATA_DIR.get() or "data")
+
+
+def cache_dir() -> Path:
+    """Return the cache folder: PPLR_CACHE_DIR, else the platform's cache folder of the user."""
+    import platformdirs
+
+    return Path(CACHE_DIR.get() or platformdirs.user_cache_dir("pplr"))
+
+
+def debug() -> bool:
+    """Tell whether expected failures shall show their traceback."""
+    return DEBUG.get() == "1"

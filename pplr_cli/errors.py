@@ -1,0 +1,38 @@
+"""Expected failures: what is wrong, which file or key, and the way out.
+
+Everything a user can cause or mend is raised as a `PplrError`; `console.py` prints it as an
+`error:` line and a `hint:` line. Anything else is a bug and keeps its traceback.
+"""
+
+
+class PplrError(Exception):
+    """An expected failure, shown as `error: <message>` and `hint: <hint>`; exit code 1."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(PplrError):
+    """A wrong option or a wrong preset; exit code 2."""
+
+    exit_code = 2
+
+
+class DataError(PplrError):
+    """A data set, an archive or an image that cannot be used as it is."""
+
+
+class WeightsError(PplrError):
+    """A weights file that cannot be found, fetched, read or fitted."""
+
+
+class DeviceError(PplrError):
+    """A device that this machine does not have or cannot use."""
+
+
+class TrainingError(PplrError):
+    """A training run that cannot go on."""

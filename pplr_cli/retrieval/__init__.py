@@ -1,0 +1,1 @@
+"""Retrieval: distances, mAP and CMC, re-ranking."""

@@ -1,0 +1,1 @@
+"""Weights: what can be downloaded, and the safe loading of foreign files."""
