@@ -1,0 +1,108 @@
+"""The PPLR network: one backbone, a global feature and P part features (paper, section 3.1)."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pplr_cli.config import Backbone
+from pplr_cli.engine.backbone import build_backbone, feature_size
+from pplr_cli.engine.replicas import ReplicaBatchNorm1d
+
+
+class Output(NamedTuple):
+    """What a training step needs of a batch of B images with C clusters and P parts.
+
+    Attributes:
+        global_feature: [B, D], after the neck, not normalised.
+        part_features: [B, D, P], after the necks, not normalised.
+        global_logits: [B, C].
+        part_logits: [B, C, P].
+    """
+
+    global_feature: Tensor
+    part_features: Tensor
+    global_logits: Tensor
+    part_logits: Tensor
+
+
+class Network(nn.Module):
+    """Backbone, necks and classifiers, with the state dict of the official release.
+
+    Args:
+        backbone: name of the residual network.
+        parts: P, horizontal stripes.
+        classes: rows of each classifier; only the first C are used in an epoch of C clusters.
+    """
+
+    def __init__(self, backbone: Backbone = "resnet50", parts: int = 3, classes: int = 3000):
+        super().__init__()
+        self.parts = parts
+        self.base = build_backbone(backbone)
+        self.feature_size = feature_size(self.base)
+        for suffix in self.branches:
+            self.add_module(f"bnneck{suffix}", _neck(self.feature_size))
+            self.add_module(f"classifier{suffix}", _classifier(self.feature_size, classes))
+
+    @property
+    def branches(self) -> list[str]:
+        """Suffixes of the necks and classifiers: the global one, then the parts."""
+        return ["", *map(str, range(self.parts))]
+
+    @property
+    def classes(self) -> int:
+        """Rows of each classifier."""
+        return self.head("").out_features
+
+    def head(self, branch: str) -> nn.Linear:
+        """Return the classifier of a branch."""
+        module = self.get_submodule(f"classifier{branch}")
+        assert isinstance(module, nn.Linear)
+        return module
+
+    def forward(self, images: Tensor, clusters: int) -> Output:
+        """Return features and the logits of the first `clusters` classes for [B, 3, H, W]."""
+        features = self._features(images)
+        logits = [
+            F.linear(feature, self.head(branch).weight[:clusters])
+            for branch, feature in zip(self.branches, features, strict=True)
+        ]
+        return Output(
+            features[0], torch.stack(features[1:], 2), logits[0], torch.stack(logits[1:], 2)
+        )
+
+    def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return L2-normalised features: global [B, D] and parts [P, B, D], each by itself."""
+        unit = [F.normalize(feature.float()) for feature in self._features(images)]
+        return unit[0], torch.stack(unit[1:])
+
+    def _features(self, images: Tensor) -> list[Tensor]:
+        """Return the global and the P part features [B, D], each through its neck."""
+        grid = self.base(images)
+        pooled = [grid.mean((2, 3)), *(s.mean((2, 3)) for s in stripes(grid, self.parts))]
+        necks = [self.get_submodule(f"bnneck{branch}") for branch in self.branches]
+        return [neck(feature) for neck, feature in zip(necks, pooled, strict=True)]
+
+
+def stripes(grid: Tensor, parts: int) -> list[Tensor]:
+    """Cut a map [B, D, H, W] into P horizontal stripes, top to bottom.
+
+    Stripe i covers the rows floor(i H / P) to ceil((i + 1) H / P), as adaptive average pooling
+    does; slices and means have a deterministic gradient on CUDA, adaptive pooling has not.
+    """
+    height = grid.shape[2]
+    return [grid[:, :, i * height // parts : -(-(i + 1) * height // parts)] for i in range(parts)]
+
+
+def _neck(size: int) -> nn.Module:
+    """Return a BatchNorm1d whose bias stays 0."""
+    neck = ReplicaBatchNorm1d(size)
+    neck.bias.requires_grad_(False)
+    return neck
+
+
+def _classifier(size: int, classes: int) -> nn.Module:
+    classifier = nn.Linear(size, classes, bias=False)
+    nn.init.normal_(classifier.weight, std=0.001)
+    return classifier
