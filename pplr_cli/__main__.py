@@ -1,0 +1,5 @@
+"""`python -m pplr_cli`: the `pplr` command (what `torchrun -m` starts in each process)."""
+
+from pplr_cli.app import main
+
+main()

@@ -1,0 +1,33 @@
+"""Cross agreement of global and part features (paper, section 3.2, equation 2)."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ranks = NDArray[np.int32]
+
+BLOCK_ROWS = 8192
+
+
+def cross_agreement(ranks: Ranks, part_ranks: list[Ranks]) -> NDArray[np.float32]:
+    """Return |G & G_p| / |G | G_p| for each image and part.
+
+    Args:
+        ranks: int32 [N, k + 1], neighbours by the global feature, the image itself first.
+        part_ranks: P arrays like `ranks`, by each part's feature.
+
+    Returns:
+        float32 [N, P] in [0, 1].
+    """
+    others = ranks[:, 1:]
+    scores = [_overlap(others, part[:, 1:]) for part in part_ranks]
+    return np.stack(scores, axis=1)
+
+
+def _overlap(a: Ranks, b: Ranks) -> NDArray[np.float32]:
+    """Return the Jaccard index of each pair of rows [N, k] of distinct numbers."""
+    shared = np.empty(len(a), np.float32)
+    for start in range(0, len(a), BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        shared[block] = (a[block, :, None] == b[block, None, :]).sum((1, 2))
+    score: NDArray[np.float32] = shared / (a.shape[1] + b.shape[1] - shared)
+    return score

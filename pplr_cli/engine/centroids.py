@@ -1,0 +1,51 @@
+"""Cluster centroids and camera proxies: the per-epoch classifiers (paper, sections 3.1 and 3.4)."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class Proxies(NamedTuple):
+    """One proxy for each (cluster, camera) pair that occurs, sorted by cluster, then camera.
+
+    Attributes:
+        features: L2-normalised means: global first, then the parts, [1 + P, M, D].
+        clusters: int64 [M].
+        cameras: int64 [M].
+    """
+
+    features: Tensor
+    clusters: Tensor
+    cameras: Tensor
+
+
+def group_means(features: Tensor, groups: Tensor, count: int) -> Tensor:
+    """Return the L2-normalised mean feature [..., count, D] of each group.
+
+    Args:
+        features: [..., N, D].
+        groups: int64 [N] in 0..count-1, no group empty; -1 = in no group.
+        count: number of groups.
+    """
+    kept = groups >= 0
+    sums = features.new_zeros((*features.shape[:-2], count, features.shape[-1]))
+    sums.index_add_(-2, groups[kept], features[..., kept, :])
+    return F.normalize(sums, dim=-1)
+
+
+def camera_proxies(features: Tensor, clusters: Tensor, cameras: Tensor) -> Proxies:
+    """Return the proxies of all (cluster, camera) pairs.
+
+    Args:
+        features: [1 + P, N, D], the global features, then those of the parts.
+        clusters: int64 [N], -1 = outlier, takes no part.
+        cameras: int64 [N].
+    """
+    kept = clusters >= 0
+    pairs = torch.stack((clusters[kept], cameras[kept]), 1)
+    unique, inverse = pairs.unique(dim=0, return_inverse=True)
+    groups = torch.full_like(clusters, -1)
+    groups[kept] = inverse
+    return Proxies(group_means(features, groups, len(unique)), unique[:, 0], unique[:, 1])

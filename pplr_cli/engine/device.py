@@ -1,0 +1,33 @@
+"""The device a command runs on."""
+
+import torch
+
+from pplr_cli.errors import DeviceError, UsageError
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device for `--device`: `auto`, `cpu`, `cuda` or `cuda:N`; never another one.
+
+    Raises:
+        UsageError: the name is none of these.
+        DeviceError: the machine has no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in {"cpu", "cuda"}:
+        raise UsageError(f"`--device {name}`: unknown device", "use auto, cpu, cuda or cuda:1")
+    if device.type == "cpu":
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise DeviceError(
+            f"`--device {name}`: torch sees no GPU on this machine",
+            "use --device cpu, or see what `pplr doctor` says of the driver",
+        )
+    index, count = device.index or 0, torch.cuda.device_count()
+    if index >= count:
+        raise DeviceError(f"`--device {name}`: there are {count} GPUs", f"use 0 to {count - 1}")
+    return torch.device("cuda", index)

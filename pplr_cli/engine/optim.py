@@ -1,0 +1,59 @@
+"""Adam with its step schedule, and classifiers that grow while it runs."""
+
+import torch
+from torch import Tensor, nn
+
+from pplr_cli.config import Optim
+from pplr_cli.engine.network import Network
+
+
+def build_optimizer(network: nn.Module, settings: Optim) -> torch.optim.Adam:
+    """Return Adam (L2 in the gradient) over the trainable parameters of `network`."""
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    return torch.optim.Adam(
+        parameters, lr=settings.lr, weight_decay=settings.weight_decay, fused=True
+    )
+
+
+def learning_rate(settings: Optim, epoch: int) -> float:
+    """Return the learning rate of an epoch, counted from 0."""
+    return settings.lr * settings.lr_factor ** (epoch // settings.lr_step)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of all parameters."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def grow_classifiers(network: Network, optimizer: torch.optim.Optimizer, classes: int) -> None:
+    """Give every classifier at least `classes` rows, with zero optimiser state for new rows.
+
+    The official code has 3,000 rows and fails beyond; new rows get their centroid right after.
+    """
+    for branch in network.branches:
+        head = network.head(branch)
+        missing = classes - head.out_features
+        if missing <= 0:
+            continue
+        old = head.weight
+        head.weight = nn.Parameter(_extended(old.detach(), missing))
+        head.out_features = classes
+        _replace(optimizer, old, head.weight, missing)
+
+
+def _replace(optimizer: torch.optim.Optimizer, old: Tensor, new: Tensor, missing: int) -> None:
+    """Let the optimiser carry on with `new` where it had `old`."""
+    for group in optimizer.param_groups:
+        group["params"] = [new if p is old else p for p in group["params"]]
+    state = optimizer.state.pop(old, None)
+    if state is not None:
+        optimizer.state[new] = {
+            key: _extended(value, missing) if value.shape == old.shape else value
+            for key, value in state.items()
+        }
+
+
+def _extended(rows: Tensor, missing: int) -> Tensor:
+    """Return `rows` with `missing` more rows of zeros."""
+    return torch.cat((rows, rows.new_zeros((missing, *rows.shape[1:]))))

@@ -1,0 +1,45 @@
+"""Squared Euclidean distances between query and gallery features, in blocks of queries."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+BLOCK_BYTES = 1 << 28
+"""Default and largest size of a block of distances; larger ones are not faster."""
+
+
+def squared_distances(query: Tensor, gallery: Tensor) -> Tensor:
+    """Return |q - g|² for every pair, float32 [Q, G], on the features' device.
+
+    Computed as |q|² + |g|² - 2 q·g, so that rounding can leave a value just below 0.
+
+    Args:
+        query: float32 [Q, D].
+        gallery: float32 [G, D].
+    """
+    products = torch.addmm(gallery.square().sum(1), query, gallery.T, alpha=-2)
+    return products.add_(query.square().sum(1, keepdim=True))
+
+
+def row_blocks(rows: int, columns: int, budget: int = BLOCK_BYTES) -> Iterator[slice]:
+    """Cut `rows` into slices whose float32 block of `columns` stays within `budget` bytes."""
+    step = max(1, min(budget, BLOCK_BYTES) // (4 * max(1, columns)))
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))
+
+
+def distance_blocks(
+    query: Tensor, gallery: Tensor, budget: int = BLOCK_BYTES
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the squared distances of consecutive queries as arrays [B, G], Q rows in all.
+
+    Args:
+        query: float32 [Q, D].
+        gallery: float32 [G, D].
+        budget: bytes that one block may take.
+    """
+    for rows in row_blocks(len(query), len(gallery), budget):
+        yield squared_distances(query[rows], gallery).cpu().numpy()

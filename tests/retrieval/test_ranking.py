@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score
+
+from pplr_cli.errors import DataError
+from pplr_cli.retrieval.ranking import TOP, evaluate, score
+
+
+def slow_scores(distances, query_ids, gallery_ids, query_cams, gallery_cams):
+    """Average precision, place of the first match and inverse negative penalty of each query."""
+    scores = []
+    for q, row in enumerate(distances):
+        kept = (gallery_ids != query_ids[q]) | (gallery_cams != query_cams[q])
+        matches, row = (gallery_ids == query_ids[q])[kept], row[kept]
+        if not matches.any():
+            continue
+        places = np.flatnonzero(matches[np.argsort(row, kind="stable")])
+        precision = average_precision_score(matches, -row)
+        scores.append((precision, places[0], len(places) / (places[-1] + 1)))
+    return np.array(scores)
+
+
+@settings(deadline=None)  # the first example compiles
+@given(
+    queries=st.integers(1, 8),
+    gallery=st.integers(1, 70),
+    identities=st.integers(1, 5),
+    cameras=st.integers(1, 3),
+    levels=st.integers(1, 60),
+    block=st.integers(1, 4),
+    seed=st.integers(0),
+)
+def test_scores_equal_the_slow_version_and_scikit_learn_with_ties(
+    queries, gallery, identities, cameras, levels, block, seed
+):
+    rng = np.random.default_rng(seed)
+    distances = rng.integers(0, levels, (queries, gallery)).astype(np.float32)  # few levels: ties
+    ids = rng.integers(0, identities, queries), rng.integers(0, identities, gallery)
+    cams = rng.integers(0, cameras, queries), rng.integers(0, cameras, gallery)
+    blocks = [distances[row : row + block] for row in range(0, queries, block)]
+    expected = slow_scores(distances, *ids, *cams)
+    if len(expected) == 0:
+        with pytest.raises(DataError, match=f"none of the {queries} query images"):
+            score(blocks, *ids, *cams)
+        return
+    scores = score(blocks, *ids, *cams)
+    assert scores.queries == len(expected)
+    assert scores.skipped == queries - len(expected)
+    assert scores.mAP == pytest.approx(expected[:, 0].mean(), abs=1e-9)
+    assert scores.mINP == pytest.approx(expected[:, 2].mean(), abs=1e-9)
+    cmc = [(expected[:, 1] <= k).mean() for k in range(TOP)]
+    np.testing.assert_allclose(scores.cmc, cmc, atol=1e-12)
+    assert scores.rank(1) == scores.cmc[0]
+    assert scores.rank(10) == scores.cmc[9]
+
+
+@pytest.fixture(scope="module")
+def golden(golden_dir):
+    with np.load(golden_dir / "evaluation.npz") as arrays:
+        return dict(arrays)
+
+
+@pytest.mark.parametrize("budget", [1 << 28, 7 * 900 * 4])
+@pytest.mark.parametrize("rerank", [False, True])
+def test_golden(golden, rerank, budget):
+    features = [torch.from_numpy(golden[f"{part}_features"]) for part in ("query", "gallery")]
+    labels = [golden[f"{part}_{what}"] for what in ("ids", "cams") for part in ("query", "gallery")]
+    scores = evaluate(*features, *labels, rerank=rerank, budget=budget)
+    prefix = "reranked_" if rerank else ""
+    assert scores.mAP == pytest.approx(float(golden[f"{prefix}mAP"]), abs=1e-5)
+    np.testing.assert_allclose(scores.cmc, golden[f"{prefix}cmc"], atol=1e-6)
+
+
+def test_features_that_are_not_finite_are_named():
+    good, bad = torch.zeros(3, 2), torch.tensor([[0.0, 1.0], [torch.nan, 0.0]])
+    ids = np.arange(2), np.arange(3), np.zeros(2, np.int64), np.ones(3, np.int64)
+    with pytest.raises(DataError, match="the query features hold values that are not finite"):
+        evaluate(bad, good, *ids)
+
+
+def test_labels_of_another_length_are_refused():
+    distances = [np.zeros((2, 3), np.float32)]
+    one, two, three, four = (np.zeros(n, np.int64) for n in (1, 2, 3, 4))
+    for labels in (
+        (two, four, two, four),
+        (one, three, one, three),
+        (three, three, three, three),
+        (two, three, one, three),
+        (two, three, two, four),
+    ):
+        with pytest.raises(ValueError, match=f"{len(labels[0])} queries"):
+            score(distances, *labels)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("rerank", [False, True])
+def test_the_gpu_scores_like_the_cpu(golden, rerank):
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    features = [torch.from_numpy(golden[f"{part}_features"]) for part in ("query", "gallery")]
+    labels = [golden[f"{part}_{what}"] for what in ("ids", "cams") for part in ("query", "gallery")]
+    on_gpu = evaluate(*(f.cuda() for f in features), *labels, rerank=rerank)
+    assert on_gpu.mAP == pytest.approx(evaluate(*features, *labels, rerank=rerank).mAP, abs=1e-5)
