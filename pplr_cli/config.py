@@ -6,7 +6,14 @@ Defaults are the official PPLR settings; "paper" is Cho et al., CVPR 2022 (arXiv
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 Backbone = Literal["tiny", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
 Mode = Literal["train", "train-cam"]
@@ -21,6 +28,15 @@ class Section(BaseModel):
     """A block of settings: unknown keys forbidden, values immutable, no NaN or infinity."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_bool_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Keep `true` from passing for 1."""
+        name = info.field_name
+        if isinstance(value, bool) and name and cls.model_fields[name].annotation is not bool:
+            raise ValueError("true or false where something else is wanted")
+        return value
 
 
 class Data(Section):
@@ -85,13 +101,15 @@ class Batch(Section):
 
     @model_validator(mode="after")
     def _divides(self) -> "Batch":
-        if self.size % self.instances:
-            raise ValueError(f"size {self.size} is not a multiple of instances {self.instances}")
-        if self.size // self.instances < 2:
-            raise ValueError("a batch needs two clusters: size must be at least 2 x instances")
+        if self.size % self.instances or self.size // self.instances < 2:
+            raise ValueError(
+                f"`batch.size` = `{self.size}`: must be two or more times "
+                f"`batch.instances` = `{self.instances}`"
+            )
         if self.size % self.replicas or self.size // self.replicas < 2:
             raise ValueError(
-                f"size {self.size} cannot be cut into {self.replicas} replicas of 2 or more images"
+                f"`batch.size` = `{self.size}`: must be two or more times "
+                f"`batch.replicas` = `{self.replicas}`"
             )
         return self
 
@@ -141,9 +159,9 @@ class Config(Section):
     @model_validator(mode="after")
     def _fits(self) -> "Config":
         if self.model.weights == "imagenet" and self.model.backbone == "tiny":
-            raise ValueError("model.weights `imagenet` does not exist for the `tiny` backbone")
+            raise ValueError("`model.weights` = `imagenet`: not there for the `tiny` backbone")
         if self.model.weights == "synthetic" and self.model.backbone != "tiny":
-            raise ValueError("model.weights `synthetic` exists for the `tiny` backbone only")
+            raise ValueError("`model.weights` = `synthetic`: there for the `tiny` backbone only")
         return self
 
     def document(self) -> dict[str, Any]:

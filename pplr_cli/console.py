@@ -12,15 +12,9 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from rich.console import Console as RichConsole
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from pplr_cli import env
 from pplr_cli.errors import PplrError
@@ -29,13 +23,22 @@ from pplr_cli.progress import Task
 PLAIN_SECONDS = 10.0
 """Seconds between two progress lines where there is no terminal."""
 
+WIDEST_TABLE = 10_000
+"""Columns of text that a table may take; it is never cut to the terminal."""
+
+_CONTROLS = {
+    code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)
+}
+
 
 class Console:
     """Prints for people and for pipelines; obeys NO_COLOR and the absence of a terminal."""
 
     def __init__(self, stdout: IO[str] | None = None, stderr: IO[str] | None = None) -> None:
-        self._out = RichConsole(file=stdout, highlight=False, soft_wrap=True)
-        self._err = RichConsole(file=stderr, stderr=stderr is None, highlight=False, soft_wrap=True)
+        self._out = RichConsole(file=stdout, highlight=False, emoji=False, soft_wrap=True)
+        self._err = RichConsole(
+            file=stderr, stderr=stderr is None, highlight=False, emoji=False, soft_wrap=True
+        )
         self._log: IO[str] | None = None
 
     def log_to(self, file: IO[str] | None) -> None:
@@ -45,8 +48,8 @@ class Console:
     # results
 
     def result(self, text: str) -> None:
-        """Print one line of a result."""
-        self._out.print(text, markup=False)
+        """Print one or more lines of a result."""
+        self._out.print(_plain(text))
         self._write_log(text)
 
     def document(self, document: Any) -> None:
@@ -55,21 +58,23 @@ class Console:
         self._out.file.flush()
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
-        """Print a table; columns whose first cell reads as a number are right-aligned."""
-        table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+        """Print a table; columns that hold only numbers are right-aligned."""
+        heading = _plain(title) if title else None
+        table = Table(title=heading, title_justify="left", box=None, pad_edge=False)
         for index, column in enumerate(columns):
-            numeric = bool(rows) and rows[0][index].strip()[:1].isdigit()
+            numeric = all(row[index][:1].isdigit() for row in rows)
             table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
         for row in rows:
-            table.add_row(*row)
-        width = max(self._out.width, self._out.measure(table).maximum)
-        self._out.print(table, width=width, crop=False, markup=False)
+            table.add_row(*map(_plain, row))
+        unbounded = self._out.options.update(width=WIDEST_TABLE)
+        width = self._out.measure(table, options=unbounded).maximum
+        self._out.print(table, width=width, crop=False)
 
     # the Reporter protocol
 
     def info(self, message: str) -> None:
         """Tell one line of news."""
-        self._err.print(message, markup=False)
+        self._err.print(_plain(message))
         self._write_log(message)
 
     def warn(self, message: str, hint: str | None = None) -> None:
@@ -79,53 +84,60 @@ class Console:
     @contextmanager
     def task(self, title: str, total: int, unit: str) -> Iterator[Task]:
         """Show a bar on a terminal, a plain line every few seconds elsewhere."""
-        if not self._err.is_terminal:
+        if not self._err.is_interactive:
             yield _Lines(self, title, total, unit)
             return
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[count]}"),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
         )
         with Progress(*columns, console=self._err, transient=True) as progress:
-            yield _Bar(progress, progress.add_task(title, total=total, rate="", note=""), unit)
+            task = progress.add_task(title, total=total or None, count="", rate="", note="")
+            yield _Bar(progress, task, total, unit)
 
     # failures
 
     def error(self, error: PplrError) -> None:
         """Print an expected failure; with PPLR_DEBUG=1 its traceback first."""
         if env.debug():
-            self._err.print("".join(traceback.format_exception(error)), markup=False)
+            self._err.print(_plain("".join(traceback.format_exception(error)).rstrip()))
         self._labelled("error", "red", error.message, error.hint)
 
     def _labelled(self, label: str, style: str, message: str, hint: str | None) -> None:
         for word, colour, text in ((label, style, message), ("hint", "cyan", hint)):
             if text:
-                self._err.print(f"[bold {colour}]{word}:[/] ", end="")
-                self._err.print(text, markup=False)
+                self._err.print(Text.assemble((f"{word}: ", f"bold {colour}"), _plain(text)))
                 self._write_log(f"{word}: {text}")
 
     def _write_log(self, text: str) -> None:
-        if self._log is not None:
-            self._log.write(text + "\n")
+        """Copy a line to the log; a log that cannot be written ends, the work does not."""
+        if self._log is None:
+            return
+        try:
+            self._log.write(f"{_plain(text)}\n")
             self._log.flush()
+        except OSError as error:
+            self._log = None
+            self.warn(f"the log ends here: {error.strerror}", "the work goes on")
 
 
 class _Bar:
     """A task shown as a bar."""
 
-    def __init__(self, progress: Progress, task: TaskID, unit: str) -> None:
-        self._progress, self._task, self._unit = progress, task, unit
+    def __init__(self, progress: Progress, task: TaskID, total: int, unit: str) -> None:
+        self._progress, self._task, self._total, self._unit = progress, task, total, unit
         self._start, self._done = time.monotonic(), 0
 
     def advance(self, amount: int = 1, note: str = "") -> None:
         """Move the bar."""
         self._done += amount
         rate = _rate(self._done, time.monotonic() - self._start, self._unit)
-        self._progress.update(self._task, advance=amount, rate=rate, note=note)
+        count = _count(self._done, self._total, self._unit)
+        self._progress.update(self._task, advance=amount, count=count, rate=rate, note=note)
 
 
 class _Lines:
@@ -144,16 +156,35 @@ class _Lines:
             return
         self._shown = now
         elapsed = now - self._start
-        left = elapsed / self._done * (self._total - self._done) if self._done else 0.0
-        rate = _rate(self._done, elapsed, self._unit)
-        line = f"{self._title}: {self._done}/{self._total}, {rate}, {left:.0f} s left  {note}"
-        self._console.info(line.rstrip())
+        parts = [
+            _count(self._done, self._total, self._unit),
+            _rate(self._done, elapsed, self._unit),
+        ]
+        if 0 < self._done < self._total:
+            parts.append(f"{elapsed / self._done * (self._total - self._done):.0f} s left")
+        self._console.info(f"{self._title}: {', '.join(filter(None, [*parts, note]))}")
+
+
+def _count(done: int, total: int, unit: str) -> str:
+    """Return how much is done, of how much where that is known; bytes as megabytes."""
+    scale, digits, name = (1e6, 1, "MB") if unit == "bytes" else (1, 0, unit)
+    of = f"/{total / scale:.{digits}f}" if total else ""
+    return f"{done / scale:.{digits}f}{of} {name}"
 
 
 def _rate(done: int, seconds: float, unit: str) -> str:
     """Return the rate for people; bytes as megabytes."""
     rate = done / max(seconds, 1e-9)
     return f"{rate / 1e6:.1f} MB/s" if unit == "bytes" else f"{rate:.1f} {unit}/s"
+
+
+def _plain(text: str) -> Text:
+    """Return text that no terminal takes for a command: control characters are escaped.
+
+    File names may hold anything; bytes that are no UTF-8 reach us as lone surrogates.
+    """
+    escaped = text.translate(_CONTROLS).encode(errors="backslashreplace").decode()
+    return Text(escaped)
 
 
 def report_unexpected(error: BaseException) -> PplrError | None:

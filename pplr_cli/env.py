@@ -20,21 +20,22 @@ class Variable:
 DATA_DIR = Variable("PPLR_DATA_DIR", "where data sets live (default: ./data; --data-dir wins)")
 CACHE_DIR = Variable("PPLR_CACHE_DIR", "where decoded images and downloads are kept")
 DEBUG = Variable("PPLR_DEBUG", "1 shows tracebacks of expected failures")
+NO_COLOR = Variable("NO_COLOR", "any value turns colours off")
 TORCH_HOME = Variable("TORCH_HOME", "where torchvision keeps ImageNet weights")
 
-ALL = (DATA_DIR, CACHE_DIR, DEBUG, TORCH_HOME)
+ALL = (DATA_DIR, CACHE_DIR, DEBUG, NO_COLOR, TORCH_HOME)
 
 
 def data_dir(option: Path | None = None) -> Path:
     """Return the data folder: `--data-dir`, else PPLR_DATA_DIR, else ./data."""
-    return option or Path(DATA_DIR.get() or "data")
+    return (option or Path(DATA_DIR.get() or "data")).expanduser()
 
 
 def cache_dir() -> Path:
     """Return the cache folder: PPLR_CACHE_DIR, else the platform's cache folder of the user."""
     import platformdirs
 
-    return Path(CACHE_DIR.get() or platformdirs.user_cache_dir("pplr"))
+    return Path(CACHE_DIR.get() or platformdirs.user_cache_dir("pplr")).expanduser()
 
 
 def debug() -> bool:

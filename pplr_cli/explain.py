@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -28,30 +28,41 @@ _TYPES = {
 }
 
 
-def problems(error: ValidationError) -> dict[str, str]:
-    """Return what is wrong by dotted key (empty for the whole document), in pydantic's order."""
-    found: dict[str, list[str]] = {}
-    for one in error.errors(include_url=False, include_context=False):
-        keys = [str(part) for part in one["loc"]]
-        found.setdefault(".".join(keys), []).append(_problem(keys, one["type"], one))
-    return {key: "; ".join(texts) for key, texts in found.items()}
+class Problem(NamedTuple):
+    """One wrong setting: its dotted key (None for several), its value, what is wrong."""
+
+    key: str | None
+    value: str | None
+    what: str
+
+    def __str__(self) -> str:
+        key = f"`{self.key}`" if self.key is not None else ""
+        value = f"`{self.value}`" if self.value is not None else ""
+        return ": ".join(filter(None, (" = ".join(filter(None, (key, value))), self.what)))
+
+
+def problems(error: ValidationError) -> list[Problem]:
+    """Rewrite the errors that pydantic found in a `Config`."""
+    return [_problem(dict(one)) for one in error.errors(include_url=False, include_context=False)]
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """Return "did you mean `x`?" or, where nothing is near, all that is known."""
+    """Return "did you mean `x`?" or, where nothing is near, all that there is."""
     match = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean `{match[0]}`?" if match else f"known: {', '.join(known)}"
+    return f"did you mean `{match[0]}`?" if match else f"there are {', '.join(known)}"
 
 
-def _problem(keys: list[str], kind: str, error: Mapping[str, Any]) -> str:
-    if kind == "missing":
-        return "missing"
-    if kind in {"extra_forbidden", "invalid_key"}:
-        return f"unknown key; {_nearest_key(keys)}"
-    allowed = _allowed(keys)
-    if kind == "value_error" and allowed == _TYPES["object"]:  # a rule between several keys
-        return str(error["msg"]).removeprefix("Value error, ")
-    return f"`{_shown(error['input'])}`: must be {allowed}"
+def _problem(error: Mapping[str, Any]) -> Problem:
+    keys = [str(part) for part in error["loc"] if part != "[key]"]
+    key = ".".join(keys)
+    if error["type"] == "missing":
+        return Problem(key, None, "missing")
+    if error["type"] in {"extra_forbidden", "invalid_key"}:
+        return Problem(key, None, f"unknown key; {_nearest_key(keys)}")
+    allowed = _in_words(_fields().get(key, {"type": "object"}))
+    if error["type"] == "value_error" and allowed == _TYPES["object"]:  # a rule between keys
+        return Problem(None, None, error["msg"].removeprefix("Value error, "))
+    return Problem(key, _shown(error["input"]), f"must be {allowed}")
 
 
 def _shown(value: Any) -> str:
@@ -62,23 +73,17 @@ def _shown(value: Any) -> str:
 
 def _nearest_key(keys: list[str]) -> str:
     """Name the dotted key that the unknown one is nearest to: in its block, else anywhere."""
-    word, block = keys[-1], keys[:-1]
-    known = dict(_walk())
-    siblings = [key for key in known if key.split(".")[:-1] == block]
-    for candidates in (siblings, list(known)):
-        by_word = {key.rpartition(".")[2]: key for key in reversed(candidates)}
-        match = difflib.get_close_matches(word, by_word, n=1, cutoff=0.6)
+    siblings = [key for key in _fields() if key.split(".")[:-1] == keys[:-1]]
+    for known in (siblings, list(_fields())):
+        by_word = {key.rpartition(".")[2]: key for key in reversed(known)}
+        match = difflib.get_close_matches(keys[-1], by_word, n=1, cutoff=0.6)
         if match:
             return f"did you mean `{by_word[match[0]]}`?"
     return f"known here: {', '.join(key.rpartition('.')[2] for key in siblings)}"
 
 
-def _allowed(keys: list[str]) -> str:
-    """Say which values the setting takes."""
-    return _in_words(dict(_walk()).get(".".join(keys), {"type": "object"}))
-
-
 def _in_words(schema: Mapping[str, Any]) -> str:
+    """Say which values a JSON schema allows."""
     if "anyOf" in schema:
         return " or ".join(_in_words(one) for one in schema["anyOf"])
     if "enum" in schema:
@@ -92,15 +97,16 @@ def _in_words(schema: Mapping[str, Any]) -> str:
 
 
 @cache
-def _schema() -> dict[str, Any]:
-    return Config.model_json_schema()
+def _fields() -> dict[str, dict[str, Any]]:
+    """Return the JSON schema of every setting and block by dotted key."""
+    schema = Config.model_json_schema()
 
+    def walk(block: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        for name, field in block["properties"].items():
+            if "$ref" in field:
+                field = schema["$defs"][field["$ref"].rpartition("/")[2]]
+            yield prefix + name, field
+            if "properties" in field:
+                yield from walk(field, f"{prefix}{name}.")
 
-def _walk(schema: Mapping[str, Any] | None = None, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Give the JSON schema of every setting and block by dotted key."""
-    for name, field in (schema or _schema())["properties"].items():
-        if "$ref" in field:
-            field = _schema()["$defs"][field["$ref"].rpartition("/")[2]]
-        yield prefix + name, field
-        if "properties" in field:
-            yield from _walk(field, f"{prefix}{name}.")
+    return dict(walk(schema, ""))

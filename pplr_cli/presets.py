@@ -4,9 +4,9 @@ A preset's `camera:` block holds the settings that `train-cam` changes. Order of
 field default, preset, its camera block (train-cam only), `--set`.
 """
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -20,6 +20,8 @@ SUFFIXES = (".yaml", ".yml")
 
 Setting = tuple[list[str], Any]
 """The keys and the value of one `--set a.b=c`."""
+
+_HINT = "`pplr presets show market` lists every key"
 
 
 def folder() -> Path:
@@ -44,10 +46,8 @@ def find(name_or_path: str) -> Path:
     shipped = folder() / f"{name_or_path}.yaml"
     if shipped.is_file():
         return shipped
-    raise UsageError(
-        f"`{name_or_path}`: no such preset",
-        f"{explain.nearest(name_or_path, names())} (`pplr presets list`), or the path of a file",
-    )
+    hint = f"{explain.nearest(name_or_path, names())} (the path of a YAML file does as well)"
+    raise UsageError(f"`{name_or_path}`: no such preset", hint)
 
 
 def resolve(preset: str, mode: Mode, overrides: Iterable[str] = ()) -> Config:
@@ -58,33 +58,34 @@ def resolve(preset: str, mode: Mode, overrides: Iterable[str] = ()) -> Config:
     path = find(preset)
     raw = read(path)
     settings = [parse_override(text) for text in overrides]
-    configs: dict[str, Config] = {}
-    wrong: dict[str, str] = {}
-    for each in get_args(Mode):
-        try:
-            configs[each] = Config.model_validate(_merge(raw, each, settings))
-        except ValidationError as error:
-            for key, what in explain.problems(error).items():
-                wrong.setdefault(_origin(key, what, wrong, raw, settings), what)
-    if wrong:
-        raise _error(str(path), wrong)
-    return configs[mode]
+    plain, in_plain = _check(_merge(raw, settings, camera=False))
+    camera, in_camera = _check(_merge(raw, settings, camera=True))
+    if plain is None or camera is None:
+        wrong = in_plain + [_of_camera(p) for p in in_camera if p not in in_plain]
+        given = {".".join(keys) for keys, _ in settings}
+        raise _error(preset, [_from_set(p) if p.key in given else p for p in wrong])
+    return camera if mode == "train-cam" else plain
 
 
 def read(path: Path) -> dict[str, Any]:
     """Read a preset file: YAML, a mapping, no key twice."""
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except yaml.YAMLError as error:
-        where, what = _yaml_problem(error)
-        raise UsageError(f"`{path}{where}`: {what}", "mend the YAML there") from error
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise UsageError(f"`{path}`: not UTF-8 text ({error.reason})", "save it as UTF-8") from error
+        where = _location(error.object[: error.start].decode())
+        raise UsageError(f"`{path}{where}`: not UTF-8 text", "save it as UTF-8") from error
+    try:
+        document = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        where, what = _yaml_problem(error, text)
+        raise UsageError(f"`{path}{where}`: {what}", "mend the YAML there") from error
     except RecursionError as error:
         raise UsageError(f"`{path}`: nested too deeply", _HINT) from error
     if not isinstance(document, dict):
         what = "empty" if document is None else "not a preset (expected lines of `key: value`)"
         raise UsageError(f"`{path}:1:1`: {what}", _HINT)
+    if not isinstance(document.get(CAMERA, {}), dict):
+        raise UsageError(f"`{path}`: `{CAMERA}` must be a block of settings", _HINT)
     return document
 
 
@@ -97,44 +98,108 @@ def parse_override(text: str) -> Setting:
     try:
         parsed = yaml.load(value, Loader=_Loader)
     except (yaml.YAMLError, RecursionError) as error:
-        what = _yaml_problem(error)[1]
+        what = _yaml_problem(error, value)[1]
         raise UsageError(f"`--set {text}`: {what}", "put the value in quotes") from error
     if isinstance(parsed, dict | list):
-        raise UsageError(f"`--set {text}`: expected one value", "one --set for each key")
+        raise UsageError(f"`--set {text}`: expected a single value", "one --set for each key")
     return keys, parsed
 
 
 def validate(values: Mapping[str, Any], source: str) -> Config:
     """Check plain values against the typed fields; all errors are told together."""
+    config, wrong = _check(values)
+    if config is None:
+        raise _error(source, wrong)
+    return config
+
+
+def _check(values: Any) -> tuple[Config | None, list[explain.Problem]]:
     try:
-        return Config.model_validate(values)
+        return Config.model_validate(values), []
     except ValidationError as error:
-        raise _error(source, explain.problems(error)) from error
+        return None, explain.problems(error)
 
 
-_HINT = "`pplr presets show market` lists every key"
+def _of_camera(problem: explain.Problem) -> explain.Problem:
+    return problem._replace(key=CAMERA if problem.key is None else f"{CAMERA}.{problem.key}")
 
 
-def _error(source: str, wrong: Mapping[str, str]) -> UsageError:
-    """Build one error out of all that is wrong: on one line, or a line for each key."""
-    lines = [f"`{key}`: {what}" if key else what for key, what in wrong.items()]
-    lines = [line.replace("`: `", "` = `", 1) for line in lines]
-    if len(lines) == 1:
-        return UsageError(f"`{source}`: {lines[0]}", _HINT)
-    return UsageError("\n  ".join([f"`{source}`: {len(lines)} settings are wrong", *lines]), _HINT)
+def _from_set(problem: explain.Problem) -> explain.Problem:
+    return problem._replace(what=f"{problem.what} (from `--set`)")
 
 
-def _merge(raw: Mapping[str, Any], mode: str, settings: Iterable[Setting]) -> Any:
+def _error(source: str, wrong: Sequence[explain.Problem]) -> UsageError:
+    """Tell all that is wrong in one error: on one line, or on a line for each."""
+    if len(wrong) == 1:
+        return UsageError(f"`{source}`: {wrong[0]}", _HINT)
+    lines = [f"`{source}`: {len(wrong)} settings are wrong", *map(str, wrong)]
+    return UsageError("\n  ".join(lines), _HINT)
+
+
+def _merge(raw: Mapping[str, Any], settings: Iterable[Setting], camera: bool) -> Any:
     """Lay the camera block (in train-cam) and then the `--set` values over the preset."""
-    values = {key: value for key, value in raw.items() if key != CAMERA}
-    camera = raw.get(CAMERA) or {}
-    if not isinstance(camera, dict):
-        raise UsageError(f"`{CAMERA}` = `{camera}`: must be a block of settings", _HINT)
-    if mode == "train-cam":
-        values = _overlay(values, camera)
+    values: Any = {key: value for key, value in raw.items() if key != CAMERA}
+    if camera:
+        values = _overlay(values, raw.get(CAMERA, {}))
     for keys, value in settings:
         if keys[0] != CAMERA:
             values = _overlay(values, _nested(keys, value))
-        elif mode == "train-cam":
+        elif camera:
             values = _overlay(values, _nested(keys[1:], value))
     return values
+
+
+def _nested(keys: list[str], value: Any) -> Any:
+    for key in reversed(keys):
+        value = {key: value}
+    return value
+
+
+def _overlay(base: Any, over: Any) -> Any:
+    """Return `base` with the values of `over` laid over it, block by block."""
+    if not isinstance(base, dict) or not isinstance(over, dict):
+        return over
+    return base | {key: _overlay(base.get(key), value) for key, value in over.items()}
+
+
+def _yaml_problem(error: Exception, text: str) -> tuple[str, str]:
+    """Return where (`:line:column`) and what is wrong with a YAML text."""
+    what = str(getattr(error, "problem", None) or error).splitlines()[0]
+    if what.startswith("but "):
+        what = f"{getattr(error, 'context', '')}, {what}"
+    elif "'\\t'" in what:
+        what = "a tab where YAML wants spaces"
+    elif "constructor for the tag" in what:
+        what = f"the tag {what.rpartition(' ')[2]} is not allowed"
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:
+        return f":{mark.line + 1}:{mark.column + 1}", what
+    return _location(text[: getattr(error, "position", 0)]), what
+
+
+def _location(before: str) -> str:
+    """Return `:line:column` of what follows `before`."""
+    return f":{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader; refuses aliases, and a key twice in a block (PyYAML keeps the last)."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "aliases are not allowed here", mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                what = "a key must be a plain word"
+            elif key.value in seen:
+                what = f"key `{key.value}` stands twice"
+            else:
+                seen.add(key.value)
+                continue
+            raise yaml.constructor.ConstructorError(None, None, what, key.start_mark)
+        return super().construct_mapping(node, deep)

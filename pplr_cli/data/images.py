@@ -132,7 +132,9 @@ def _refuse(faults: list[str]) -> None:
 
 def _key(images: ImageSet, height: int, width: int) -> str:
     """Return the name of the cache: a digest of all that the pixels depend on."""
-    digest = hashlib.sha256(json.dumps([TRANSFORM_VERSION, str(images.root), height, width]).encode())
+    digest = hashlib.sha256(
+        json.dumps([TRANSFORM_VERSION, str(images.root), height, width]).encode()
+    )
     for line in _stamps(images):
         digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]

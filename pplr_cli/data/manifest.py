@@ -107,6 +107,11 @@ class Manifest:
         )
 
     @property
+    def paths(self) -> list[str]:
+        """The path of every image, in the order of `images`."""
+        return [image.path for image in self.images]
+
+    @property
     def can_evaluate(self) -> bool:
         """Whether there is a query and a gallery split with identities and cameras."""
         sets = (self.split(Split.QUERY), self.split(Split.GALLERY))
@@ -149,14 +154,14 @@ class Manifest:
             )
             recorded, version = document["digest"], document["format"]
         except (ValueError, KeyError, TypeError) as error:
-            hint = "prepare the data set anew with `pplr prepare`"
+            hint = "remove it and prepare the data set anew with `pplr prepare`"
             raise DataError(f"`{path}`: not a data set manifest ({error})", hint) from error
         if version != FORMAT:
             raise DataError(
                 f"`{path}`: manifest format {version}, this pplr reads {FORMAT}", "upgrade pplr"
             )
         if recorded != manifest.digest:
-            hint = "prepare the data set anew with `pplr prepare`"
+            hint = "remove it and prepare the data set anew with `pplr prepare`"
             raise DataError(f"`{path}`: the images do not match the recorded digest", hint)
         return manifest
 

@@ -8,8 +8,7 @@ import torch
 from torch import nn
 
 from pplr_cli.files import atomic_write
-
-METADATA = "pplr"
+from pplr_cli.weights.loading import FORMAT, METADATA
 
 
 def save_weights(network: nn.Module, path: Path, about: dict[str, Any]) -> None:
@@ -19,6 +18,6 @@ def save_weights(network: nn.Module, path: Path, about: dict[str, Any]) -> None:
     (plain values only) stands in the state dict's `_metadata`, which PyTorch keeps.
     """
     state: OrderedDict[str, Any] = network.state_dict()  # type: ignore[assignment]
-    state._metadata[METADATA] = about  # type: ignore[attr-defined]
+    state._metadata[METADATA] = {"format": FORMAT, **about}  # type: ignore[attr-defined]
     with atomic_write(path) as file:
         torch.save(state, file)

@@ -7,10 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pplr_cli.config import Precision
 from pplr_cli.data.augment import normalise
 from pplr_cli.engine.network import Network
-from pplr_cli.progress import Reporter
+from pplr_cli.runtime import Runtime
 
 
 def to_device(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
@@ -19,20 +18,13 @@ def to_device(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
-def autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    """Return the context in which the network runs at `precision`."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
-
-
 @torch.no_grad()
 def extract(
     network: Network,
     pixels: NDArray[np.uint8],
+    runtime: Runtime,
     *,
-    device: torch.device,
     batch: int,
-    reporter: Reporter,
-    precision: Precision = "fp32",
     parts: bool = True,
 ) -> Tensor:
     """Return the L2-normalised features of N images as float32 [1 + P, N, D], global ones first.
@@ -40,19 +32,17 @@ def extract(
     Args:
         network: set to evaluation mode here.
         pixels: uint8 [N, H, W, 3], possibly memory-mapped.
-        device: where the network is; the features stay there.
+        runtime: its device is where the network is; the features stay there.
         batch: images at a time.
-        reporter: told of each batch.
-        precision: of the network; the features are float32 all the same.
         parts: whether the part features are wanted too; without them the result is [1, N, D].
     """
     network.eval()
     branches = 1 + network.parts if parts else 1
-    features = torch.empty((branches, len(pixels), network.feature_size), device=device)
-    with reporter.task("extract features", len(pixels), "images") as task:
+    features = torch.empty((branches, len(pixels), network.feature_size), device=runtime.device)
+    with runtime.reporter.task("extract features", len(pixels), "images") as task:
         for rows in _batches(len(pixels), batch):
-            images = normalise(to_device(pixels[rows], device))
-            with autocast(device, precision):
+            images = normalise(to_device(pixels[rows], runtime.device))
+            with runtime.autocast():
                 whole, part = network.embed(images)
             features[0, rows] = whole
             if parts:

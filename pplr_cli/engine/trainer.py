@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pplr_cli.config import Config, Precision
+from pplr_cli.config import Config
 from pplr_cli.data.augment import augment, draw_choices
 from pplr_cli.data.sampler import epoch_batches
 from pplr_cli.engine.centroids import Proxies, camera_proxies, group_means
-from pplr_cli.engine.features import autocast, extract, to_device
+from pplr_cli.engine.features import extract, to_device
 from pplr_cli.engine.labels import PseudoLabels, pseudo_labels
 from pplr_cli.engine.network import Network
 from pplr_cli.engine.objective import Targets, objective
@@ -29,7 +29,7 @@ from pplr_cli.engine.optim import (
 )
 from pplr_cli.engine.replicas import set_replicas
 from pplr_cli.errors import TrainingError
-from pplr_cli.progress import Reporter
+from pplr_cli.runtime import Runtime
 
 LOOK_EVERY = 10
 """Steps between two looks at the losses: each look waits for the device."""
@@ -71,12 +71,10 @@ class Trainer:
 
     Args:
         config: the resolved settings.
-        network: with its starting weights; moved to `device`.
+        network: with its starting weights; moved to the device.
         images: the training images.
+        runtime: where to train, at which precision, and who is told.
         with_cameras: adds the inter-camera losses (`train-cam`).
-        device: where to train.
-        precision: of the network's forward pass; losses are float32.
-        reporter: told of progress.
     """
 
     def __init__(
@@ -84,19 +82,16 @@ class Trainer:
         config: Config,
         network: Network,
         images: TrainingImages,
+        runtime: Runtime,
         *,
         with_cameras: bool,
-        device: torch.device,
-        reporter: Reporter,
-        precision: Precision = "fp32",
     ) -> None:
         self.config = config
-        self.network = network.to(device)
+        self.network = network.to(runtime.device)
         self.images = images
+        self.runtime = runtime
+        self.device = runtime.device
         self.with_cameras = with_cameras
-        self.device = device
-        self.precision = precision
-        self.reporter = reporter
         self.optimizer = build_optimizer(network, config.optim)
         set_replicas(network, config.batch.replicas)
 
@@ -126,10 +121,8 @@ class Trainer:
         return extract(
             self.network,
             self.images.pixels,
-            device=self.device,
+            self.runtime,
             batch=self.config.engine.extract_batch,
-            reporter=self.reporter,
-            precision=self.precision,
         )
 
     def _label(self, features: Tensor, epoch: int) -> PseudoLabels:
@@ -176,7 +169,7 @@ class Trainer:
         self.network.train()
         history: list[dict[str, Tensor]] = []
         title = f"epoch {epoch + 1}/{self.config.optim.epochs}"
-        with self.reporter.task(title, len(batches), "steps") as task:
+        with self.runtime.reporter.task(title, len(batches), "steps") as task:
             for step, indices in enumerate(batches):
                 history.append(self._step(epoch, step, indices, pseudo, proxies))
                 look = (step + 1) % LOOK_EVERY == 0 or step + 1 == len(batches)
@@ -204,7 +197,7 @@ class Trainer:
                 for values in (pseudo.labels, pseudo.agreement, self.images.cameras)
             )
         )
-        with autocast(self.device, self.precision):
+        with self.runtime.autocast():
             output = self.network(images, pseudo.clusters)
         losses = objective(output, targets, epoch, self.config.loss, proxies)
         self.optimizer.zero_grad()

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from PIL import Image as Picture
 from PIL import ImageDraw
+from PIL.Image import Resampling
 
 from pplr_cli.data.manifest import UNKNOWN, Image
+from pplr_cli.errors import DataError
 from pplr_cli.files import atomic_write
 
 GAP, HEADER, MARGIN = 4, 18, 40
@@ -39,5 +41,40 @@ def contact_sheet(
     rows = sorted(cells, key=lambda identity: (-len(cells[identity]), identity))[:people]
     cameras = sorted({camera for identity in rows for camera in cells[identity]})
     if not rows:
-        raise DataError("no image has both an identity and a camera", NO_SHEET)
-    width = _width(root / cells[rows[0]][cameras[0]][0].path, height)
+        raise DataError("no image has both an identity and a camera: nothing to draw")
+    first = next(iter(cells[rows[0]].values()))[0]
+    with Picture.open(root / first.path) as picture:
+        width = round(height * picture.width / picture.height)
+    column = each * width + GAP
+    size = (MARGIN + len(cameras) * column, HEADER + len(rows) * (height + GAP))
+    sheet = Picture.new("RGB", size, "white")
+    _label(sheet, rows, cameras, column, height + GAP)
+    for y, identity in enumerate(rows):
+        for x, camera in enumerate(cameras):
+            for n, image in enumerate(cells[identity].get(camera, [])[:each]):
+                with Picture.open(root / image.path) as picture:
+                    crop = picture.convert("RGB").resize((width, height), Resampling.LANCZOS)
+                place = (MARGIN + x * column + n * width, HEADER + y * (height + GAP))
+                sheet.paste(crop, place)
+    with atomic_write(path) as file:
+        sheet.save(file, "PNG", optimize=True)
+
+
+def _cells(images: Sequence[Image]) -> dict[int, dict[int, list[Image]]]:
+    """Return the images by identity and camera, in path order; distractors (0) left out."""
+    cells: dict[int, dict[int, list[Image]]] = {}
+    for image in sorted(images, key=lambda image: image.path):
+        if image.identity > 0 and image.camera != UNKNOWN:
+            cells.setdefault(image.identity, {}).setdefault(image.camera, []).append(image)
+    return cells
+
+
+def _label(
+    sheet: Picture.Image, rows: Sequence[int], cameras: Sequence[int], column: int, row: int
+) -> None:
+    """Write the cameras above the columns and the identities left of the rows."""
+    draw = ImageDraw.Draw(sheet)
+    for x, camera in enumerate(cameras):
+        draw.text((MARGIN + x * column, 3), f"camera {camera + 1}", fill="black")
+    for y, identity in enumerate(rows):
+        draw.text((4, HEADER + y * row + row // 2 - 8), f"{identity}", fill="black")

@@ -6,7 +6,7 @@ from math import cos, sin
 from PIL import Image, ImageChops, ImageDraw
 
 from pplr_cli.data.synthetic.painter import Painter, Point, Ring, View
-from pplr_cli.data.synthetic.wardrobe import Colour, Person, tone
+from pplr_cli.data.synthetic.wardrobe import Person, tone
 
 HIP, WAIST, CHEST, SHOULDER, NECK, HEAD = 0.49, 0.6, 0.72, 0.82, 0.85, 0.925
 THIGH, SHIN, UPPER_ARM, FOREARM = 0.24, 0.23, 0.165, 0.15

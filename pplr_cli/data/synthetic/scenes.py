@@ -13,6 +13,13 @@ from pplr_cli.data.synthetic.wardrobe import Colour, choice, tone
 PANORAMA = 5
 """Width of a camera's background in crop widths."""
 
+GREY = 140.0
+MATERIALS: tuple[Colour, ...] = (
+    (150, 148, 142), (204, 196, 180), (150, 96, 80), (98, 108, 120), (152, 120, 86), (94, 94, 98),
+    (104, 126, 84), (190, 170, 134), (92, 130, 134), (176, 182, 186), (122, 84, 62), (70, 84, 76),
+)  # fmt: skip
+"""Colours of concrete, plaster, brick, slate, wood, asphalt, grass, sand, glass, steel, ..."""
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -72,7 +79,7 @@ def random_camera(
     """
     red, green, blue = np.exp(rng.normal(0, 0.1 * rendering, 3)).tolist()
     return Camera(
-        gain=float(np.exp(rng.normal(0, 0.16 * rendering))),
+        gain=float(np.exp(rng.normal(-0.1, 0.16 * rendering))),
         gamma=float(np.exp(rng.normal(0, 0.16 * rendering))),
         cast=(red, green, blue),
         saturation=float(np.exp(rng.normal(-0.05, 0.2 * rendering))),
@@ -108,9 +115,9 @@ class _Scene:
         return soft.filter(ImageFilter.GaussianBlur(0.012 * self.height))
 
     def _colour(self) -> Colour:
-        """Return a colour around grey, as far from it as the clutter allows."""
-        grey = self.rng.uniform(130 - 65 * self.clutter, 150 + 70 * self.clutter)
-        shade = grey + self.rng.normal(0, 22 * self.clutter, 3)
+        """Return the colour of a building material, as far from grey as the clutter allows."""
+        material = np.array(MATERIALS[self.rng.integers(len(MATERIALS))], dtype=float)
+        shade = GREY + self.clutter * (material * self.rng.normal(1.0, 0.12) - GREY)
         red, green, blue = np.clip(shade, 20, 235).astype(int).tolist()
         return red, green, blue
 
@@ -218,8 +225,7 @@ def occlude(rng: np.random.Generator, picture: Image.Image) -> None:
     """Put a pole, a box or a railing before the figure."""
     width, height = picture.size
     draw = ImageDraw.Draw(picture)
-    red, green, blue = rng.integers(40, 200, 3).tolist()
-    colour: Colour = (red, green, blue)
+    colour = tone(MATERIALS[rng.integers(len(MATERIALS))], rng.uniform(0.6, 1.2))
     kind = choice(rng, pole=2, box=3, railing=1)
     if kind == "pole":
         x, half = rng.uniform(0.15, 0.85) * width, rng.uniform(0.03, 0.09) * width

@@ -1,8 +1,35 @@
-"""The device a command runs on."""
+"""Where and how a command computes: device, precision, threads, and who is told."""
+
+from dataclasses import dataclass, field
 
 import torch
 
+from pplr_cli.config import Precision
 from pplr_cli.errors import DeviceError, UsageError
+from pplr_cli.progress import Reporter, Silent
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What the machine is asked for; none of it belongs to the settings of a run.
+
+    Attributes:
+        device: where the network runs.
+        reporter: told of progress.
+        precision: of the network's forward pass; features and losses are float32.
+        workers: threads that decode images.
+        cache: whether decoded images are kept on disk.
+    """
+
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    reporter: Reporter = field(default_factory=Silent)
+    precision: Precision = "fp32"
+    workers: int = 1
+    cache: bool = True
+
+    def autocast(self) -> torch.autocast:
+        """Return the context in which the network runs."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
 
 def choose_device(name: str) -> torch.device:

@@ -1,0 +1,93 @@
+"""The clustering stage and re-ranking written straight from their definitions: slow and obvious.
+
+Holds N x N matrices and loops in Python. The tests' oracle, and what the benchmarks compare with.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import DBSCAN
+
+Array = NDArray[np.float32]
+Ranks = NDArray[np.int64]
+
+
+def squared_distances(a: Array, b: Array) -> Array:
+    """Return |a_i - b_j|^2, [N, M]."""
+    return (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T
+
+
+def ranks(features: Array) -> Ranks:
+    """Return all images in order of distance, each image itself first, [N, N]."""
+    distances = squared_distances(features, features)
+    np.fill_diagonal(distances, -np.inf)
+    return distances.argsort(axis=1, kind="stable")
+
+
+def reciprocal(rank: Ranks, i: int, columns: int) -> set[int]:
+    """Return the j among the first columns of row i that have i among theirs."""
+    return {int(j) for j in rank[i, :columns] if i in rank[j, :columns]}
+
+
+def expanded(rank: Ranks, i: int, full: int, half: int) -> list[int]:
+    """Return E(i) in ascending order."""
+    own = reciprocal(rank, i, full)
+    result = set(own)
+    for candidate in own:
+        other = reciprocal(rank, candidate, half)
+        if len(other & own) > 2 / 3 * len(other):
+            result |= other
+    return sorted(result)
+
+
+def encoding(features: Array, rank: Ranks, k1: int) -> Array:
+    """Return V [N, N]: softmax of -|f_i - f_j|^2 over E(i)."""
+    n = len(rank)
+    v = np.zeros((n, n), np.float32)
+    for i in range(n):
+        members = expanded(rank[:, :k1], i, k1, round(k1 / 2) + 1)
+        logits = -(2 - 2 * features[members] @ features[i])
+        weights = np.exp(logits - logits.max())
+        v[i, members] = weights / weights.sum()
+    return v
+
+
+def averaged(v: Array, rank: Ranks, k2: int) -> Array:
+    """Return the mean of V over each image's first k2 neighbours."""
+    if k2 == 1:
+        return v
+    rows = [np.mean(v[rank[i, :k2]], axis=0, dtype=np.float32) for i in range(len(v))]
+    return np.stack(rows)
+
+
+def jaccard(v: Array) -> Array:
+    """Return d = 1 - m / (2 - m), [N, N]."""
+    n = len(v)
+    distances = np.empty((n, n), np.float32)
+    for i in range(n):
+        overlap = np.zeros(n, np.float32)
+        for c in np.flatnonzero(v[i]):
+            overlap += np.minimum(v[i, c], v[:, c])
+        distances[i] = 1 - overlap / (2 - overlap)
+    return distances.clip(0)
+
+
+def jaccard_distance(features: Array, rank: Ranks, k1: int, k2: int) -> Array:
+    """Return the k-reciprocal Jaccard distance of all pairs, [N, N]."""
+    return jaccard(averaged(encoding(features, rank, k1), rank, k2))
+
+
+def cluster(distances: Array, eps: float, min_samples: int) -> NDArray[np.int64]:
+    """Return scikit-learn's DBSCAN labels on the dense matrix."""
+    model = DBSCAN(eps=eps, min_samples=min_samples, metric="precomputed")
+    return np.asarray(model.fit_predict(distances.astype(np.float64)), np.int64)
+
+
+def agreement(rank: Ranks, part_ranks: list[Ranks], k: int) -> Array:
+    """Return |G & G_p| / |G | G_p| of the k other images, [N, P]."""
+    scores = np.zeros((len(rank), len(part_ranks)), np.float32)
+    for i in range(len(rank)):
+        own = set(rank[i, 1 : k + 1])
+        for p, part in enumerate(part_ranks):
+            other = set(part[i, 1 : k + 1])
+            scores[i, p] = len(own & other) / len(own | other)
+    return scores

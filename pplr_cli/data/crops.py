@@ -1,0 +1,121 @@
+"""Reads a plain folder of crops, at any depth, with identities and cameras by a pattern if wanted.
+
+The pattern is a regular expression searched in each image's path below the folder (with `/`); its
+named groups are `identity`, `camera` and `split`, each optional. Numbers stand as they are (a
+negative one means "unknown"); if any value of a group is not a number, the group's values are
+numbered in sorted order. Without a pattern everything is in the training split and unknown.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pplr_cli.data.manifest import UNKNOWN, Image, Split
+from pplr_cli.data.trees import (
+    IGNORED_FOLDERS,
+    NOT_FILES,
+    OTHER_FILES,
+    Reading,
+    is_image_name,
+    listed,
+)
+from pplr_cli.errors import DataError, UsageError
+
+GROUPS = frozenset({"identity", "camera", "split"})
+
+
+def compile_pattern(text: str) -> re.Pattern[str]:
+    """Compile the pattern of `--pattern`.
+
+    Raises:
+        UsageError: it is no regular expression, or its named groups are not the known ones.
+    """
+    example = r"an example: `--pattern '(?P<identity>\d+)_c(?P<camera>\d+)'`"
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise UsageError(f"`--pattern`: no regular expression ({error})", example) from error
+    unknown = set(pattern.groupindex) - GROUPS
+    if unknown or not pattern.groupindex:
+        what = f"unknown group `{min(unknown)}`" if unknown else "no named group"
+        known = "the named groups are `identity`, `camera` and `split`"
+        raise UsageError(f"`--pattern`: {what}", f"{known}; {example}")
+    return pattern
+
+
+def read_crops(root: Path, pattern: re.Pattern[str] | None) -> Reading:
+    """List the images below `root` in sorted path order within each split.
+
+    Links to folders are not followed; FIFOs and devices are never opened.
+
+    Raises:
+        DataError: no image, paths that do not match the pattern, unknown splits.
+    """
+    reading = Reading()
+    paths = sorted(_walk(root, reading))
+    if not paths:
+        raise DataError(
+            f"`{root}`: holds no images",
+            "images are `.jpg`, `.jpeg` and `.png` files, at any depth",
+        )
+    if pattern is None:
+        reading.images = [Image(Split.TRAIN, path) for path in paths]
+        return reading
+    values = _match(root, paths, pattern)
+    identities = _numbers([value.get("identity") for value in values])
+    cameras = _numbers([value.get("camera") for value in values])
+    splits = _splits(root, paths, [value.get("split") for value in values])
+    images = map(Image, splits, paths, identities, cameras)
+    reading.images = sorted(images, key=lambda i: (list(Split).index(i.split), i.path))
+    return reading
+
+
+def _walk(root: Path, reading: Reading) -> Iterator[str]:
+    """Yield the images' paths below the root; count everything else."""
+    for folder, subfolders, names in os.walk(root):
+        here = Path(folder)
+        for name in list(subfolders):
+            if name.startswith(".") or name in IGNORED_FOLDERS or (here / name).is_symlink():
+                subfolders.remove(name)
+                reading.notes[NOT_FILES] += 1
+        for name in names:
+            path = here / name
+            if not path.is_file():
+                reading.notes[NOT_FILES] += 1
+            elif is_image_name(name):
+                yield path.relative_to(root).as_posix()
+            else:
+                reading.notes[OTHER_FILES] += 1
+
+
+def _match(root: Path, paths: list[str], pattern: re.Pattern[str]) -> list[dict[str, str | None]]:
+    """Return each path's named groups."""
+    matches = [pattern.search(path) for path in paths]
+    strangers = [path for path, match in zip(paths, matches, strict=True) if match is None]
+    if strangers:
+        message = f"`{root}`: {len(strangers)} of {len(paths)} paths do not match the pattern"
+        raise DataError(f"{message}:\n{listed(strangers)}", f"the pattern is `{pattern.pattern}`")
+    return [match.groupdict() for match in matches if match is not None]
+
+
+def _numbers(values: list[str | None]) -> list[int]:
+    """Turn a group's values into numbers; None becomes `UNKNOWN`."""
+    present = {value for value in values if value is not None}
+    if all(re.fullmatch(r"-?\d{1,18}", value, re.ASCII) for value in present):
+        numbers = {value: max(int(value), UNKNOWN) for value in present}
+    else:
+        numbers = {value: number for number, value in enumerate(sorted(present))}
+    return [UNKNOWN if value is None else numbers[value] for value in values]
+
+
+def _splits(root: Path, paths: list[str], values: list[str | None]) -> list[Split]:
+    wrong = [
+        f"{path} ({value})"
+        for path, value in zip(paths, values, strict=True)
+        if value is not None and value not in list(Split)
+    ]
+    if wrong:
+        known = "splits are `train`, `query` and `gallery`"
+        raise DataError(f"`{root}`: {len(wrong)} paths of no known split:\n{listed(wrong)}", known)
+    return [Split.TRAIN if value is None else Split(value) for value in values]

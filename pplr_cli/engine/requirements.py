@@ -1,0 +1,58 @@
+"""What can be known before training starts: do the data fit the settings, what will it take."""
+
+import numpy as np
+
+from pplr_cli.config import Config, Mode
+from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.errors import DataError, UsageError
+
+
+def check(config: Config, mode: Mode, manifest: Manifest) -> None:
+    """Refuse settings that the training images cannot serve.
+
+    Raises:
+        UsageError: fewer images than a neighbour search or a batch needs.
+        DataError: camera losses without at least two cameras.
+    """
+    images = manifest.split(Split.TRAIN)
+    needs = {
+        "clustering.k1": config.clustering.k1,
+        "agreement.k": config.agreement.k + 1,
+        "batch.size": config.batch.size,
+    }
+    key, need = max(needs.items(), key=lambda item: item[1])
+    if len(images) < need:
+        raise UsageError(
+            f"data set `{manifest.name}` has {len(images)} training images, `{key}` needs {need}",
+            f"lower `{key}` with --set, or use more images",
+        )
+    if mode == "train-cam":
+        cameras = len(np.unique(images.cameras)) if images.has_cameras else 0
+        if cameras < 2:
+            raise DataError(
+                f"data set `{manifest.name}` has {cameras or 'no'} camera labels; "
+                "`pplr train-cam` needs two cameras",
+                "use `pplr train`, or prepare the data set with its cameras",
+            )
+
+
+def plan(config: Config, manifest: Manifest) -> list[tuple[str, str]]:
+    """Return what a run does and takes, as (what, value) for people."""
+    counts = {split: len(manifest.split(split)) for split in Split}
+    pixels = 3 * config.data.height * config.data.width
+    images = counts[Split.TRAIN]
+    optim, batch = config.optim, config.batch
+    return [
+        ("data set", f"{manifest.name} at {manifest.root}"),
+        ("images", ", ".join(f"{count} {split}" for split, count in counts.items())),
+        ("image size", f"{config.data.height} x {config.data.width}"),
+        ("network", f"{config.model.backbone} from {config.model.weights}"),
+        ("training", f"{optim.epochs} epochs of {optim.iters} batches of {batch.size}"),
+        ("replicas", f"{batch.replicas} of {batch.size // batch.replicas} images"),
+        ("decoded images on disk", f"{sum(counts.values()) * pixels / 1e9:.2f} GB"),
+        (
+            "evaluation",
+            "mAP and CMC" if manifest.can_evaluate else "none: no labelled query/gallery",
+        ),
+        ("training images", f"{images * pixels / 1e9:.2f} GB memory-mapped"),
+    ]

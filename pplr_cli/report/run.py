@@ -1,0 +1,114 @@
+"""The run folder: settings, environment, one line of metrics an epoch, log, labels."""
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import yaml
+
+from pplr_cli.config import Config, Mode
+from pplr_cli.engine.labels import PseudoLabels
+from pplr_cli.engine.trainer import Epoch
+from pplr_cli.errors import UsageError
+from pplr_cli.files import atomic_write, write_text
+from pplr_cli.report.machine import describe
+from pplr_cli.retrieval.ranking import Scores
+
+CONFIG, LOG, BEST, LAST = "config.yaml", "log.txt", "best.pth", "last.pth"
+REPORTED_RANKS = (1, 5, 10)
+
+
+class RunFolder:
+    """Writes what a run leaves behind; every file is whole at every moment.
+
+    Args:
+        path: the folder; refused if it holds a run, unless `overwrite`, which empties it of one.
+        config: the resolved settings.
+        mode: `train` or `train-cam`.
+        overwrite: whether an earlier run may be deleted.
+
+    Raises:
+        UsageError: the folder holds a run, or other files.
+    """
+
+    def __init__(self, path: Path, config: Config, mode: Mode, *, overwrite: bool) -> None:
+        self.path = path
+        self.rows: list[dict[str, Any]] = []
+        self._clear(overwrite)
+        path.mkdir(parents=True, exist_ok=True)
+        self.about = {"mode": mode, "settings": config.document()}
+        environment = describe()
+        settings = yaml.safe_dump(config.document(), sort_keys=False)
+        write_text(path / CONFIG, f"# pplr {mode}, resolved settings\n{settings}")
+        write_text(path / "environment.json", json.dumps(environment, indent=1) + "\n")
+
+    def open_log(self) -> IO[str]:
+        """Open `log.txt` for writing."""
+        return (self.path / LOG).open("w", encoding="utf-8", errors="backslashreplace")
+
+    def record(self, epoch: Epoch, scores: Scores | None) -> dict[str, Any]:
+        """Write the epoch's line to `metrics.jsonl` and `metrics.csv`, and its labels."""
+        row = flat_row(epoch, scores)
+        self.rows.append(row)
+        lines = "".join(json.dumps(row) + "\n" for row in self.rows)
+        write_text(self.path / "metrics.jsonl", lines)
+        write_text(self.path / "metrics.csv", _as_csv(self.rows))
+        if epoch.pseudo is not None:
+            self._save_labels(epoch.number, epoch.pseudo)
+        return row
+
+    def _save_labels(self, number: int, pseudo: PseudoLabels) -> None:
+        with atomic_write(self.path / "labels" / f"epoch-{number:03d}.npz") as file:
+            np.savez_compressed(file, labels=pseudo.labels, agreement=pseudo.agreement)
+
+    def _clear(self, overwrite: bool) -> None:
+        """Make sure that the folder holds no run."""
+        if not self.path.exists() or not any(self.path.iterdir()):
+            return
+        if not (self.path / CONFIG).is_file():
+            raise UsageError(
+                f"`{self.path}`: the folder holds files that are no run",
+                "choose another --run-dir",
+            )
+        if not overwrite:
+            raise UsageError(
+                f"`{self.path}`: the folder holds a run already",
+                "choose another --run-dir, or delete that run with --overwrite",
+            )
+        shutil.rmtree(self.path)
+
+
+def flat_row(epoch: Epoch, scores: Scores | None) -> dict[str, Any]:
+    """Return an epoch's figures under flat names; rates and scores as fractions, times in s."""
+    row: dict[str, Any] = {"epoch": epoch.number}
+    if epoch.pseudo is not None:
+        pseudo = epoch.pseudo
+        row |= {
+            "images": len(pseudo.labels),
+            "clusters": pseudo.clusters,
+            "outliers": pseudo.outliers,
+            "cluster_size_median": float(np.median(pseudo.sizes)),
+            "cluster_size_max": int(pseudo.sizes.max()),
+            "agreement_mean": float(pseudo.agreement.mean()),
+            "learning_rate": epoch.rate,
+        }
+    row |= epoch.losses
+    row |= {f"seconds_{stage}": round(value, 3) for stage, value in epoch.seconds.items()}
+    if scores is not None:
+        row |= {"mAP": scores.mAP, "mINP": scores.mINP}
+        row |= {f"rank{k}": scores.rank(k) for k in REPORTED_RANKS}
+    return row
+
+
+def _as_csv(rows: list[dict[str, Any]]) -> str:
+    """Return rows with differing keys as one CSV table, keys in order of appearance."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,59 @@
+"""Evaluation of a network on a data set's query and gallery splits."""
+
+from pplr_cli.config import Config
+from pplr_cli.data.images import load_images
+from pplr_cli.data.manifest import ImageSet, Manifest, Split
+from pplr_cli.engine.features import extract
+from pplr_cli.engine.network import Network
+from pplr_cli.errors import DataError
+from pplr_cli.retrieval.ranking import Scores, evaluate
+from pplr_cli.runtime import Runtime
+
+
+class Evaluator:
+    """Holds the decoded query and gallery images and scores networks on them.
+
+    Args:
+        manifest: of a data set with labelled query and gallery images.
+        config: image size and batch of extraction.
+        runtime: where the network is.
+
+    Raises:
+        DataError: there is nothing to evaluate on, or images are broken.
+    """
+
+    def __init__(self, manifest: Manifest, config: Config, runtime: Runtime) -> None:
+        if not manifest.can_evaluate:
+            raise DataError(
+                f"data set `{manifest.name}` has no query and gallery images with identities and "
+                "cameras",
+                "evaluation needs labels; training does not",
+            )
+        size = (config.data.height, config.data.width)
+        self._sets = [manifest.split(Split.QUERY), manifest.split(Split.GALLERY)]
+        self._pixels = [
+            load_images(
+                images,
+                *size,
+                runtime.reporter,
+                workers=runtime.workers,
+                cache=runtime.cache,
+            )
+            for images in self._sets
+        ]
+        self._batch, self._runtime = config.engine.extract_batch, runtime
+
+    @property
+    def sets(self) -> tuple[ImageSet, ImageSet]:
+        """The query and the gallery images."""
+        query, gallery = self._sets
+        return query, gallery
+
+    def scores(self, network: Network, *, rerank: bool = False) -> Scores:
+        """Extract the global features of both splits and score the rankings."""
+        query, gallery = (
+            extract(network, pixels, self._runtime, batch=self._batch, parts=False)[0]
+            for pixels in self._pixels
+        )
+        ids, cameras = zip(*((s.identities, s.cameras) for s in self._sets), strict=True)
+        return evaluate(query, gallery, *ids, *cameras, rerank=rerank)

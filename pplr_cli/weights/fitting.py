@@ -1,0 +1,115 @@
+"""Fitting the weights of a file into a network: every name and shape must agree."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from pplr_cli.errors import WeightsError
+from pplr_cli.weights.loading import StateDict, read_state_dict
+
+STAGES = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6", "layer4": "7"}
+"""Torchvision's names of a ResNet's stages, and their places in our sequential backbone."""
+PREFIXES = ("", "encoder_q.", "base_encoder.", "backbone.", "encoder.", "base.", "model.")
+"""Where pretraining scripts (MoCo, LUPerson, ...) and re-ID baselines keep the backbone."""
+HEAD = "classifier"
+"""Start of the names of the classifiers, which evaluation does not need."""
+COUNTER = "num_batches_tracked"
+"""End of the names that files older than PyTorch 0.4.1 lack; nothing is computed from them."""
+
+
+def fit_network(state: StateDict, network: nn.Module) -> tuple[str, ...]:
+    """Load a whole network for evaluation and return notes on what was left out, for people.
+
+    Classifiers of another size, or none at all, do not matter here: features do not depend on
+    them.
+
+    Raises:
+        WeightsError: another name is missing or unknown, or a shape differs.
+    """
+    own = network.state_dict()
+    tensors = {
+        name: value
+        for name, value in state.tensors.items()
+        if not name.startswith(HEAD) or (name in own and value.shape == own[name].shape)
+    }
+    dropped = [name for name in state.tensors if name not in tensors]
+    _load(network, tensors, state.path, optional=HEAD)
+    if not dropped:
+        return ()
+    rows = len(state.tensors[dropped[0]])
+    return (f"left out classifiers of {rows} classes: evaluation does not need them",)
+
+
+def load_backbone(path: Path, backbone: nn.Sequential) -> tuple[str, ...]:
+    """Load a ResNet in torchvision's naming, or the backbone of a PPLR network.
+
+    Its classifier and whatever else a file holds beside the backbone are left out. Returns notes
+    for people.
+
+    Raises:
+        WeightsError: the file is not usable (see `read_state_dict`), holds no ResNet, or one of
+            another architecture.
+    """
+    state = read_state_dict(path)
+    prefix = _backbone_prefix(state.tensors)
+    if prefix is None:
+        raise WeightsError(
+            f"`{path}`: holds no ResNet: neither `conv1.weight` nor `base.0.weight` is there",
+            "expected are the names of torchvision's ResNets",
+        )
+    tensors, others = {}, []
+    for name, value in state.tensors.items():
+        stage, _, rest = name.removeprefix(prefix).partition(".")
+        place = STAGES.get(stage, stage)
+        if name.startswith(prefix) and place in STAGES.values():
+            tensors[f"{place}.{rest}"] = value
+        else:
+            others.append(name)
+    _load(backbone, tensors, path)
+    notes = [f"took the backbone from the entries `{prefix}...`"] if prefix else []
+    notes += [f"left out {len(others)} other entries (`{others[0]}`, ...)"] if others else []
+    return (*state.notes, *notes)
+
+
+def _backbone_prefix(tensors: Mapping[str, Tensor]) -> str | None:
+    """Return what stands before the first convolution's name, None if there is none."""
+    for prefix in PREFIXES:
+        if f"{prefix}conv1.weight" in tensors or f"{prefix}0.weight" in tensors:
+            return prefix
+    return None
+
+
+def _load(
+    module: nn.Module, tensors: dict[str, Tensor], path: Path, optional: str | None = None
+) -> None:
+    """Load `tensors`; only names that start with `optional` and counters may be missing."""
+    own = module.state_dict()
+    missing = [
+        name
+        for name in own
+        if not (name in tensors or name.endswith(COUNTER))
+        and not (optional and name.startswith(optional))
+    ]
+    unknown = [name for name in tensors if name not in own]
+    faults = [_first("missing", missing), _first("unknown", unknown)]
+    for name, value in tensors.items():
+        if name in own and value.shape != own[name].shape:
+            theirs, ours = list(value.shape), list(own[name].shape)
+            faults.append(f"`{name}` has the shape {theirs}, the network {ours}")
+            break
+    faults = [fault for fault in faults if fault]
+    if faults:
+        raise WeightsError(
+            f"`{path}`: another architecture: {'; '.join(faults)}",
+            "choose the preset, or `model.backbone` and `model.parts`, that the file was made with",
+        )
+    module.load_state_dict(tensors, strict=False)
+
+
+def _first(what: str, names: list[str], shown: int = 3) -> str:
+    """Count names and list the first; nothing where there are none."""
+    if not names:
+        return ""
+    listed = ", ".join(f"`{name}`" for name in names[:shown])
+    return f"{len(names)} names {what} ({listed}{', ...' if len(names) > shown else ''})"

@@ -1,0 +1,197 @@
+"""Reading weights files, ours and others', without ever running what is in them.
+
+Everything goes through `torch.load(..., weights_only=True)`; what that refuses is refused here.
+"""
+
+import pickle
+import pickletools
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.serialization import get_unsafe_globals_in_checkpoint
+
+from pplr_cli.errors import WeightsError
+
+METADATA = "pplr"
+"""Entry of a state dict's `_metadata` in which our own files say how they came about."""
+FORMAT = 1
+"""Version of that entry: raised when older pplr would misread it."""
+NESTS = ("state_dict", "model", "model_state_dict")
+"""Keys under which training scripts store the state dict beside other things."""
+WRAPPERS = ("module.", "_orig_mod.")
+"""Prefixes that data parallelism and compilation put before every name."""
+ARCHIVE = b"PK\x03\x04"
+"""How zip archives begin, the format of torch.save since PyTorch 1.6."""
+WEB_PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml")
+AGAIN = "download or copy the file again"
+
+
+@dataclass(frozen=True)
+class StateDict:
+    """What a weights file holds.
+
+    Attributes:
+        path: the file.
+        tensors: tensors on the CPU by name, without wrapper prefixes; all values are finite.
+        about: what our own files say of themselves (settings, mode, epoch, ...), else None.
+        notes: plain sentences on what was noticed, for people.
+    """
+
+    path: Path
+    tensors: dict[str, Tensor]
+    about: dict[str, Any] | None
+    notes: tuple[str, ...]
+
+
+def read_state_dict(path: Path) -> StateDict:
+    """Read the state dict of a weights file; nothing in the file is executed.
+
+    Raises:
+        WeightsError: the file is missing, empty, cut short, damaged, a web page, holds other
+            objects than tensors and plain values or a tensor with NaN or infinite values, or was
+            written by a newer pplr.
+    """
+    if _start(path).startswith(ARCHIVE):
+        _check_archive(path)
+    notes: list[str] = []
+    content = _state_dict_in(_load(path), path, notes)
+    tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
+    if len(tensors) < len(content):
+        others = [name for name in content if name not in tensors]
+        notes.append(f"left out what is no tensor: {_some(others)}")
+    tensors = _unwrapped(tensors, notes)
+    _check_finite(tensors, path)
+    return StateDict(path, tensors, _about(content, path), tuple(notes))
+
+
+def _about(content: Mapping[str, Any], path: Path) -> dict[str, Any] | None:
+    """Return what a file of ours says of itself; PyTorch keeps it as an attribute."""
+    about = getattr(content, "_metadata", {}).get(METADATA)
+    if not isinstance(about, dict):
+        return None
+    if about.get("format", FORMAT) > FORMAT:
+        raise WeightsError(
+            f"`{path}`: format {about['format']}, this pplr reads {FORMAT}", "upgrade pplr"
+        )
+    return about
+
+
+def _start(path: Path) -> bytes:
+    """Return the first bytes, unless they show at first sight that this is no weights file."""
+    if not path.is_file():
+        what = "a folder, not a weights file" if path.is_dir() else "no such weights file"
+        raise WeightsError(f"`{path}`: {what}", "check the path of the file")
+    with path.open("rb") as file:
+        start = file.read(512)
+    if not start:
+        raise WeightsError(f"`{path}`: the file is empty", AGAIN)
+    if start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(WEB_PAGES):
+        raise WeightsError(
+            f"`{path}`: this is a web page, not a weights file",
+            "the download gave a page instead of the file (a quota or a login, most often): "
+            "open the link in a browser and save the file itself",
+        )
+    return start
+
+
+def _load(path: Path) -> Any:
+    """Load a file of tensors and plain values."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's notes on formats; the outcome tells enough
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a reader may meet in bytes that are no weights
+        foreign = _foreign_objects(path)
+        if foreign and isinstance(error, (pickle.UnpicklingError, RuntimeError)):
+            # not chained: torch's own message recommends to load such files all the same
+            raise WeightsError(
+                f"`{path}`: holds more than weights, and none of it was run: {_some(foreign)}",
+                "get a file of tensors alone, or turn this one into a plain state dict on a "
+                "machine that has nothing to lose and no network",
+            ) from None
+        raise WeightsError(
+            f"`{path}`: not a weights file of PyTorch, or cut short", AGAIN
+        ) from None
+
+
+def _check_archive(path: Path) -> None:
+    """Check that the zip is whole: torch.load takes a flipped bit in silence."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except Exception as error:  # a damaged directory leads anywhere
+        raise WeightsError(f"`{path}`: damaged or cut short ({error})", AGAIN) from error
+    if damaged:
+        raise WeightsError(f"`{path}`: damaged: `{damaged}` fails its checksum", AGAIN)
+
+
+def _foreign_objects(path: Path) -> list[str]:
+    """List the classes and functions of a file that weights do not need; runs none of them."""
+    try:
+        return sorted(get_unsafe_globals_in_checkpoint(path))
+    except Exception:  # an old-style file, or a damaged one
+        known = ("torch.", "collections.OrderedDict")
+        return sorted({name for name in _pickle_globals(path) if not name.startswith(known)})
+
+
+def _pickle_globals(path: Path) -> Iterator[str]:
+    """Yield the classes and functions that the pickles of an old-style file name."""
+    with path.open("rb") as file:
+        while file.peek(1):  # one pickle after the other
+            strings = ["", ""]
+            try:
+                for operation, argument, _ in pickletools.genops(file):
+                    if operation.name == "GLOBAL":
+                        yield str(argument).replace(" ", ".")
+                    elif operation.name == "STACK_GLOBAL":
+                        yield ".".join(strings[-2:])
+                    elif isinstance(argument, str):
+                        strings.append(argument)
+            except ValueError:  # raw tensors follow the pickles
+                return
+
+
+def _state_dict_in(content: Any, path: Path, notes: list[str]) -> Mapping[str, Any]:
+    """Return the mapping that holds the tensors: the content itself or an entry of it."""
+    if isinstance(content, Mapping):
+        if any(isinstance(value, Tensor) for value in content.values()):
+            return content
+        for nest in NESTS:
+            if isinstance(content.get(nest), Mapping):
+                notes.append(f"took the weights from the entry `{nest}`")
+                return _state_dict_in(content[nest], path, notes)
+    keys = f", only {_some([str(key) for key in content])}" if isinstance(content, Mapping) else ""
+    raise WeightsError(f"`{path}`: holds no state dict{keys}", "store `model.state_dict()`")
+
+
+def _unwrapped(tensors: dict[str, Tensor], notes: list[str]) -> dict[str, Tensor]:
+    """Take the prefixes off that wrappers put before every name."""
+    for wrapper in WRAPPERS:
+        if all(name.startswith(wrapper) for name in tensors):
+            notes.append(f"took the prefix `{wrapper}` off every name")
+            inner = {name.removeprefix(wrapper): value for name, value in tensors.items()}
+            return _unwrapped(inner, notes)
+    return tensors
+
+
+def _check_finite(tensors: dict[str, Tensor], path: Path) -> None:
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise WeightsError(
+                f"`{path}`: tensor `{name}` holds NaN or infinite values",
+                "use a file saved before training went wrong",
+            )
+
+
+def _some(names: list[str], shown: int = 5) -> str:
+    """List the first of many names."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(f"`{name}`" for name in names[:shown]) + more

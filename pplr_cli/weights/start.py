@@ -1,0 +1,34 @@
+"""The weights that a training run starts from: ImageNet, a local file, the shipped ones, none."""
+
+from pathlib import Path
+
+from pplr_cli.config import Model
+from pplr_cli.errors import WeightsError
+from pplr_cli.progress import Reporter
+from pplr_cli.weights.imagenet import imagenet_file
+
+SYNTHETIC = Path(__file__).with_name("tiny_synthetic.pth")
+"""Our own weights of the `tiny` backbone (made by scripts/pretrain_tiny.py)."""
+
+
+def start_file(model: Model, reporter: Reporter) -> Path | None:
+    """Return the file of `model.weights`, fetched if need be; None = random weights.
+
+    Called before any data is read, so that a missing network or file shows at once.
+
+    Raises:
+        WeightsError: the file is missing, or cannot be fetched.
+    """
+    if model.weights == "random":
+        return None
+    if model.weights == "synthetic":
+        return SYNTHETIC
+    if model.weights == "imagenet":
+        return imagenet_file(model.backbone, reporter)
+    path = Path(model.weights)
+    if not path.is_file():
+        raise WeightsError(
+            f"`model.weights` = `{path}`: no such file",
+            "give the path of a ResNet state dict, or one of imagenet, random",
+        )
+    return path

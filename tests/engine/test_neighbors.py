@@ -1,0 +1,65 @@
+"""Exact search on every path, with ties and duplicates."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks import dense
+from pplr_cli.engine import neighbors
+from pplr_cli.errors import DataError
+
+
+def features(count: int, size: int, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.nn.functional.normalize(torch.randn(count, size, generator=generator))
+
+
+@pytest.mark.parametrize("without_faiss", [False, True])
+@given(count=st.integers(1, 60), size=st.integers(2, 20), seed=st.integers(0, 99), data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_finds_the_nearest(
+    without_faiss: bool, count: int, size: int, seed: int, data: st.DataObject
+) -> None:
+    k = data.draw(st.integers(1, count))
+    vectors = features(count, size, seed)
+    with pytest.MonkeyPatch.context() as patch:
+        if without_faiss:
+            patch.setattr(neighbors, "find_spec", lambda name: None)
+            patch.setattr(neighbors, "BLOCK_BYTES", 4 * count * 7)
+        found = neighbors.nearest(vectors, k)
+    distances = dense.squared_distances(vectors.numpy(), vectors.numpy())
+    expected = np.sort(distances, axis=1)[:, :k]
+    assert found.shape == (count, k)
+    assert (found[:, 0] == np.arange(count)).all()
+    np.testing.assert_allclose(np.take_along_axis(distances, found, 1), expected, atol=1e-5)
+
+
+@given(copies=st.integers(2, 12), k=st.integers(1, 8))
+@settings(deadline=None)
+def test_a_duplicate_never_pushes_an_image_from_its_own_list(copies: int, k: int) -> None:
+    vectors = torch.cat((features(1, 4, 0).repeat(copies, 1), features(8, 4, 1)))
+    found = neighbors.nearest(vectors, k)
+    assert (found[:, 0] == np.arange(len(vectors))).all()
+    assert all(len(set(row)) == k for row in found)
+    among_copies = min(copies, k)
+    assert (found[:copies, :among_copies] < copies).all()
+
+
+def test_itself_first_keeps_the_order_of_the_others() -> None:
+    ranks = np.array([[2, 0, 1], [0, 2, 3], [2, 1, 0], [3, 0, 1]], np.int32)
+    expected = [[0, 2, 1], [1, 0, 2], [2, 1, 0], [3, 0, 1]]
+    assert neighbors.itself_first(ranks).tolist() == expected
+
+
+def test_too_few_images_are_refused() -> None:
+    with pytest.raises(DataError, match=r"3 images are too few .* 4 neighbours"):
+        neighbors.nearest(features(3, 4, 0), 4)
+
+
+def test_features_that_are_not_finite_are_refused() -> None:
+    vectors = features(5, 4, 0)
+    vectors[2, 1] = torch.nan
+    with pytest.raises(DataError, match="NaN"):
+        neighbors.nearest(vectors, 2)

@@ -1,0 +1,96 @@
+"""Two whole training steps against the official code: both modes, both epochs, both replicas."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pplr_cli.config import Loss, Optim
+from pplr_cli.engine.centroids import Proxies
+from pplr_cli.engine.network import Network
+from pplr_cli.engine.objective import Targets, objective
+from pplr_cli.engine.optim import build_optimizer
+from pplr_cli.engine.replicas import set_replicas
+
+CASES = [
+    f"cam={camera} epoch={epoch} replicas={replicas}"
+    for camera in (False, True)
+    for epoch in (0, 5)
+    for replicas in (1, 4)
+]
+NAMES = {
+    "gce": "loss_refinement",
+    "tri": "loss_triplet",
+    "pce": "loss_part",
+    "gcam": "loss_camera",
+    "pcam": "loss_camera_part",
+    "total": "loss_total",
+}
+SETTINGS = Loss(beta=0.5, camera_weight=0.5, camera_temperature=0.07, camera_negatives=20)
+CLUSTERS = 12
+
+
+@pytest.fixture
+def batch(golden_rng: Callable[[str], np.random.Generator]) -> tuple[Targets, Proxies]:
+    """What a step needs besides images, drawn in the order that the golden README gives."""
+    rng = golden_rng("step")
+    cameras = rng.integers(0, 4, 16)
+    agreement = rng.random((16, 3)).astype(np.float32)
+    proxy_cameras = rng.integers(0, 4, 3 * CLUSTERS)
+    features = np.stack(
+        [rng.standard_normal((3 * CLUSTERS, 2048)).astype(np.float32) for _ in range(4)]
+    )
+    features /= np.linalg.norm(features, axis=2, keepdims=True)
+    labels = torch.tensor([3, 7, 0, 11]).repeat_interleave(4)
+    targets = Targets(labels, torch.from_numpy(agreement), torch.from_numpy(cameras))
+    clusters = torch.arange(CLUSTERS).repeat_interleave(3)
+    return targets, Proxies(torch.from_numpy(features), clusters, torch.from_numpy(proxy_cameras))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_steps_are_the_official_ones(
+    case: str,
+    golden_network: Network,
+    golden_images: torch.Tensor,
+    batch: tuple[Targets, Proxies],
+    golden_dir: Path,
+) -> None:
+    targets, proxies = batch
+    camera, epoch, replicas = re.fullmatch(r"cam=(\w+) epoch=(\d+) replicas=(\d+)", case).groups()  # type: ignore[union-attr]
+    steps = json.loads((golden_dir / "train_step.json").read_text())[case]
+    network = golden_network.train()
+    set_replicas(network, int(replicas))
+    optimizer = build_optimizer(network, Optim())
+    for number, expected in enumerate(steps):
+        values = objective(
+            network(golden_images, CLUSTERS),
+            targets,
+            int(epoch),
+            SETTINGS,
+            proxies if camera == "True" else None,
+        )
+        optimizer.zero_grad()
+        values["loss_total"].backward()
+        compare(values, network, expected, first=number == 0)
+        optimizer.step()
+
+
+def compare(
+    values: dict[str, torch.Tensor], network: Network, expected: dict[str, Any], *, first: bool
+) -> None:
+    found = {name: values[ours].item() for name, ours in NAMES.items() if ours in values}
+    losses = {name: expected[name] for name in found}
+    assert set(expected) - {"grad_norm", "running"} == set(found)
+    assert found == pytest.approx(losses, rel=1e-4 if first else 5e-2)
+    state = network.state_dict()
+    for name, statistics in expected["running"].items():
+        ours = [state[name].mean().item(), state[name].norm().item()]
+        assert ours == pytest.approx(statistics, rel=1e-5 if first else 1e-3), name
+    if first:
+        norms = {n: network.get_parameter(n).grad.norm().item() for n in expected["grad_norm"]}  # type: ignore[union-attr]
+        assert norms == pytest.approx(expected["grad_norm"], rel=1e-2)

@@ -1,0 +1,165 @@
+import json
+
+import pytest
+import torch
+from torch import nn
+from torchvision import models
+
+from pplr_cli.engine.backbone import build_backbone
+from pplr_cli.engine.network import Network
+from pplr_cli.errors import WeightsError
+from pplr_cli.weights.fitting import fit_network, load_backbone
+from pplr_cli.weights.loading import read_state_dict
+
+
+def random_like(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Return a state dict of the module's shapes with values that no module starts with."""
+    generator = torch.Generator().manual_seed(0)
+    return {
+        name: torch.randn(value.shape, generator=generator).to(value.dtype)
+        for name, value in module.state_dict().items()
+    }
+
+
+def saved(tmp_path, content):
+    path = tmp_path / "weights.pth"
+    torch.save(content, path)
+    return path
+
+
+def fit(tmp_path, content, network):
+    return fit_network(read_state_dict(saved(tmp_path, content)), network)
+
+
+def test_an_official_file_fits(tmp_path, golden_dir):
+    """The official names with `module.`; other class counts are dropped, and it says so."""
+    entries = json.loads((golden_dir / "resnet50part_state_dict.json").read_text())
+    zero = torch.zeros(())  # expanded: no 100 MB of zeros in the file
+    content = {f"module.{name}": zero.expand(shape) for name, shape in entries}
+    network = Network("resnet50", parts=3, classes=64)
+    heads = network.head("0").weight.clone()
+    notes = fit(tmp_path, content, network)
+    assert notes == ("left out classifiers of 3000 classes: evaluation does not need them",)
+    assert all(not value.any() for name, value in network.base.state_dict().items())
+    assert torch.equal(network.head("0").weight, heads)
+
+
+@pytest.fixture
+def network():
+    return Network("tiny", parts=2, classes=5)
+
+
+def test_every_tensor_arrives(tmp_path, network):
+    content = random_like(network)
+    assert fit(tmp_path, content, network) == ()
+    assert all(torch.equal(content[name], value) for name, value in network.state_dict().items())
+
+
+def test_half_precision_arrives_as_float32(tmp_path, network):
+    content = {name: value.half() for name, value in random_like(network).items()}
+    fit(tmp_path, content, network)
+    loaded = network.state_dict()["base.0.weight"]
+    assert loaded.dtype == torch.float32
+    assert torch.equal(loaded, content["base.0.weight"].float())
+
+
+def test_a_file_without_classifiers_fits(tmp_path, network):
+    content = {n: v for n, v in random_like(network).items() if not n.startswith("classifier")}
+    assert fit(tmp_path, content, network) == ()
+    assert torch.equal(network.state_dict()["bnneck1.weight"], content["bnneck1.weight"])
+
+
+def test_another_number_of_parts_is_refused(tmp_path, network):
+    for parts, match in ((1, r"names missing \(`bnneck1\."), (3, r"names unknown \(`bnneck2\.")):
+        with pytest.raises(WeightsError, match=match):
+            fit(tmp_path, random_like(Network("tiny", parts=parts, classes=5)), network)
+
+
+@pytest.mark.parametrize("theirs", ["resnet18", "resnet50"])
+def test_another_backbone_is_refused_and_nothing_is_loaded(tmp_path, theirs):
+    """ResNet-101 has every name of ResNet-50: the unknown ones give it away."""
+    ours = Network("resnet101" if theirs == "resnet50" else "resnet34", classes=1)
+    before = {name: value.clone() for name, value in ours.state_dict().items()}
+    content = random_like(Network(theirs, classes=1))
+    with pytest.raises(WeightsError, match=r"another architecture: \d+ names missing"):
+        fit(tmp_path, content, ours)
+    assert all(torch.equal(before[name], value) for name, value in ours.state_dict().items())
+    with pytest.raises(WeightsError, match=r"another architecture: \d+ names unknown"):
+        fit(tmp_path, random_like(ours), Network(theirs, classes=1))
+
+
+def test_another_shape_is_named(tmp_path, network):
+    content = random_like(network)
+    content["base.0.weight"] = torch.ones(8, 3, 7, 7)
+    with pytest.raises(WeightsError, match=r"`base\.0\.weight` has the shape \[8, 3, 7, 7\]"):
+        fit(tmp_path, content, network)
+
+
+# Backbones
+
+
+@pytest.fixture
+def resnet():
+    return random_like(models.resnet18())
+
+
+def check_loaded(backbone, resnet):
+    loaded = backbone.state_dict()
+    assert torch.equal(loaded["0.weight"], resnet["conv1.weight"])
+    assert torch.equal(loaded["1.running_var"], resnet["bn1.running_var"])
+    assert torch.equal(loaded["4.0.conv2.weight"], resnet["layer1.0.conv2.weight"])
+    assert torch.equal(loaded["7.1.bn2.bias"], resnet["layer4.1.bn2.bias"])
+    fc = {name for name in resnet if name.startswith("fc.")}
+    assert len(loaded) == len(resnet) - len(fc)
+
+
+def test_torchvision_naming(tmp_path, resnet):
+    backbone = build_backbone("resnet18")
+    notes = load_backbone(saved(tmp_path, resnet), backbone)
+    check_loaded(backbone, resnet)
+    assert notes == ("left out 2 other entries (`fc.weight`, ...)",)
+
+
+@pytest.mark.parametrize("prefix", ["encoder_q.", "module.encoder_q.", "base.", "module.backbone."])
+def test_prefixes_of_pretraining_scripts(tmp_path, resnet, prefix):
+    """A MoCo file also holds a second encoder and a queue."""
+    content = {f"{prefix}{name}": value for name, value in resnet.items()}
+    inner = prefix.removeprefix("module.")
+    if inner == "encoder_q.":
+        keys = prefix.replace("encoder_q", "encoder_k")
+        content |= {f"{keys}{name}": torch.zeros_like(value) for name, value in resnet.items()}
+        content[prefix.replace("encoder_q.", "queue")] = torch.ones(3)
+    backbone = build_backbone("resnet18")
+    notes = load_backbone(saved(tmp_path, {"state_dict": content, "epoch": 1}), backbone)
+    check_loaded(backbone, resnet)
+    assert f"took the backbone from the entries `{inner}...`" in notes
+
+
+def test_the_backbone_of_a_pplr_network(tmp_path):
+    content = random_like(Network("tiny", parts=3, classes=7))
+    backbone = build_backbone("tiny")
+    load_backbone(saved(tmp_path, content), backbone)
+    for name, value in backbone.state_dict().items():
+        assert torch.equal(content[f"base.{name}"], value)
+
+
+def test_files_without_counters_load(tmp_path, resnet):
+    content = {name: value for name, value in resnet.items() if not name.endswith("_tracked")}
+    backbone = build_backbone("resnet18")
+    load_backbone(saved(tmp_path, content), backbone)
+    check_loaded(backbone, resnet)
+
+
+def test_another_architecture_is_refused(tmp_path, resnet):
+    path = saved(tmp_path, resnet)
+    with pytest.raises(WeightsError, match="names missing"):
+        load_backbone(path, build_backbone("resnet50"))
+    with pytest.raises(WeightsError, match="names missing"):
+        load_backbone(path, build_backbone("resnet34"))
+    with pytest.raises(WeightsError, match="names unknown"):
+        load_backbone(saved(tmp_path, random_like(models.resnet34())), build_backbone("resnet18"))
+
+
+def test_a_file_without_a_resnet_is_refused(tmp_path):
+    with pytest.raises(WeightsError, match="holds no ResNet"):
+        load_backbone(saved(tmp_path, {"blocks.0.attn": torch.ones(1)}), build_backbone("tiny"))

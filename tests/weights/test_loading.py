@@ -1,0 +1,177 @@
+import argparse
+import os
+import pickle
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+
+from pplr_cli.errors import WeightsError
+from pplr_cli.weights.loading import FORMAT, METADATA, read_state_dict
+
+
+class Evil:
+    """Runs a command when an unsafe loader reads it."""
+
+    def __init__(self, sentinel):
+        self.sentinel = sentinel
+
+    def __reduce__(self):
+        return os.system, (f"touch '{self.sentinel}'",)
+
+
+def weights():
+    return OrderedDict(
+        {"conv.weight": torch.arange(6.0).reshape(2, 3), "bn.count": torch.tensor(4)}
+    )
+
+
+def saved(tmp_path, content, **options):
+    path = tmp_path / "weights.pth"
+    torch.save(content, path, **options)
+    return path
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["zip", "legacy"])
+def test_a_plain_state_dict_comes_back_whole(tmp_path, new):
+    state = read_state_dict(saved(tmp_path, weights(), _use_new_zipfile_serialization=new))
+    assert list(state.tensors) == list(weights())
+    assert all(torch.equal(state.tensors[name], value) for name, value in weights().items())
+    assert (state.about, state.notes) == (None, ())
+
+
+@pytest.mark.parametrize("nest", ["state_dict", "model"])
+def test_nested_and_wrapped_weights_are_accepted_and_reported(tmp_path, nest):
+    wrapped = {f"module.{name}": value for name, value in weights().items()}
+    state = read_state_dict(saved(tmp_path, {nest: wrapped, "epoch": 3}))
+    assert list(state.tensors) == list(weights())
+    assert state.notes == (
+        f"took the weights from the entry `{nest}`",
+        "took the prefix `module.` off every name",
+    )
+
+
+def test_a_prefix_that_some_names_lack_is_part_of_the_names(tmp_path):
+    names = ["module.a", "b"]
+    state = read_state_dict(saved(tmp_path, {name: torch.ones(1) for name in names}))
+    assert list(state.tensors) == names
+
+
+def test_values_that_are_no_tensors_are_left_out_and_reported(tmp_path):
+    state = read_state_dict(saved(tmp_path, {**weights(), "epoch": 7}))
+    assert list(state.tensors) == list(weights())
+    assert state.notes == ("left out what is no tensor: `epoch`",)
+
+
+def test_our_own_metadata_survives(tmp_path):
+    content = weights()
+    about = {"format": FORMAT, "mode": "train", "settings": {"data": {"height": 96}}}
+    content._metadata = OrderedDict({"": {"version": 1}, METADATA: about})
+    assert read_state_dict(saved(tmp_path, content)).about == about
+
+
+def test_a_newer_format_asks_for_a_newer_pplr(tmp_path):
+    content = weights()
+    content._metadata = {METADATA: {"format": FORMAT + 1}}
+    with pytest.raises(WeightsError, match=f"format {FORMAT + 1}") as caught:
+        read_state_dict(saved(tmp_path, content))
+    assert caught.value.hint == "upgrade pplr"
+
+
+def test_a_missing_file_and_a_folder(tmp_path):
+    with pytest.raises(WeightsError, match=r"none\.pth`: no such weights file"):
+        read_state_dict(tmp_path / "none.pth")
+    with pytest.raises(WeightsError, match="a folder, not a weights file"):
+        read_state_dict(tmp_path)
+
+
+def test_an_empty_file(tmp_path):
+    path = tmp_path / "empty.pth"
+    path.touch()
+    with pytest.raises(WeightsError, match="empty"):
+        read_state_dict(path)
+
+
+@pytest.mark.parametrize("page", ["<!DOCTYPE html><html>quota</html>", "\ufeff\n <HTML><body>"])
+def test_a_web_page(tmp_path, page):
+    path = tmp_path / "page.pth"
+    path.write_text(page, encoding="utf-8")
+    with pytest.raises(WeightsError, match="this is a web page"):
+        read_state_dict(path)
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["zip", "legacy"])
+@pytest.mark.parametrize("share", [0.01, 0.2, 0.5, 0.9, 0.99])
+def test_a_file_cut_short(tmp_path, share, new):
+    content = {"a": torch.ones(5000), "b": torch.ones(7)}
+    path = saved(tmp_path, content, _use_new_zipfile_serialization=new)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(WeightsError, match=r"weights\.pth`: .*cut short"):
+        read_state_dict(path)
+
+
+def test_a_flipped_bit_in_a_tensor(tmp_path):
+    path = saved(tmp_path, {"a": torch.full((1000,), 1.25)})
+    data = bytearray(path.read_bytes())
+    data[data.index(np.float32(1.25).tobytes() * 9) + 20] ^= 1
+    path.write_bytes(data)
+    assert torch.load(path, weights_only=True)["a"].unique().numel() == 2  # torch does not see it
+    with pytest.raises(WeightsError, match="fails its checksum"):
+        read_state_dict(path)
+
+
+@pytest.mark.parametrize("content", [b"hello world", b"\x80\x02", b"PK", bytes(999)])
+def test_other_files(tmp_path, content):
+    path = tmp_path / "other.pth"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="not a weights file of PyTorch, or cut short"):
+        read_state_dict(path)
+
+
+def refused(path):
+    """Return the message and the hint with which a file is refused."""
+    with pytest.raises(WeightsError) as caught:
+        read_state_dict(path)
+    text = f"{caught.value.message} {caught.value.hint}"
+    assert "weights_only" not in text
+    assert caught.value.__suppress_context__  # torch's own text suggests unsafe loading
+    return text
+
+
+@pytest.mark.parametrize("kind", ["zip", "legacy", "pickle 2", "pickle 4"])
+def test_a_malicious_pickle_is_listed_and_not_run(tmp_path, kind):
+    sentinel, path = tmp_path / "run", tmp_path / "evil.pth"
+    content = {"state_dict": weights(), "evil": Evil(sentinel)}
+    if kind.startswith("pickle"):
+        path.write_bytes(pickle.dumps({"evil": Evil(sentinel)}, protocol=int(kind[-1])))
+    else:
+        torch.save(content, path, _use_new_zipfile_serialization=kind == "zip")
+    assert f"`{os.system.__module__}.system`" in refused(path)
+    assert not sentinel.exists()
+
+
+def test_foreign_objects_are_listed_with_a_way_out(tmp_path):
+    content = {"state_dict": weights(), "args": argparse.Namespace(lr=1), "mAP": np.float64(0.8)}
+    text = refused(saved(tmp_path, content))
+    assert "`argparse.Namespace`" in text
+    assert "numpy" in text
+    assert "no network" in text
+
+
+def test_a_whole_module_is_no_state_dict(tmp_path):
+    assert "`torch.nn.modules.linear.Linear`" in refused(saved(tmp_path, torch.nn.Linear(2, 2)))
+
+
+@pytest.mark.parametrize("content", [{"epoch": 3}, [torch.ones(1)], torch.ones(2), {}])
+def test_a_file_without_a_state_dict(tmp_path, content):
+    with pytest.raises(WeightsError, match="holds no state dict"):
+        read_state_dict(saved(tmp_path, content))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_tensor_that_is_not_finite_is_named(tmp_path, value):
+    content = {**weights(), "bad.weight": torch.tensor([1.0, value])}
+    with pytest.raises(WeightsError, match=r"`bad\.weight` holds NaN or infinite"):
+        read_state_dict(saved(tmp_path, content))
