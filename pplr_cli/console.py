@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
+from rich.cells import cell_len
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 from pplr_cli import env
@@ -22,9 +22,6 @@ from pplr_cli.progress import Task
 
 PLAIN_SECONDS = 10.0
 """Seconds between two progress lines where there is no terminal."""
-
-WIDEST_TABLE = 10_000
-"""Columns of text that a table may take; it is never cut to the terminal."""
 
 _CONTROLS = {
     code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)
@@ -58,17 +55,13 @@ class Console:
         self._out.file.flush()
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
-        """Print a table; columns that hold only numbers are right-aligned."""
-        heading = _plain(title) if title else None
-        table = Table(title=heading, title_justify="left", box=None, pad_edge=False)
-        for index, column in enumerate(columns):
-            numeric = all(row[index][:1].isdigit() for row in rows)
-            table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
-        for row in rows:
-            table.add_row(*map(_plain, row))
-        unbounded = self._out.options.update(width=WIDEST_TABLE)
-        width = self._out.measure(table, options=unbounded).maximum
-        self._out.print(table, width=width, crop=False)
+        """Print a table, never cut; columns that hold only numbers are right-aligned."""
+        if title:
+            self._out.print(_plain(title), style="italic")
+        grid = [[_plain(cell).plain for cell in row] for row in (columns, *rows)]
+        padded = [_pad(column) for column in zip(*grid, strict=True)]
+        for number, line in enumerate(zip(*padded, strict=True)):
+            self._out.print(Text("  ".join(line).rstrip()), style="bold" if number == 0 else None)
 
     # the Reporter protocol
 
@@ -176,6 +169,14 @@ def _rate(done: int, seconds: float, unit: str) -> str:
     """Return the rate for people; bytes as megabytes."""
     rate = done / max(seconds, 1e-9)
     return f"{rate / 1e6:.1f} MB/s" if unit == "bytes" else f"{rate:.1f} {unit}/s"
+
+
+def _pad(column: Sequence[str]) -> list[str]:
+    """Bring the cells below (and with) a heading to one width."""
+    width = max(map(cell_len, column))
+    numeric = all(cell[:1].isdigit() for cell in column[1:])
+    gaps = [" " * (width - cell_len(cell)) for cell in column]
+    return [gap + cell if numeric else cell + gap for cell, gap in zip(column, gaps, strict=True)]
 
 
 def _plain(text: str) -> Text:

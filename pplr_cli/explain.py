@@ -59,9 +59,9 @@ def _problem(error: Mapping[str, Any]) -> Problem:
         return Problem(key, None, "missing")
     if error["type"] in {"extra_forbidden", "invalid_key"}:
         return Problem(key, None, f"unknown key; {_nearest_key(keys)}")
-    allowed = _in_words(_fields().get(key, {"type": "object"}))
-    if error["type"] == "value_error" and allowed == _TYPES["object"]:  # a rule between keys
+    if error["type"] == "value_error" and isinstance(error["input"], dict):  # a rule between keys
         return Problem(None, None, error["msg"].removeprefix("Value error, "))
+    allowed = _in_words(_fields().get(key, {"type": "object"}))
     return Problem(key, _shown(error["input"]), f"must be {allowed}")
 
 

@@ -113,6 +113,12 @@ def validate(values: Mapping[str, Any], source: str) -> Config:
     return config
 
 
+def restore(values: Mapping[str, Any], source: str, overrides: Iterable[str] = ()) -> Config:
+    """Return the settings that the file `source` recorded, with `--set` overrides."""
+    settings = [parse_override(text) for text in overrides]
+    return validate(_merge(values, settings, camera=False), source)
+
+
 def _check(values: Any) -> tuple[Config | None, list[explain.Problem]]:
     try:
         return Config.model_validate(values), []

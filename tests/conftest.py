@@ -3,11 +3,12 @@
 import json
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +26,23 @@ def golden_rng(golden_dir: Path) -> Callable[[str], np.random.Generator]:
         return np.random.Generator(np.random.PCG64(zlib.crc32(f"{seed}:{tag}".encode())))
 
     return generator
+
+
+@pytest.fixture(scope="session")
+def plant() -> Callable[[Path, Iterable[str]], Path]:
+    """Write a tree: a tiny real image for each path with an image's suffix, else some text."""
+
+    def write(root: Path, paths: Iterable[str]) -> Path:
+        for path in paths:
+            file = root / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            suffix = file.suffix.lower()
+            if suffix in {".jpg", ".jpeg", ".png"} and not file.name.startswith("._"):
+                colour = (zlib.crc32(os.fsencode(path)) % 256, 80, 160)
+                kind = "PNG" if suffix == ".png" else "JPEG"
+                Image.new("RGB", (4, 8), colour).save(file, kind)
+            else:
+                file.write_text("not an image\n")
+        return root
+
+    return write

@@ -61,9 +61,10 @@ def prepare(
 ) -> None:
     r"""Check a data set and leave it under its name in the data folder.
 
-    \b
     pplr prepare market Market-1501-v15.09.15.zip
-    pplr prepare veri            (looks in the data folder)
+
+    pplr prepare veri   (looks in the data folder)
+
     pplr prepare folder crops --pattern '(?P<identity>\d+)_c(?P<camera>\d+)'
     """
     from pplr_cli.data import library

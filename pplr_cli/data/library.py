@@ -5,6 +5,7 @@ copied or drawn), elsewhere in the data folder (found there under a usual name) 
 (linked).
 """
 
+import difflib
 import re
 from pathlib import Path
 
@@ -132,8 +133,10 @@ def _folder(name: str, data_dir: Path) -> Path:
 
 def _check_options(layout: str, source: Path | None, *, link: bool, pattern: str | None) -> None:
     if layout not in KNOWN:
-        known = ", ".join(f"`{each}`" for each in KNOWN)
-        raise UsageError(f"`{layout}`: no such layout", f"the known ones are {known}")
+        close = difflib.get_close_matches(layout, KNOWN, n=1)
+        meant = f"did you mean `{close[0]}`? " if close else ""
+        hint = f"{meant}the known ones are {', '.join(KNOWN)}"
+        raise UsageError(f"`{layout}`: no such layout", hint)
     if layout == SYNTHETIC and source is not None:
         raise UsageError("`synthetic` is drawn, it takes no SOURCE", "leave SOURCE out")
     if pattern is not None and layout != FOLDER:

@@ -12,7 +12,7 @@ from pplr_cli.data.trees import listed
 from pplr_cli.errors import DataError
 from pplr_cli.progress import Reporter
 
-FORMATS = ("JPEG", "MPO", "PNG")
+FORMATS = ("JPEG", "PNG")
 """What image files may hold, whatever their suffix says."""
 
 

@@ -80,13 +80,14 @@ class Course:
 
 def _line(row: dict[str, float], epochs: int) -> str:
     """Return an epoch's figures as one line."""
-    parts = [f"epoch {row['epoch']}/{epochs}:"]
+    parts = []
     if "clusters" in row:
-        parts.append(f"{row['clusters']} clusters, {row['outliers']} outliers of {row['images']},")
-        parts.append(f"agreement {row['agreement_mean']:.2f}, loss {row['loss_total']:.3f}")
+        parts.append(f"{row['clusters']} clusters, {row['outliers']} of {row['images']} outliers")
+        parts.append(f"agreement {row['agreement_mean']:.2f}")
+        parts.append(f"loss {row['loss_total']:.3f}")
     if "mAP" in row:
         parts.append(f"mAP {100 * row['mAP']:.1f}, rank-1 {100 * row['rank1']:.1f}")
     if "seconds_train" in row:
         seconds = sum(value for key, value in row.items() if key.startswith("seconds_"))
-        parts.append(f"({seconds:.1f} s)")
-    return " ".join(parts)
+        parts.append(f"{seconds:.1f} s")
+    return f"epoch {row['epoch']}/{epochs}: {', '.join(parts)}"

@@ -135,12 +135,15 @@ def test_prefixes_of_pretraining_scripts(tmp_path, resnet, prefix):
     assert f"took the backbone from the entries `{inner}...`" in notes
 
 
-def test_the_backbone_of_a_pplr_network(tmp_path):
-    content = random_like(Network("tiny", parts=3, classes=7))
+@pytest.mark.parametrize("prefix", ["", "base."])
+def test_our_own_naming(tmp_path, prefix):
+    """A backbone by itself, and a whole PPLR network."""
+    content = random_like(build_backbone("tiny"))
+    rest = {"bnneck.weight": torch.ones(3), "classifier.weight": torch.ones(3)} if prefix else {}
+    named = {f"{prefix}{name}": value for name, value in content.items()}
     backbone = build_backbone("tiny")
-    load_backbone(saved(tmp_path, content), backbone)
-    for name, value in backbone.state_dict().items():
-        assert torch.equal(content[f"base.{name}"], value)
+    load_backbone(saved(tmp_path, named | rest), backbone)
+    assert all(torch.equal(content[name], value) for name, value in backbone.state_dict().items())
 
 
 def test_files_without_counters_load(tmp_path, resnet):

@@ -1,0 +1,132 @@
+"""What this machine can do: versions, processors, memory, GPUs, and what is broken."""
+
+import os
+import platform
+import re
+import warnings
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pplr_cli import __version__, env
+from pplr_cli.errors import PplrError
+
+PACKAGES = (
+    *("torch", "torchvision", "faiss-gpu", "faiss-cpu", "numba", "numpy", "scipy"),
+    *("scikit-learn", "pillow", "pydantic", "typer", "rich", "matplotlib", "gdown"),
+)
+NEEDED = ("torch", "torchvision", "numba", "sklearn", "scipy", "PIL")
+"""Compiled modules without which no model can be trained."""
+
+
+def describe() -> dict[str, Any]:
+    """Return what a run or a bug report should record, as plain values; never fails."""
+    return {
+        "pplr": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "cpu": {"model": _cpu_model(), "cores": _cores()},
+        "memory_gb": _memory(),
+        "cuda": _cuda(),
+        "faiss": _faiss(),
+        "environment": {variable.name: variable.get() for variable in env.ALL},
+    }
+
+
+def problems() -> list[PplrError]:
+    """Import everything that a run needs and return what fails, with the way out."""
+    found = []
+    for name in NEEDED:
+        try:
+            import_module(name)
+        except Exception as error:  # a broken binary may raise anything
+            found.append(PplrError(f"`import {name}` fails: {_first_line(error)}", _way_out(name)))
+    return found
+
+
+def _way_out(name: str) -> str:
+    if name.startswith("torch"):
+        return (
+            "torch and torchvision must come from one release: "
+            "`pip install --upgrade --force-reinstall torch torchvision`"
+        )
+    return "`pip install --upgrade --force-reinstall pplr` puts a sound copy in place"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cpu_model() -> str:
+    match = re.search(r"^model name\s*: (.+)$", _read("/proc/cpuinfo"), re.MULTILINE)
+    return match[1] if match else platform.machine()
+
+
+def _memory() -> dict[str, float]:
+    """Return total and free memory in GB, within the limit of a container."""
+    meminfo = dict(re.findall(r"^(\w+):\s+(\d+) kB$", _read("/proc/meminfo"), re.MULTILINE))
+    found = {"total": int(meminfo.get("MemTotal", 0)), "free": int(meminfo.get("MemAvailable", 0))}
+    limit, used = (_read(f"/sys/fs/cgroup/memory.{name}").strip() for name in ("max", "current"))
+    if limit.isdigit() and used.isdigit():
+        found["total"] = min(found["total"], int(limit) // 1024)
+        found["free"] = min(found["free"], (int(limit) - int(used)) // 1024)
+    return {name: round(kilobytes * 1024 / 1e9, 1) for name, kilobytes in found.items()}
+
+
+def _cuda() -> dict[str, Any]:
+    """Return what torch sees of GPUs; `note` is what it has to say against them."""
+    try:
+        import torch
+    except Exception as error:
+        return {"version": None, "devices": [], "note": _first_line(error)}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    driver = re.search(r"Kernel Module\D*([\d.]+)", _read("/proc/driver/nvidia/version"))
+    return {
+        "version": torch.version.cuda,
+        "driver": driver[1] if driver else None,
+        "devices": [_device(torch.cuda.get_device_properties(index)) for index in range(count)],
+        "note": _first_line(caught[0].message) if caught else None,
+    }
+
+
+def _device(properties: Any) -> dict[str, Any]:
+    return {
+        "name": properties.name,
+        "memory_gb": round(properties.total_memory / 1e9, 1),
+        "capability": f"{properties.major}.{properties.minor}",
+    }
+
+
+def _faiss() -> dict[str, Any]:
+    """Return whether faiss can be used and how many GPUs it sees."""
+    try:
+        faiss = import_module("faiss")
+    except Exception as error:
+        return {"usable": False, "gpus": 0, "note": _first_line(error)}
+    gpus = faiss.get_num_gpus() if hasattr(faiss, "get_num_gpus") else 0
+    return {"usable": True, "gpus": gpus, "note": None}
+
+
+def _first_line(error: object) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:
+        return ""

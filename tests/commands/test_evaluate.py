@@ -1,0 +1,169 @@
+"""`pplr evaluate`, on a data set whose scores are known: images of one person are all the same."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import typer
+from PIL import Image as Picture
+from typer.testing import CliRunner
+
+from pplr_cli import presets
+from pplr_cli.commands.evaluate import evaluate
+from pplr_cli.data.manifest import Image, Manifest, Split
+from pplr_cli.engine.checkpoint import save_weights
+from pplr_cli.engine.network import Network
+from pplr_cli.errors import DataError, UsageError, WeightsError
+
+PEOPLE, CAMERAS = 6, 3
+PRESET = """
+data: {name: small, height: 32, width: 16}
+model: {backbone: tiny, weights: random, classes: 20}
+"""
+
+app = typer.Typer()
+app.command()(evaluate)
+
+
+def make_data_set(data_dir: Path, gallery_person=lambda person: person, layout="market") -> None:
+    """Write a data set: each person once by every camera, the first camera's are the queries.
+
+    `gallery_person` says as whom a person is labelled in the gallery.
+    """
+    rng = np.random.default_rng(0)
+    folder, images = data_dir / "small", []
+    for person in range(PEOPLE):
+        pixels = rng.integers(0, 256, (32, 16, 3), dtype=np.uint8)
+        for camera in range(CAMERAS):
+            split = Split.GALLERY if camera else Split.QUERY
+            identity = gallery_person(person) if camera else person
+            path = folder / f"{person}_{camera}.png"
+            folder.mkdir(parents=True, exist_ok=True)
+            Picture.fromarray(pixels).save(path)
+            images.append(Image(split, path.name, identity, camera))
+    Manifest("small", layout, folder, tuple(images), {}).save(folder)
+
+
+@pytest.fixture
+def preset(tmp_path):
+    path = tmp_path / "small.yaml"
+    path.write_text(PRESET)
+    return path
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return Network("tiny", parts=3, classes=20)
+
+
+@pytest.fixture
+def own_file(tmp_path, preset, network):
+    """A file as training leaves it."""
+    path = tmp_path / "best.pth"
+    settings = presets.resolve(str(preset), "train").document()
+    save_weights(network, path, {"mode": "train-cam", "epoch": 2, "settings": settings})
+    return path
+
+
+@pytest.fixture
+def official_file(tmp_path, network):
+    """A file as the official code leaves it: another class count, `module.` before every name."""
+    other = Network("tiny", parts=3, classes=30)
+    other.load_state_dict({k: v for k, v in network.state_dict().items() if "cl" not in k}, False)
+    path = tmp_path / "official.pth"
+    torch.save({f"module.{name}": value for name, value in other.state_dict().items()}, path)
+    return path
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Call the command and return (stdout, stderr)."""
+
+    def call(*arguments):
+        place = ["--data-dir", str(tmp_path / "data"), "--no-cache", "--workers", "1"]
+        arguments = [str(a) for a in (*arguments, *place, "--device", "cpu")]
+        done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.stdout, done.stderr
+
+    return call
+
+
+def test_our_own_file_needs_no_preset(tmp_path, run, own_file):
+    make_data_set(tmp_path / "data")
+    out, err = run("--weights", own_file)
+    header, ours, plain, camera = (line.split() for line in out.splitlines())
+    assert header == ["small", "mAP", "rank-1", "rank-5", "rank-10", "mINP"]
+    assert ours == [str(own_file), "100.0", "100.0", "100.0", "100.0", "100.0"]
+    assert " ".join(plain) == ("paper, as reported, without camera labels 81.5 92.8 97.1 98.1 -")
+    assert " ".join(camera) == "paper, as reported, with camera labels 84.4 94.3 97.8 98.6 -"
+    assert "extracted and ranked 18 images" in err
+
+
+def test_an_official_file_needs_a_preset(tmp_path, run, official_file, preset):
+    make_data_set(tmp_path / "data")
+    with pytest.raises(UsageError, match="does not say with which settings") as caught:
+        run("--weights", official_file)
+    assert "--preset" in caught.value.hint
+    out, err = run("--weights", official_file, "--preset", preset)
+    assert "100.0" in out
+    assert "took the prefix `module.` off every name" in err
+    assert "left out classifiers of 30 classes" in err
+
+
+@pytest.mark.parametrize("rerank", [False, True])
+def test_json_is_one_document(tmp_path, run, own_file, rerank):
+    """In the gallery every person is labelled as the next: each query has the wrong one first."""
+    make_data_set(tmp_path / "data", lambda person: (person + 1) % PEOPLE, layout="folder")
+    out, _ = run("--weights", own_file, "--json", *(["--rerank"] if rerank else []))
+    document = json.loads(out)
+    scores = {key: document.pop(key) for key in ("mAP", "mINP", "rank1", "rank5", "rank10")}
+    assert document == {
+        "weights": str(own_file),
+        "mode": "train-cam",
+        "epoch": 2,
+        "data": "small",
+        "rerank": rerank,
+        "queries": PEOPLE,
+        "skipped": 0,
+        "paper": {},
+    }
+    assert scores["rank1"] == 0
+    assert scores["rank10"] > 0
+    assert 0 < scores["mINP"] <= scores["mAP"] < 0.6
+
+
+def test_reranking_is_named(tmp_path, run, own_file):
+    make_data_set(tmp_path / "data")
+    out, _ = run("--weights", own_file, "--rerank")
+    assert f"{own_file} (re-ranked)" in out
+
+
+def test_queries_without_a_match_are_counted(tmp_path, run, own_file):
+    make_data_set(tmp_path / "data", lambda person: person if person > 1 else 100)
+    out, _ = run("--weights", own_file)
+    assert "2 of 6 queries left out" in out
+
+
+def test_no_query_with_a_match_is_an_error(tmp_path, run, own_file):
+    make_data_set(tmp_path / "data", lambda person: person + 100)
+    with pytest.raises(DataError, match="none of the 6 query images"):
+        run("--weights", own_file)
+
+
+def test_settings_can_be_overridden(tmp_path, run, own_file):
+    make_data_set(tmp_path / "data")
+    with pytest.raises(DataError, match="elsewhere"):
+        run("--weights", own_file, "--data", "elsewhere")
+    with pytest.raises(WeightsError, match="another architecture"):
+        run("--weights", own_file, "--set", "model.parts=2")
+    with pytest.raises(UsageError, match=r"data\.hight"):
+        run("--weights", own_file, "--set", "data.hight=3")
+
+
+def test_the_file_is_read_before_the_data_set(tmp_path, run):
+    with pytest.raises(WeightsError, match="no such weights file"):
+        run("--weights", tmp_path / "none.pth")

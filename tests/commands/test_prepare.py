@@ -1,0 +1,98 @@
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from pplr_cli.commands.prepare import prepare
+from pplr_cli.errors import DataError, UsageError
+
+Plant = Callable[[Path, Iterable[str]], Path]
+
+TREE = [
+    "VeRi/image_train/0001_c001_00016450_0.jpg",
+    "VeRi/image_train/0001_c020_00016460_0.jpg",
+    "VeRi/image_train/Thumbs.db",
+    "VeRi/image_query/0002_c002_00030600_0.jpg",
+    "VeRi/image_test/0002_c005_00030670_1.jpg",
+]
+
+
+def run(*arguments: str | Path) -> Result:
+    app = typer.Typer(rich_markup_mode=None)
+    app.command()(prepare)
+    return CliRunner().invoke(app, [str(each) for each in arguments])
+
+
+def test_it_ends_with_a_table_the_manifest_and_the_next_command(
+    tmp_path: Path, plant: Plant
+) -> None:
+    source, data = plant(tmp_path / "tree", TREE), tmp_path / "data"
+    result = run("veri", source, "--data-dir", data, "--allow-partial")
+    assert result.exit_code == 0, result.exception
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert lines == [
+        "split images published identities published cameras published",
+        "train 2 37,778 or 37,746 1 576 or 575 2 20",
+        "query 1 1,678 1 200 1 -",
+        "gallery 1 11,579 1 200 1 -",
+        "other files left out: 1",
+        f"manifest: {data / 'veri/manifest.json'}",
+    ]
+    assert f"next: `pplr train --preset veri --data-dir {data}`" in result.stderr
+    assert "warning:" in result.stderr
+
+    again = run("veri", "--data-dir", data, "--allow-partial")
+    assert again.stdout == result.stdout
+    assert "prepared already" in again.stderr
+
+
+def test_json_is_one_document_on_stdout(tmp_path: Path, plant: Plant) -> None:
+    source, data = plant(tmp_path / "tree", TREE), tmp_path / "data"
+    result = run("veri", source, "--data-dir", data, "--allow-partial", "--json", "--name", "small")
+    document = json.loads(result.stdout)
+    assert document["name"] == "small"
+    assert document["layout"] == "veri"
+    assert document["manifest"] == str(data / "small/manifest.json")
+    assert document["splits"]["train"]["images"] == {"count": 2, "published": [37778, 37746]}
+    assert document["splits"]["gallery"]["cameras"] == {"count": 1, "published": []}
+    assert document["notes"] == {"other files left out": 1}
+    assert "query: 1 images, published 1,678" in document["warnings"]
+    assert document["next"] == f"pplr train --preset veri --data small --data-dir {data}"
+
+
+def test_a_plain_folder_shows_no_published_counts(
+    tmp_path: Path, plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PPLR_DATA_DIR", str(tmp_path / "data"))
+    plant(tmp_path / "crops", ["hall/amy_1.jpg", "yard/amy_2.jpg", "yard/zoe_1.jpg"])
+    pattern = r"(?P<camera>\w+)/(?P<identity>[a-z]+)_"
+    result = run("folder", tmp_path / "crops", "--name", "home", "--pattern", pattern)
+    assert result.exit_code == 0, result.exception
+    assert [line.split() for line in result.stdout.splitlines()[:2]] == [
+        ["split", "images", "identities", "cameras"],
+        ["train", "3", "2", "2"],
+    ]
+    assert "next: `pplr train --preset market --data home`" in result.stderr
+
+
+def test_failures_reach_the_table_of_errors(tmp_path: Path, plant: Plant) -> None:
+    unknown = run("markt", "--data-dir", tmp_path)
+    assert isinstance(unknown.exception, UsageError)
+    assert "did you mean `market`" in (unknown.exception.hint or "")
+    counts = run("veri", plant(tmp_path / "tree", TREE), "--data-dir", tmp_path / "data")
+    assert isinstance(counts.exception, DataError)
+    assert counts.stdout == ""
+
+
+def test_the_command_module_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, pplr_cli.commands.prepare\n"
+        "heavy = {'torch', 'PIL', 'numpy', 'pplr_cli.data.library'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,127 @@
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from pplr_cli.data.layouts import LAYOUTS, MARKET, VERI
+from pplr_cli.data.library import find_unprepared, open_dataset, prepare, prepared_names
+from pplr_cli.data.manifest import Image, Split
+from pplr_cli.errors import DataError, UsageError
+from pplr_cli.progress import Silent
+
+Plant = Callable[[Path, Iterable[str]], Path]
+
+MARKET_TREE = [
+    "bounding_box_train/0002_c1s1_000451_03.jpg",
+    "query/0001_c1s1_001051_00.jpg",
+    "bounding_box_test/0001_c2s1_001051_00.jpg",
+]
+
+
+@pytest.fixture
+def partial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let small trees pass for whole data sets."""
+    monkeypatch.setattr("pplr_cli.data.counts.LAYOUTS", {})
+
+
+def draw_two(root: Path, *, seed: int, reporter: object, plant: Plant) -> list[Image]:
+    paths = [f"train/{seed}_{i}.jpg" for i in range(2)]
+    plant(root, paths)
+    return [Image(Split.TRAIN, path, 0, 0) for path in paths]
+
+
+@pytest.fixture
+def small_world(monkeypatch: pytest.MonkeyPatch, plant: Plant) -> None:
+    """Let the synthetic data set be two images."""
+    monkeypatch.setattr(
+        "pplr_cli.data.synthetic.make", lambda root, **given: draw_two(root, **given, plant=plant)
+    )
+
+
+@pytest.mark.usefixtures("partial")
+@pytest.mark.parametrize(
+    "place", ["Market-1501-v15.09.15", "market", "market1501/Market-1501-v15.09.15"]
+)
+def test_an_unprepared_data_set_is_prepared_when_it_is_opened(
+    tmp_path: Path, plant: Plant, place: str
+) -> None:
+    plant(tmp_path / place, MARKET_TREE)
+    manifest = open_dataset("market", tmp_path, Silent())
+    assert manifest.root == tmp_path / place
+    assert (tmp_path / "market" / "manifest.json").is_file()
+    assert open_dataset("market", tmp_path, Silent()) == manifest
+    assert prepared_names(tmp_path) == ["market"]
+
+
+@pytest.mark.usefixtures("small_world")
+def test_the_demo_is_drawn_when_it_is_absent(tmp_path: Path) -> None:
+    manifest = open_dataset("demo", tmp_path, Silent())
+    assert (manifest.name, manifest.layout) == ("demo", "synthetic")
+    assert manifest.root == tmp_path / "demo" / "images"
+    assert all(file.is_file() for file in manifest.split(Split.TRAIN).files)
+    times = [file.stat().st_mtime_ns for file in manifest.split(Split.TRAIN).files]
+    again = open_dataset("demo", tmp_path, Silent())
+    assert [file.stat().st_mtime_ns for file in again.split(Split.TRAIN).files] == times
+
+
+@pytest.mark.parametrize("name", ["market", "msmt17", "veri", "duke"])
+def test_an_absent_data_set_says_where_it_is_to_be_had(tmp_path: Path, name: str) -> None:
+    layout = LAYOUTS[name]
+    with pytest.raises(DataError, match=f"{layout.title} is not there") as caught:
+        open_dataset(name, tmp_path / "none", Silent())
+    hint = caught.value.hint or ""
+    assert layout.origin in hint
+    assert f"`{tmp_path / 'none'}`" in hint
+    assert f"pplr prepare {name} SOURCE" in hint
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.usefixtures("small_world")
+def test_an_unknown_name_lists_what_is_prepared(tmp_path: Path) -> None:
+    open_dataset("demo", tmp_path, Silent())
+    with pytest.raises(DataError, match="`crops`: no such data set") as caught:
+        open_dataset("crops", tmp_path, Silent())
+    assert "`demo`" in (caught.value.hint or "")
+
+
+@pytest.mark.usefixtures("partial")
+def test_a_data_set_whose_images_are_gone(tmp_path: Path, plant: Plant) -> None:
+    source = plant(tmp_path / "tree", MARKET_TREE)
+    prepare("market", source, tmp_path / "data", link=True, reporter=Silent())
+    source.rename(tmp_path / "moved")
+    with pytest.raises(DataError, match="images are gone"):
+        open_dataset("market", tmp_path / "data", Silent())
+
+
+def test_usual_names_are_found_whole_folders_first(tmp_path: Path, plant: Plant) -> None:
+    assert find_unprepared(MARKET, tmp_path / "none") is None
+    plant(tmp_path, ["other.zip", "VeRi/readme.txt", "market/readme.txt"])
+    assert find_unprepared(MARKET, tmp_path) == tmp_path / "market"
+    plant(tmp_path, ["market-1501-V15.09.15.ZIP"])
+    assert find_unprepared(MARKET, tmp_path) == tmp_path / "market-1501-V15.09.15.ZIP"
+    plant(tmp_path / "market1501", MARKET_TREE)
+    assert find_unprepared(MARKET, tmp_path) == tmp_path / "market1501"
+    assert find_unprepared(VERI, tmp_path) == tmp_path / "VeRi"
+
+
+@pytest.mark.parametrize(
+    ("layout", "options", "match"),
+    [
+        ("markt", {}, "no such layout"),
+        ("market", {"pattern": "(?P<camera>.)"}, "layout `folder` only"),
+        ("market", {"link": True}, "need a SOURCE"),
+        ("folder", {}, "needs a SOURCE"),
+        ("folder", {"pattern": "(?P<camera>.)"}, "need a SOURCE"),
+        ("market", {"name": "../up"}, "not a name"),
+        ("market", {"name": ".hidden"}, "not a name"),
+        ("synthetic", {"source": Path("x")}, "takes no SOURCE"),
+    ],
+)
+def test_options_that_do_not_go_together(
+    tmp_path: Path, layout: str, options: dict[str, object], match: str
+) -> None:
+    given = {"source": None, **options}
+    with pytest.raises(UsageError, match=match) as caught:
+        prepare(layout, data_dir=tmp_path, reporter=Silent(), **given)  # type: ignore[arg-type]
+    assert caught.value.hint
+    assert list(tmp_path.iterdir()) == []

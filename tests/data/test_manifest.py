@@ -1,0 +1,134 @@
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pplr_cli.data.manifest import FILE_NAME, UNKNOWN, Image, Manifest, Split
+from pplr_cli.errors import DataError
+
+IMAGES = (
+    Image(Split.QUERY, "query/b.jpg", 3, 1),
+    Image(Split.TRAIN, "train/z é.jpg", 7, 0),
+    Image(Split.TRAIN, "train/a.jpg", 5, 2),
+    Image(Split.GALLERY, "gallery/c.jpg", 3, 0),
+)
+
+
+def manifest(root: Path, images: tuple[Image, ...] = IMAGES) -> Manifest:
+    return Manifest("market", "market", root, images, {"junk": 2})
+
+
+def test_splits_come_in_sorted_path_order(tmp_path: Path) -> None:
+    train = manifest(tmp_path).split(Split.TRAIN)
+    assert train.paths == ("train/a.jpg", "train/z é.jpg")
+    assert train.files == [tmp_path / "train/a.jpg", tmp_path / "train/z é.jpg"]
+    np.testing.assert_array_equal(train.identities, [5, 7])
+    np.testing.assert_array_equal(train.cameras, [2, 0])
+    assert train.identities.dtype == train.cameras.dtype == np.int64
+    assert len(train) == 2
+
+
+@pytest.mark.parametrize(
+    ("images", "identities", "cameras"),
+    [
+        (IMAGES, True, True),
+        ((Image(Split.TRAIN, "a.jpg", UNKNOWN, 1),), False, True),
+        ((Image(Split.TRAIN, "a.jpg", 1, UNKNOWN),), True, False),
+        ((Image(Split.TRAIN, "a.jpg", 1, 1), Image(Split.TRAIN, "b.jpg")), False, False),
+        ((), False, False),
+    ],
+)
+def test_what_a_split_knows(
+    tmp_path: Path, images: tuple[Image, ...], identities: bool, cameras: bool
+) -> None:
+    train = manifest(tmp_path, images).split(Split.TRAIN)
+    assert train.has_identities == identities
+    assert train.has_cameras == cameras
+
+
+def test_evaluation_needs_query_and_gallery_with_labels(tmp_path: Path) -> None:
+    assert manifest(tmp_path).can_evaluate
+    assert not manifest(tmp_path, IMAGES[1:]).can_evaluate
+    unknown = (Image(Split.QUERY, "query/b.jpg", 3), *IMAGES[1:])
+    assert not manifest(tmp_path, unknown).can_evaluate
+
+
+names = st.text(st.characters(blacklist_characters="\0"), min_size=1, max_size=12)
+images = st.builds(
+    Image, st.sampled_from(Split), names, st.integers(-1, 10**12), st.integers(-1, 99)
+)
+
+
+@given(st.lists(images, max_size=8, unique_by=lambda image: image.path))
+def test_what_is_saved_is_what_is_loaded(
+    tmp_path_factory: pytest.TempPathFactory, found: list[Image]
+) -> None:
+    folder = tmp_path_factory.mktemp("set")
+    saved = manifest(folder / "images", tuple(found))
+    loaded = Manifest.load(saved.save(folder))
+    assert loaded.digest == saved.digest
+    assert set(loaded.images) == set(found)
+    assert (loaded.name, loaded.layout, loaded.notes) == ("market", "market", {"junk": 2})
+    assert loaded.root == (folder / "images").resolve()
+
+
+def test_names_that_are_not_utf8_survive(tmp_path: Path) -> None:
+    path = os.fsdecode(b"train/\xff.jpg")
+    saved = manifest(tmp_path, (Image(Split.TRAIN, path),))
+    assert Manifest.load(saved.save(tmp_path)).paths == [path]
+
+
+def test_a_data_set_moves_with_its_manifest(tmp_path: Path) -> None:
+    (tmp_path / "a/set/images").mkdir(parents=True)
+    manifest(tmp_path / "a/set/images").save(tmp_path / "a/set")
+    shutil.move(tmp_path / "a", tmp_path / "b")
+    assert Manifest.load(tmp_path / "b/set" / FILE_NAME).root == tmp_path / "b/set/images"
+
+
+def test_the_digest_depends_on_every_image_and_on_no_order(tmp_path: Path) -> None:
+    digest = manifest(tmp_path).digest
+    assert manifest(tmp_path / "elsewhere", IMAGES[::-1]).digest == digest
+    for change in (
+        {"split": Split.GALLERY},
+        {"path": "query/x.jpg"},
+        {"identity": 4},
+        {"camera": 2},
+    ):
+        changed = IMAGES[0]._replace(**change)  # type: ignore[arg-type]
+        assert manifest(tmp_path, (changed, *IMAGES[1:])).digest != digest
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "match"),
+    [
+        ("format", 99, "format 99"),
+        ("digest", "0" * 64, "do not match"),
+        ("images", [["train", "a.jpg", 1, 1]], "do not match"),
+        ("images", [["val", "a.jpg", 1, 1]], "not a data set manifest"),
+        ("images", [["train", "a.jpg", "x", 1]], "not a data set manifest"),
+        ("images", 5, "not a data set manifest"),
+        ("root", 5, "not a data set manifest"),
+        ("notes", None, "not a data set manifest"),
+    ],
+)
+def test_damaged_and_altered_manifests(tmp_path: Path, key: str, value: object, match: str) -> None:
+    path = manifest(tmp_path).save(tmp_path)
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps({**document, key: value}))
+    with pytest.raises(DataError, match=match) as caught:
+        Manifest.load(path)
+    assert f"`{path}`" in caught.value.message
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1, "images"', "\udcff"])
+def test_files_that_are_no_manifest(tmp_path: Path, text: str) -> None:
+    path = tmp_path / FILE_NAME
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(DataError, match="not a data set manifest"):
+        Manifest.load(path)

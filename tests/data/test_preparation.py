@@ -1,0 +1,249 @@
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from pplr_cli.data.library import prepare
+from pplr_cli.data.manifest import Image, Manifest, Split
+from pplr_cli.data.preparation import Prepared
+from pplr_cli.data.trees import DISTRACTORS, JUNK, OTHER_FILES
+from pplr_cli.errors import DataError, UsageError
+from pplr_cli.progress import Silent
+
+Plant = Callable[[Path, Iterable[str]], Path]
+Pack = Callable[[Path, Path], Path]
+
+TREE = [
+    "bounding_box_train/0002_c1s1_000451_03.jpg",
+    "bounding_box_train/0002_c3s1_000551_01.JPG",
+    "bounding_box_train/Thumbs.db",
+    "query/0001_c1s1_001051_00.jpeg",
+    "bounding_box_test/-1_c1s1_000401_03.jpg",
+    "bounding_box_test/0000_c1s1_000151_01.jpg",
+    "bounding_box_test/0001_c2s1_001051_00.PNG",
+]
+EXPECTED = {
+    Image(Split.TRAIN, "bounding_box_train/0002_c1s1_000451_03.jpg", 2, 0),
+    Image(Split.TRAIN, "bounding_box_train/0002_c3s1_000551_01.JPG", 2, 2),
+    Image(Split.QUERY, "query/0001_c1s1_001051_00.jpeg", 1, 0),
+    Image(Split.GALLERY, "bounding_box_test/0000_c1s1_000151_01.jpg", 0, 0),
+    Image(Split.GALLERY, "bounding_box_test/0001_c2s1_001051_00.PNG", 1, 1),
+}
+
+
+def pack_zip(path: Path, tree: Path) -> Path:
+    return Path(shutil.make_archive(str(path), "zip", tree))
+
+
+def pack_tar_gz(path: Path, tree: Path) -> Path:
+    with tarfile.open(path.with_name(path.name + ".tar.gz"), "w:gz") as archive:
+        archive.add(tree, ".")
+    return path.with_name(path.name + ".tar.gz")
+
+
+def run(source: Path | None, data_dir: Path, **options: object) -> Prepared:
+    given = {"allow_partial": True, **options}
+    return prepare("market", source, data_dir, reporter=Silent(), **given)  # type: ignore[arg-type]
+
+
+def visible(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("pack", [pack_zip, pack_tar_gz])
+@pytest.mark.parametrize("nested", ["", "Market-1501-v15.09.15", "download/Market-1501-v15.09.15"])
+def test_archives_are_unpacked_beside_their_manifest(
+    tmp_path: Path, plant: Plant, pack: Pack, nested: str
+) -> None:
+    plant(tmp_path / "tree" / nested, TREE)
+    plant(tmp_path / "tree", ["__MACOSX/._x.jpg"])
+    archive = pack(tmp_path / "download", tmp_path / "tree")
+    prepared = run(archive, tmp_path / "data")
+    assert prepared.new
+    assert prepared.path == tmp_path / "data/market/manifest.json"
+    assert prepared.manifest.root == tmp_path / "data/market/images" / nested
+    assert set(prepared.manifest.images) == EXPECTED
+    assert prepared.manifest.notes == {JUNK: 1, DISTRACTORS: 1, OTHER_FILES: 1}
+    assert all((prepared.manifest.root / path).is_file() for path in prepared.manifest.paths)
+    assert os.listdir(tmp_path / "data") == ["market"]  # noqa: PTH208
+
+
+def test_a_folder_is_copied_and_left_as_it_is(tmp_path: Path, plant: Plant) -> None:
+    source = plant(tmp_path / "tree", TREE)
+    before = visible(source)
+    prepared = run(source, tmp_path / "data")
+    assert visible(source) == before
+    assert set(visible(tmp_path / "data/market/images")) == {image.path for image in EXPECTED}
+    shutil.rmtree(source)
+    assert set(run(None, tmp_path / "data").manifest.images) == EXPECTED
+    assert prepared.manifest.root == tmp_path / "data/market/images"
+
+
+def test_a_linked_folder_stays_where_it_is(tmp_path: Path, plant: Plant) -> None:
+    source = plant(tmp_path / "tree" / "deep", TREE)
+    before = visible(tmp_path / "tree")
+    prepared = run(tmp_path / "tree", tmp_path / "data", link=True)
+    assert prepared.manifest.root == source
+    assert set(visible(tmp_path / "data")) == {"market/manifest.json"}
+    assert visible(tmp_path / "tree") == before
+
+
+def test_a_folder_in_the_data_folder_is_used_where_it_is(tmp_path: Path, plant: Plant) -> None:
+    source = plant(tmp_path / "Market-1501-v15.09.15", TREE)
+    prepared = run(source, tmp_path)
+    assert prepared.manifest.root == source
+    assert set(visible(tmp_path / "market")) == {"manifest.json"}
+
+
+def test_an_archive_in_the_data_folder_is_found(tmp_path: Path, plant: Plant) -> None:
+    tree = plant(tmp_path / "tree", TREE)
+    (tmp_path / "data").mkdir()
+    pack_zip(tmp_path / "data/Market-1501-v15.09.15", tree)
+    prepared = run(None, tmp_path / "data")
+    assert prepared.manifest.root == tmp_path / "data/market/images"
+    assert set(prepared.manifest.images) == EXPECTED
+
+
+def test_counts_that_differ_are_an_error_before_anything_is_copied(
+    tmp_path: Path, plant: Plant
+) -> None:
+    source = plant(tmp_path / "tree", TREE)
+    with pytest.raises(DataError, match="train: 2 images, published 12,936") as caught:
+        run(source, tmp_path / "data", allow_partial=False)
+    assert "--allow-partial" in (caught.value.hint or "")
+    assert visible(tmp_path / "data") == {}
+    assert "train: 2 images, published 12,936" in run(source, tmp_path / "data").warnings
+
+
+@pytest.mark.parametrize("as_archive", [False, True])
+def test_a_broken_image_stops_it_and_is_named_in_the_source(
+    tmp_path: Path, plant: Plant, as_archive: bool
+) -> None:
+    source = plant(tmp_path / "tree", TREE)
+    (source / "query/0001_c1s1_001051_00.jpeg").write_text("<html>")
+    source = pack_zip(tmp_path / "x", source) if as_archive else source
+    with pytest.raises(DataError, match="1 of 5 image files") as caught:
+        run(source, tmp_path / "data")
+    assert f"`{source}`" in caught.value.message
+    assert "query/0001_c1s1_001051_00.jpeg" in caught.value.message
+    assert "staging" not in caught.value.message
+    assert visible(tmp_path / "data") == {}
+
+
+def test_twice_is_as_good_as_once(tmp_path: Path, plant: Plant) -> None:
+    archive = pack_zip(tmp_path / "x", plant(tmp_path / "tree", TREE))
+    first = run(archive, tmp_path / "data")
+    before = visible(tmp_path / "data")
+    for source in (None, archive, tmp_path / "tree"):
+        again = run(source, tmp_path / "data")
+        assert not again.new
+        assert again.manifest == first.manifest
+        assert visible(tmp_path / "data") == before
+
+
+def test_a_prepared_data_set_that_was_damaged_is_found_out(tmp_path: Path, plant: Plant) -> None:
+    run(plant(tmp_path / "tree", TREE), tmp_path / "data")
+    (tmp_path / "data/market/images/query/0001_c1s1_001051_00.jpeg").unlink()
+    with pytest.raises(DataError, match=r"0001_c1s1_001051_00\.jpeg: no such file"):
+        run(None, tmp_path / "data")
+
+
+def test_another_data_set_under_the_same_name_is_refused(tmp_path: Path, plant: Plant) -> None:
+    run(plant(tmp_path / "tree", TREE), tmp_path / "data")
+    before = visible(tmp_path / "data")
+    other = plant(tmp_path / "other", [*TREE, "query/0003_c1s1_001051_00.jpg"])
+    for options in ({}, {"link": True}):
+        with pytest.raises(DataError, match="something else stands there"):
+            run(other, tmp_path / "data", **options)
+    assert visible(tmp_path / "data") == before
+    assert len(run(other, tmp_path / "data", name="other").manifest.images) == 6
+
+
+def test_what_a_user_put_under_the_name_is_never_touched(tmp_path: Path, plant: Plant) -> None:
+    source = plant(tmp_path / "tree", TREE)
+    plant(tmp_path / "data/market", ["notes.txt"])
+    with pytest.raises(DataError, match="something else stands there"):
+        run(source, tmp_path / "data")
+    assert set(visible(tmp_path / "data")) == {"market/notes.txt"}
+
+
+def test_the_name_of_another_layout_is_refused(tmp_path: Path, plant: Plant) -> None:
+    run(plant(tmp_path / "tree", TREE), tmp_path / "data")
+    with pytest.raises(DataError, match="holds a `market` data set"):
+        prepare("duke", None, tmp_path / "data", name="market", reporter=Silent())
+
+
+def test_a_linked_folder_takes_a_new_pattern(tmp_path: Path, plant: Plant) -> None:
+    plant(tmp_path / "crops", ["1_2.jpg", "3_4.jpg"])
+    for pattern, expected in ((r"(?P<identity>\d+)_", [1, 3]), (r"_(?P<identity>\d+)", [2, 4])):
+        prepared = prepare(
+            "folder",
+            tmp_path / "crops",
+            tmp_path / "data",
+            link=True,
+            pattern=pattern,
+            reporter=Silent(),
+        )
+        assert prepared.manifest.name == "folder"
+        assert prepared.manifest.split(Split.TRAIN).identities.tolist() == expected
+
+
+def test_sources_that_are_neither(tmp_path: Path, plant: Plant) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="neither a file nor a folder"):
+        run(tmp_path / "pipe", tmp_path / "data")
+    with pytest.raises(DataError, match="no such file or folder"):
+        run(tmp_path / "gone", tmp_path / "data")
+    archive = pack_zip(tmp_path / "x", plant(tmp_path / "tree", TREE))
+    with pytest.raises(UsageError, match="not an archive"):
+        run(archive, tmp_path / "data", link=True)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_tree_that_lacks_a_split_is_named_by_the_archive(tmp_path: Path, plant: Plant) -> None:
+    tree = plant(tmp_path / "tree/Market", [p for p in TREE if not p.startswith("query")])
+    archive = pack_zip(tmp_path / "x", tree.parent)
+    with pytest.raises(DataError, match="`query` missing") as caught:
+        run(archive, tmp_path / "data")
+    assert f"`{archive}/Market`" in caught.value.message
+    assert visible(tmp_path / "data") == {}
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from pplr_cli.data import archive, library
+from pplr_cli.progress import Silent
+write, left = archive._write, [3]
+def dying(*given):
+    write(*given)
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+archive._write = dying
+source, data_dir = map(Path, sys.argv[1:])
+library.prepare("market", source, data_dir, allow_partial=True, reporter=Silent())
+"""
+
+
+def test_a_killed_unpacking_leaves_nothing_and_the_next_succeeds(
+    tmp_path: Path, plant: Plant
+) -> None:
+    archive = pack_zip(tmp_path / "x", plant(tmp_path / "tree", TREE))
+    command = [sys.executable, "-c", KILLED, str(archive), str(tmp_path / "data")]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert len(visible(tmp_path / "data")) > 2
+    assert not (tmp_path / "data/market").exists()
+    assert set(run(archive, tmp_path / "data").manifest.images) == EXPECTED
+    assert os.listdir(tmp_path / "data") == ["market"]  # noqa: PTH208
+
+
+def test_manifests_are_loaded_as_they_were_returned(tmp_path: Path, plant: Plant) -> None:
+    prepared = run(plant(tmp_path / "tree", TREE), tmp_path / "data")
+    assert Manifest.load(prepared.path) == prepared.manifest

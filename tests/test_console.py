@@ -1,0 +1,246 @@
+"""The one place that prints."""
+
+import errno
+import io
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from pplr_cli import console as console_module
+from pplr_cli.console import Console, report_unexpected
+from pplr_cli.errors import DataError, PplrError
+
+HOSTILE = "[red]x[/] :smile: \x1b[31m é \udcff \r.jpg"
+TAMED = "[red]x[/] :smile: \\x1b[31m é \\udcff \\x0d.jpg"
+
+
+class Terminal(io.StringIO):
+    """A text stream that passes for a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "PPLR_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.fixture
+def out() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def err() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def console(out: io.StringIO, err: io.StringIO) -> Console:
+    return Console(out, err)
+
+
+def test_results_and_news_go_apart(console: Console, out: io.StringIO, err: io.StringIO) -> None:
+    console.result("mAP 81.5")
+    console.info("reading")
+    console.warn("odd", "look")
+    assert out.getvalue() == "mAP 81.5\n"
+    assert err.getvalue() == "reading\nwarning: odd\nhint: look\n"
+
+
+def test_nothing_is_wrapped_marked_up_or_passed_through(
+    console: Console, out: io.StringIO, err: io.StringIO
+) -> None:
+    console.result("x" * 300)
+    console.result(HOSTILE)
+    console.table(["file"], [[HOSTILE]], title=HOSTILE)
+    console.info(HOSTILE)
+    console.error(PplrError(HOSTILE, HOSTILE))
+    assert out.getvalue().splitlines()[:2] == ["x" * 300, TAMED]
+    assert out.getvalue().count(TAMED) == 3
+    assert err.getvalue() == f"{TAMED}\nerror: {TAMED}\nhint: {TAMED}\n"
+
+
+def test_document_is_json(console: Console, out: io.StringIO) -> None:
+    document = {"path": HOSTILE, "mAP": 81.5, "none": None}
+    console.document(document)
+    assert json.loads(out.getvalue()) == document
+    assert out.getvalue().isascii()
+
+
+def test_table_aligns_numbers_and_is_never_cut(console: Console, out: io.StringIO) -> None:
+    long = "a/very/long/path/" * 10
+    console.table(["set", "images", "path"], [["train", "12936", "x"], ["query", "75", long]])
+    assert out.getvalue().splitlines() == [
+        "set    images  path",
+        "train   12936  x",
+        f"query      75  {long}",
+    ]
+
+
+def test_wide_characters_keep_the_columns_straight(console: Console, out: io.StringIO) -> None:
+    console.table(["name", "n"], [["日本", "1"], ["abcd", "2"]])
+    assert out.getvalue().splitlines() == ["name  n", "日本  1", "abcd  2"]
+
+
+def test_empty_table_shows_its_head(console: Console, out: io.StringIO) -> None:
+    console.table(["set", "images"], [])
+    assert out.getvalue().split() == ["set", "images"]
+
+
+# colour
+
+
+def test_colour_only_on_a_terminal() -> None:
+    terminal, pipe = Terminal(), io.StringIO()
+    for stream in (terminal, pipe):
+        Console(stream, stream).error(PplrError("no"))
+    assert "\x1b[" in terminal.getvalue()
+    assert pipe.getvalue() == "error: no\n"
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_no_colour_when_unwanted(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    terminal = Terminal()
+    console = Console(terminal, terminal)
+    console.error(PplrError("no", "way"))
+    console.table(["a"], [["1"]])
+    assert not any(f"\x1b[{code}" in terminal.getvalue() for code in ("3", "1;3", "9"))
+
+
+# progress
+
+
+def test_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    with Console(terminal, terminal).task("[b]decode", 8, "images") as task:
+        task.advance(8, "note [i]")
+        time.sleep(0.15)  # the bar is drawn ten times a second
+    assert "[b]decode" in terminal.getvalue()
+    assert "8/8 images" in terminal.getvalue()
+    assert "note [i]" in terminal.getvalue()
+
+
+def test_pipe_gets_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, console: Console, err: io.StringIO
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    with console.task("decode", 100, "images") as task:
+        for step in range(1, 101):
+            now[0] += 0.5
+            task.advance(1, f"at {step}")
+    assert err.getvalue().splitlines() == [
+        "decode: 20/100 images, 2.0 images/s, 40 s left, at 20",
+        "decode: 40/100 images, 2.0 images/s, 30 s left, at 40",
+        "decode: 60/100 images, 2.0 images/s, 20 s left, at 60",
+        "decode: 80/100 images, 2.0 images/s, 10 s left, at 80",
+        "decode: 100/100 images, 2.0 images/s, at 100",
+    ]
+
+
+def test_bytes_are_shown_as_megabytes_with_or_without_a_total(
+    monkeypatch: pytest.MonkeyPatch, console: Console, err: io.StringIO
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    for total in (40_000_000, 0):
+        with console.task("fetch", total, "bytes") as task:
+            now[0] += 20
+            task.advance(10_000_000)
+    assert err.getvalue().splitlines() == [
+        "fetch: 10.0/40.0 MB, 0.5 MB/s, 60 s left",
+        "fetch: 10.0 MB, 0.5 MB/s",
+    ]
+
+
+def test_short_tasks_are_silent_without_a_terminal(console: Console, err: io.StringIO) -> None:
+    with console.task("quick", 5, "steps") as task:
+        task.advance(0)
+        task.advance(5)
+    assert err.getvalue() == ""
+
+
+# the log
+
+
+def test_log_gets_news_and_results_but_no_codes(tmp_path: Path) -> None:
+    terminal = Terminal()
+    console = Console(terminal, terminal)
+    with (tmp_path / "log.txt").open("w", encoding="utf-8") as log:
+        console.log_to(log)
+        console.result("mAP")
+        console.info(HOSTILE)
+        console.error(PplrError("no", "way"))
+    assert (tmp_path / "log.txt").read_text(encoding="utf-8").splitlines() == [
+        "mAP",
+        TAMED,
+        "error: no",
+        "hint: way",
+    ]
+
+
+def test_full_log_is_told_once_and_the_work_goes_on(console: Console, err: io.StringIO) -> None:
+    log = Path("/dev/full").open("w")  # noqa: SIM115 - closing it fails once more
+    console.log_to(log)
+    console.info("one")
+    console.info("two")
+    with pytest.raises(OSError, match="No space left"):
+        log.close()
+    assert err.getvalue().splitlines() == [
+        "one",
+        "warning: the log ends here: No space left on device",
+        "hint: the work goes on",
+        "two",
+    ]
+
+
+# failures
+
+
+def test_traceback_only_on_request(
+    monkeypatch: pytest.MonkeyPatch, console: Console, err: io.StringIO
+) -> None:
+    def fail() -> None:
+        raise DataError("`a.jpg`: broken") from ValueError("the cause")
+
+    for debug, seen in (("0", False), ("1", True)):
+        monkeypatch.setenv("PPLR_DEBUG", debug)
+        with pytest.raises(DataError) as caught:
+            fail()
+        console.error(caught.value)
+        assert err.getvalue().endswith("error: `a.jpg`: broken\n")
+        assert ("Traceback" in err.getvalue()) is seen
+        assert ("ValueError: the cause" in err.getvalue()) is seen
+
+
+def test_known_failures_of_system_and_libraries() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "runs/x/last.pth")
+    told = report_unexpected(full)
+    assert told is not None
+    assert (told.message, told.exit_code) == ("`runs/x/last.pth`: No space left on device", 1)
+    nameless = report_unexpected(OSError(errno.ENOSPC, "No space left on device"))
+    assert nameless is not None
+    assert nameless.message == "No space left on device"
+    out_of_memory = report_unexpected(type("OutOfMemoryError", (RuntimeError,), {})("CUDA"))
+    assert out_of_memory is not None
+    assert "batch.size" in str(out_of_memory.hint)
+    memory = report_unexpected(MemoryError())
+    assert memory is not None
+    assert "engine.memory_gb" in str(memory.hint)
+
+
+@pytest.mark.parametrize("bug", [ValueError("x"), OSError("no number"), KeyError("x")])
+def test_bugs_are_not_explained_away(bug: Exception) -> None:
+    assert report_unexpected(bug) is None
+
+
+def test_plain_lines_come_every_few_seconds() -> None:
+    assert 1 <= console_module.PLAIN_SECONDS <= 10
