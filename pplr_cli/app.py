@@ -2,7 +2,7 @@
 
 import re
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
@@ -16,24 +16,33 @@ from pplr_cli.commands.presets import app as presets_app
 from pplr_cli.commands.train import train, train_cam
 from pplr_cli.console import Console, report_unexpected
 from pplr_cli.errors import PplrError, UsageError
+from pplr_cli.explain import nearest
 
-EXAMPLES = {
-    "prepare": "pplr prepare market Market-1501-v15.09.15.zip",
-    "train": "pplr train --preset demo",
-    "train-cam": "pplr train-cam --preset market",
-    "evaluate": "pplr evaluate --weights runs/market-train/best.pth",
-    "download-weights": "pplr download-weights market",
-    "presets": "pplr presets show market",
-    "doctor": "pplr doctor",
+COMMANDS = {
+    "prepare": (
+        "Check a data set and make it ready for use.",
+        "pplr prepare market Market-1501-v15.09.15.zip",
+    ),
+    "train": ("Train without camera labels.", "pplr train --preset demo"),
+    "train-cam": ("Train with camera labels.", "pplr train-cam --preset market"),
+    "evaluate": (
+        "Score a weights file: mAP, rank-1, 5 and 10.",
+        "pplr evaluate --weights runs/market-train/best.pth",
+    ),
+    "download-weights": ("List or fetch ready weights.", "pplr download-weights market"),
+    "presets": ("List, show and copy the presets.", "pplr presets show market"),
+    "doctor": ("Show what this machine can do.", "pplr doctor"),
 }
-"""One example for each command, shown by `pplr --help` and by the command's own help."""
+"""Each command's line in `pplr --help`, and its example there and in its own help."""
 
 _KEEP_LINES = "\b\n"
 """Typer's mark for a paragraph that must not be wrapped."""
 
 
-def _example(name: str) -> str:
-    return f"{_KEEP_LINES}Example:\n  {EXAMPLES[name]}"
+def _about(name: str) -> dict[str, Any]:
+    """Return what Typer wants to know of a command beside its function."""
+    summary, example = COMMANDS[name]
+    return {"name": name, "short_help": summary, "epilog": f"{_KEEP_LINES}Example:\n  {example}"}
 
 
 app = typer.Typer(
@@ -42,20 +51,20 @@ app = typer.Typer(
         "Train, evaluate and hand out unsupervised person and vehicle re-identification models "
         "(PPLR, CVPR 2022)."
     ),
-    epilog=f"{_KEEP_LINES}Examples:\n  " + "\n  ".join(EXAMPLES.values()),
+    epilog="\n  ".join([f"{_KEEP_LINES}Examples:", *(example for _, example in COMMANDS.values())]),
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(epilog=_example("prepare"))(prepare)
-app.command(epilog=_example("train"))(train)
-app.command("train-cam", epilog=_example("train-cam"))(train_cam)
-app.command(epilog=_example("evaluate"))(evaluate)
-app.command("download-weights", epilog=_example("download-weights"))(download_weights)
-app.add_typer(presets_app, name="presets", epilog=_example("presets"))
-app.command(epilog=_example("doctor"))(doctor)
+app.command(**_about("prepare"))(prepare)
+app.command(**_about("train"))(train)
+app.command(**_about("train-cam"))(train_cam)
+app.command(**_about("evaluate"))(evaluate)
+app.command(**_about("download-weights"))(download_weights)
+app.add_typer(presets_app, **_about("presets"))
+app.command(**_about("doctor"))(doctor)
 
 
 def _print_version(wanted: bool) -> None:
@@ -114,12 +123,15 @@ def _fail(error: PplrError, cause: Exception | None = None) -> int:
 
 
 def _usage_error(error: TyperException) -> UsageError:
-    """Turn Typer's words for a wrong command line into ours: `error:` and `hint:`."""
-    what, _, near = re.sub(r"'([^']*)'", r"`\1`", error.format_message()).partition(" Did you mean")
-    what, _, options = what.partition(" (Possible options: ")
-    near = near or options.replace(")", "?")
-    help_text = "`pplr --help` and `pplr COMMAND --help` show the usage"
-    what = what.rstrip(". ?")
-    return UsageError(
-        what[:1].lower() + what[1:], f"did you mean {near.strip()}" if near else help_text
-    )
+    """Turn Typer's words for a wrong command line into ours: what is wrong, and the way out."""
+    text, _, known = error.format_message().partition(" (Possible options: ")
+    text, _, near = text.removesuffix("?").partition(" Did you mean ")
+    text = re.sub(r"'([^']*)'", r"`\1`", text).replace("Value error, ", "").rstrip(". ")
+    text = re.sub(r"option: (\S+)", r"option `\1`", text)
+    context = getattr(error, "ctx", None)
+    hint = f"`{context.command_path if context else 'pplr'} --help` shows the usage"
+    if near:
+        hint = "did you mean {}?".format(near.replace("'", "`"))
+    elif known:
+        hint = nearest(text.split("`")[1], known.removesuffix(")").split(", "))
+    return UsageError(text[:1].lower() + text[1:], hint)

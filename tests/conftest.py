@@ -46,3 +46,47 @@ def plant() -> Callable[[Path, Iterable[str]], Path]:
         return root
 
     return write
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder that holds `tiny`: 8 training identities x 3 cameras x 4 small images."""
+    from pplr_cli.data.manifest import Manifest
+    from pplr_cli.data.synthetic import world
+    from pplr_cli.progress import Silent
+
+    data_dir = tmp_path_factory.mktemp("data")
+    settings = world.World(
+        stream=9, train_people=8, test_people=4, cameras=3, visits=(3, 3), shots=(4, 4),
+        height=32, width=16,
+    )  # fmt: skip
+    root = data_dir / "tiny" / "images"
+    images = world.make(root, settings, seed=0, reporter=Silent())
+    Manifest("tiny", "synthetic", root, tuple(images), {}).save(data_dir / "tiny")
+    return data_dir
+
+
+@pytest.fixture(scope="session")
+def tiny_preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A preset for `tiny`: two short epochs of the narrow network from random weights."""
+    path = tmp_path_factory.mktemp("presets") / "tiny.yaml"
+    path.write_text(
+        """
+data: {name: tiny, height: 32, width: 16}
+model: {backbone: tiny, weights: random, classes: 6}
+clustering: {k1: 8, k2: 3, eps: 0.6}
+agreement: {k: 8}
+batch: {size: 16, instances: 4, replicas: 2}
+optim: {epochs: 2, iters: 3}
+loss: {aals_epoch: 1}
+evaluation: {every: 1, at_start: true}
+camera: {loss: {camera_weight: 1.0}}
+"""
+    )
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the tests out of the user's cache."""
+    monkeypatch.setenv("PPLR_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))

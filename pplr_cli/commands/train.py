@@ -71,6 +71,8 @@ def training_command(mode: Mode) -> Callable[..., None]:
             trainer.run(course.after_epoch)
             _conclude(course, run, console)
 
+    cameras = "with" if mode == "train-cam" else "without"
+    command.__doc__ = f"Train {cameras} camera labels; weights and curves go to the run folder."
     return command
 
 

@@ -30,8 +30,8 @@ def check(config: Config, mode: Mode, manifest: Manifest) -> None:
         cameras = len(np.unique(images.cameras)) if images.has_cameras else 0
         if cameras < 2:
             raise DataError(
-                f"data set `{manifest.name}` has {cameras or 'no'} camera labels; "
-                "`pplr train-cam` needs two cameras",
+                f"data set `{manifest.name}`: `pplr train-cam` needs the labels of two cameras or "
+                f"more, it has {cameras or 'none'}",
                 "use `pplr train`, or prepare the data set with its cameras",
             )
 

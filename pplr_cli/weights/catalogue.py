@@ -79,5 +79,5 @@ def imagenet(backbone: str) -> ImageNet:
 
 def everything() -> dict[str, Official | ImageNet]:
     """Return all that can be downloaded, by name."""
-    entries = (*OFFICIAL, *(imagenet(backbone) for backbone in BACKBONES))
+    entries: tuple[Official | ImageNet, ...] = (*OFFICIAL, *map(imagenet, BACKBONES))
     return {entry.name: entry for entry in entries}

@@ -41,7 +41,7 @@ def fetch(url: str, target: Path, sha256: str, reporter: Reporter, way_out: str)
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
-    with _sole_writer(part.with_suffix(".lock"), target.name, reporter) as note:
+    with _sole_writer(part, target.name, reporter) as note:
         if not target.is_file():
             _transfer(url, part, note, reporter, way_out)
             _check_hash(part, sha256, url)
@@ -57,16 +57,23 @@ def file_sha256(path: Path) -> str:
 
 
 @contextmanager
-def _sole_writer(lock: Path, name: str, reporter: Reporter) -> Iterator[TextIO]:
-    """Hold `lock` against other processes; yield it open (it keeps the part's validator)."""
+def _sole_writer(part: Path, name: str, reporter: Reporter) -> Iterator[TextIO]:
+    """Lock a file beside `part` against other processes; yield it, it keeps part's validator.
+
+    It lives as long as the part does.
+    """
+    lock = part.with_suffix(".lock")
     with lock.open("a+", encoding="utf-8") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             reporter.info(f"waiting for another process that fetches `{name}`")
             fcntl.lockf(file, fcntl.LOCK_EX)
-        yield file
-        lock.unlink(missing_ok=True)
+        try:
+            yield file
+        finally:
+            if not part.exists():
+                lock.unlink(missing_ok=True)
 
 
 def _transfer(url: str, part: Path, note: TextIO, reporter: Reporter, way_out: str) -> None:
@@ -95,7 +102,7 @@ def _open(url: str, headers: dict[str, str], way_out: str) -> HTTPResponse:
     """Send the request; every refusal is a `WeightsError`, and none is tried again."""
     headers = {"User-Agent": f"pplr/{__version__}", "Accept-Encoding": "identity", **headers}
     try:
-        response: HTTPResponse = urlopen(Request(url, headers=headers), timeout=TIMEOUT)  # noqa: S310
+        response: HTTPResponse = urlopen(Request(url, headers=headers), timeout=TIMEOUT)
     except HTTPError as error:
         if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and "Range" in headers:
             return _open(url, {}, way_out)

@@ -102,7 +102,7 @@ def _download(file: DriveFile, part: Path, reporter: Reporter) -> None:
     done = 0
     with reporter.task(f"fetch {file.path}", 0, "bytes") as task:
 
-        def advance(so_far: int, total: int | None) -> None:
+        def advance(so_far: int, _total: int | None) -> None:
             nonlocal done
             task.advance(so_far - done)
             done = so_far
@@ -130,8 +130,13 @@ def _ask(function: Any, **options: Any) -> Any:
     except OSError as error:
         if error.errno is not None:  # of the local disk; requests' own carry no number
             raise
-        reason = str(error).splitlines()[0]
-        raise WeightsError(f"{DRIVE_URL}: no connection ({reason})", _BY_HAND) from error
+        raise WeightsError(f"{DRIVE_URL}: no connection ({_root(error)})", _BY_HAND) from error
+
+
+def _root(error: BaseException) -> BaseException:
+    """Return the first cause; requests wraps it in layers of its own."""
+    inner = error.__cause__ or error.__context__
+    return error if inner is None else _root(inner)
 
 
 def _check_network(part: Path, file: DriveFile) -> None:

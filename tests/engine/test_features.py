@@ -1,0 +1,29 @@
+"""Extraction against the network applied at once."""
+
+import numpy as np
+import torch
+
+from pplr_cli.data.augment import normalise
+from pplr_cli.engine.features import extract
+from pplr_cli.engine.network import Network
+from pplr_cli.runtime import Runtime
+
+
+def test_batches_do_not_matter() -> None:
+    network = Network("tiny", parts=2, classes=4).eval()
+    pixels = np.random.default_rng(0).integers(0, 256, (11, 32, 16, 3), dtype=np.uint8)
+    with torch.no_grad():
+        whole, parts = network.embed(normalise(torch.from_numpy(pixels)))
+    for batch in (1, 4, 11, 50):
+        found = extract(network.train(), pixels, Runtime(), batch=batch)
+        torch.testing.assert_close(found, torch.cat((whole[None], parts)), rtol=0, atol=1e-5)
+    alone = extract(network, pixels, Runtime(), batch=4, parts=False)
+    torch.testing.assert_close(alone, whole[None], rtol=0, atol=1e-5)
+    assert not network.training
+
+
+def test_features_have_unit_length() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 32, 16, 3), dtype=np.uint8)
+    found = extract(Network("tiny"), pixels, Runtime(precision="bf16"), batch=2)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.norm(dim=-1), torch.ones(4, 5))
