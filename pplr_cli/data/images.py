@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from pplr_cli import env
 from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.trees import listed
 from pplr_cli.errors import DataError
 from pplr_cli.files import sync_folder
 from pplr_cli.progress import Reporter
@@ -22,8 +23,6 @@ Pixels = NDArray[np.uint8]
 
 TRANSFORM_VERSION = 1
 """Raise it when the pixels change that a file decodes to."""
-SHOWN = 20
-"""Broken files that an error lists."""
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -41,10 +40,8 @@ def load_image(path: Path, height: int, width: int) -> Pixels:
         DataError: the file is gone, cut short or no image.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's notes on odd metadata
-            with Image.open(path) as image:
-                resized = to_rgb(image).resize((width, height), Image.Resampling.BICUBIC)
+        with Image.open(path) as image:
+            resized = to_rgb(image).resize((width, height), Image.Resampling.BICUBIC)
     except FileNotFoundError as error:
         raise DataError(f"`{path}`: the image is gone", "prepare the data set anew") from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
@@ -71,7 +68,7 @@ def load_images(
     path = env.cache_dir() / "images" / f"{_key(images, height, width)}.npy"
     if not path.is_file():
         _write_cache(path, shape, images.files, reporter, workers)
-    cached: Pixels = np.load(path, mmap_mode="r")
+    cached: Pixels = np.load(path, mmap_mode="c")  # torch wants writable memory; never written
     return cached
 
 
@@ -110,22 +107,19 @@ def _fill(pixels: Pixels, files: list[Path], reporter: Reporter, workers: int) -
         return None
 
     with (
-        ThreadPoolExecutor(max(1, workers)) as pool,
-        reporter.task("decode images", len(files), "images") as task,
+        warnings.catch_warnings(),
+        ThreadPoolExecutor(workers) as pool,
+        reporter.task("decoding images", len(files), "images") as task,
     ):
+        warnings.simplefilter("ignore")  # Pillow's notes on odd metadata
         faults = []
         for fault in pool.map(decode, range(len(files))):
             task.advance()
             if fault:
                 faults.append(fault)
-    _refuse(faults)
-
-
-def _refuse(faults: list[str]) -> None:
     if faults:
-        more = f" ... and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
         raise DataError(
-            f"{len(faults)} images cannot be used: {'; '.join(faults[:SHOWN])}{more}",
+            f"{len(faults)} images cannot be used:\n{listed(faults)}",
             "replace or remove them, then prepare the data set anew",
         )
 

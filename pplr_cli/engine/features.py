@@ -39,7 +39,7 @@ def extract(
     network.eval()
     branches = 1 + network.parts if parts else 1
     features = torch.empty((branches, len(pixels), network.feature_size), device=runtime.device)
-    with runtime.reporter.task("extract features", len(pixels), "images") as task:
+    with runtime.reporter.task("extracting features", len(pixels), "images") as task:
         for rows in _batches(len(pixels), batch):
             images = normalise(to_device(pixels[rows], runtime.device))
             with runtime.autocast():

@@ -104,11 +104,11 @@ def _open(url: str, headers: dict[str, str], way_out: str) -> HTTPResponse:
     try:
         response: HTTPResponse = urlopen(Request(url, headers=headers), timeout=TIMEOUT)
     except HTTPError as error:
+        error.close()
         if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and "Range" in headers:
             return _open(url, {}, way_out)
-        raise WeightsError(
-            f"`{url}`: the server answered {error.code} {error.reason}", way_out
-        ) from error
+        what = f"the server answered {error.code} {error.reason}"
+        raise WeightsError(f"`{url}`: {what}", way_out) from error
     except (OSError, HTTPException) as error:
         reason = error.reason if isinstance(error, URLError) else error
         raise WeightsError(f"`{url}`: no connection ({reason})", way_out) from error

@@ -1,0 +1,152 @@
+"""`pplr train` and `pplr train-cam` as a user runs them."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pplr_cli.app import run
+from pplr_cli.data.manifest import Manifest, Split
+
+
+def train(preset: Path, data_dir: Path, run_dir: Path, *more: str, command: str = "train") -> int:
+    options = ["--preset", str(preset), "--data-dir", str(data_dir), "--run-dir", str(run_dir)]
+    return run([command, *options, "--workers", "2", *more])
+
+
+def lines(run_dir: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("command", ["train", "train-cam"])
+def test_a_run_leaves_what_the_docs_say(
+    command: str, tiny_preset: Path, tiny_data: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    assert train(tiny_preset, tiny_data, tmp_path, command=command) == 0
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {
+        "config.yaml", "environment.json", "metrics.jsonl", "metrics.csv", "log.txt", "best.pth",
+        "last.pth", "labels", "curves.png",
+    }  # fmt: skip
+    rows = lines(tmp_path)
+    assert [row["epoch"] for row in rows] == [0, 1, 2]
+    assert ("loss_camera" in rows[1]) == (command == "train-cam")
+    out, err = capsys.readouterr()
+    assert out.startswith(f"mAP {100 * rows[0]['mAP']:.1f} -> {100 * rows[2]['mAP']:.1f}")
+    assert f"epoch 2/2: {rows[2]['clusters']} clusters" in err
+    assert "epoch 2/2:" in (tmp_path / "log.txt").read_text()
+    best = max(rows[1:], key=lambda row: row["mAP"])
+    about = torch.load(tmp_path / "best.pth", weights_only=True)._metadata["pplr"]
+    assert about["epoch"] == best["epoch"]
+    assert about["mode"] == command
+
+
+def test_weights_can_be_evaluated(
+    tiny_preset: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(tiny_preset, tiny_data, tmp_path) == 0
+    capsys.readouterr()
+    weights = str(tmp_path / "best.pth")
+    assert run(["evaluate", "--weights", weights, "--data-dir", str(tiny_data), "--json"]) == 0
+    best = max(row["mAP"] for row in lines(tmp_path)[1:])
+    assert json.loads(capsys.readouterr().out)["mAP"] == pytest.approx(best, abs=1e-6)
+
+
+def digests(run_dir: Path) -> dict[str, str]:
+    """Return what a run computed: weights, labels and losses, without times."""
+    found = {}
+    for path in sorted([*run_dir.glob("*.pth"), *run_dir.glob("labels/*.npz")]):
+        loaded = torch.load(path, weights_only=True) if path.suffix == ".pth" else np.load(path)
+        content = b"".join(np.asarray(loaded[name]).tobytes() for name in sorted(loaded))
+        found[path.name] = hashlib.sha256(content).hexdigest()
+    timeless = [{k: v for k, v in r.items() if not k.startswith("seconds")} for r in lines(run_dir)]
+    return found | {"metrics": json.dumps(timeless)}
+
+
+@pytest.mark.parametrize("command", ["train", "train-cam"])
+def test_training_identities_are_never_used(
+    command: str, tiny_preset: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_data, tmp_path / "data")
+    manifest = Manifest.load(tmp_path / "data" / "tiny" / "manifest.json")
+    rng = np.random.default_rng(0)
+    shuffled = tuple(
+        i._replace(identity=int(rng.integers(10**6))) if i.split == Split.TRAIN else i
+        for i in manifest.images
+    )
+    assert shuffled != manifest.images
+    assert train(tiny_preset, tmp_path / "data", tmp_path / "a", command=command) == 0
+    replace(manifest, images=shuffled).save(tmp_path / "data" / "tiny")
+    assert train(tiny_preset, tmp_path / "data", tmp_path / "b", command=command) == 0
+    assert digests(tmp_path / "a") == digests(tmp_path / "b")
+
+
+def bare(tiny_data: Path, tmp_path: Path) -> Path:
+    """Return a data folder in which `tiny` has neither identities nor cameras nor a test split."""
+    shutil.copytree(tiny_data, tmp_path / "data")
+    folder = tmp_path / "data" / "tiny"
+    manifest = Manifest.load(folder / "manifest.json")
+    images = [i._replace(identity=-1, camera=-1) for i in manifest.images if i.split == Split.TRAIN]
+    replace(manifest, images=tuple(images)).save(folder)
+    return tmp_path / "data"
+
+
+def test_a_data_set_without_labels_is_trained_on(
+    tiny_preset: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = bare(tiny_data, tmp_path)
+    assert train(tiny_preset, data, tmp_path / "run") == 0
+    out = capsys.readouterr().out
+    row = lines(tmp_path / "run")[-1]
+    assert "mAP" not in out + json.dumps(row)
+    assert out.startswith(f"{row['clusters']} clusters of")
+    assert f"{row['outliers']} outliers of 96" in out
+    assert "last.pth" in out
+    assert not (tmp_path / "run" / "best.pth").exists()
+
+
+def test_camera_mode_without_cameras_says_so(
+    tiny_preset: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = bare(tiny_data, tmp_path)
+    assert train(tiny_preset, data, tmp_path / "run", command="train-cam") == 1
+    assert "`pplr train-cam` needs the labels of two cameras" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_missing_start_shows_before_the_data_set_is_read(
+    tiny_preset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = train(tiny_preset, tmp_path, tmp_path / "run", "--set", "model.weights=lost.pth")
+    assert code == 1
+    assert "`lost.pth`: no such file" in capsys.readouterr().err
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(
+    tiny_preset: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(tiny_preset, tiny_data, tmp_path / "run", "--dry-run") == 0
+    out = capsys.readouterr().out
+    assert "2 epochs of 3 batches of 16" in out
+    assert "96 train" in out
+    assert not (tmp_path / "run").exists()
+
+
+def test_second_run_is_refused(
+    tiny_preset: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.yaml").write_text("")
+    assert train(tiny_preset, tiny_data, tmp_path) == 2
+    assert "--overwrite" in capsys.readouterr().err
+
+
+def test_unknown_preset_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["train", "--preset", "markt"]) == 2
+    assert "did you mean `market`" in capsys.readouterr().err

@@ -1,0 +1,82 @@
+"""What a run folder holds."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from pplr_cli import presets
+from pplr_cli.config import Config
+from pplr_cli.engine.labels import PseudoLabels
+from pplr_cli.engine.trainer import Epoch
+from pplr_cli.errors import UsageError
+from pplr_cli.report.run import RunFolder
+from pplr_cli.retrieval.ranking import Scores
+
+PSEUDO = PseudoLabels(np.array([0, 1, -1, 1]), np.full((4, 3), 0.5, np.float32))
+EPOCH = Epoch(1, PSEUDO, {"loss_total": 2.5}, 1e-3, {"train": 1.5})
+SCORES = Scores(0.5, np.linspace(0, 1, 50), 0.25, 10, 1)
+
+
+@pytest.fixture
+def config(tiny_preset: Path) -> Config:
+    return presets.resolve(str(tiny_preset), "train")
+
+
+def test_settings_can_be_used_again(tmp_path: Path, config: Config) -> None:
+    RunFolder(tmp_path / "run", config, "train", overwrite=False)
+    again = presets.resolve(str(tmp_path / "run" / "config.yaml"), "train")
+    assert again == config
+    assert json.loads((tmp_path / "run" / "environment.json").read_text())
+
+
+def test_metrics_have_one_line_an_epoch(tmp_path: Path, config: Config) -> None:
+    folder = RunFolder(tmp_path, config, "train", overwrite=False)
+    folder.record(Epoch(0), SCORES)
+    folder.record(EPOCH, None)
+    first, second = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
+    assert first == {"epoch": 0, "mAP": 0.5, "mINP": 0.25} | {
+        f"rank{k}": SCORES.rank(k) for k in (1, 5, 10)
+    }
+    assert second["clusters"] == 2
+    assert second["outliers"] == 1
+    assert second["seconds_train"] == 1.5
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert rows[1]["mAP"] == ""
+
+
+def test_labels_are_kept(tmp_path: Path, config: Config) -> None:
+    RunFolder(tmp_path, config, "train", overwrite=False).record(EPOCH, None)
+    with np.load(tmp_path / "labels" / "epoch-001.npz") as saved:
+        np.testing.assert_array_equal(saved["labels"], PSEUDO.labels)
+        np.testing.assert_array_equal(saved["agreement"], PSEUDO.agreement)
+
+
+def test_a_run_is_not_overwritten_unasked(tmp_path: Path, config: Config) -> None:
+    folder = RunFolder(tmp_path, config, "train", overwrite=False)
+    folder.record(EPOCH, None)
+    with pytest.raises(UsageError, match="holds a run already") as caught:
+        RunFolder(tmp_path, config, "train", overwrite=False)
+    assert "--overwrite" in str(caught.value.hint)
+    assert (tmp_path / "metrics.jsonl").is_file()
+    RunFolder(tmp_path, config, "train", overwrite=True)
+    assert not (tmp_path / "metrics.jsonl").exists()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_other_files_are_never_deleted(tmp_path: Path, config: Config, overwrite: bool) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(UsageError, match="no run"):
+        RunFolder(tmp_path, config, "train", overwrite=overwrite)
+    assert (tmp_path / "thesis.tex").is_file()
+
+
+def test_config_is_yaml(tmp_path: Path, config: Config) -> None:
+    RunFolder(tmp_path, config, "train-cam", overwrite=False)
+    text = (tmp_path / "config.yaml").read_text()
+    assert text.startswith("# pplr train-cam")
+    assert yaml.safe_load(text)["data"]["name"] == "tiny"
