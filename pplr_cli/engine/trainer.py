@@ -87,7 +87,7 @@ class Trainer:
         with_cameras: bool,
     ) -> None:
         self.config = config
-        self.network = network.to(runtime.device)
+        self.network = network.to(runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.images = images
         self.runtime = runtime
         self.device = runtime.device

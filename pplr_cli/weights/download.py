@@ -20,7 +20,7 @@ from pplr_cli.progress import Reporter
 TIMEOUT = 15.0
 """Seconds without an answer or a byte after which a server counts as gone."""
 CHUNK = 1 << 20
-WEB_PAGES = (b"<!doctype", b"<html")
+_WEB_PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml")
 
 
 def fetch(url: str, target: Path, sha256: str, reporter: Reporter, way_out: str) -> Path:
@@ -48,6 +48,11 @@ def fetch(url: str, target: Path, sha256: str, reporter: Reporter, way_out: str)
             part.replace(target)
             sync_folder(target.parent)
     return target
+
+
+def is_web_page(start: bytes) -> bool:
+    """Tell by its first bytes whether a file is a web page (a quota notice, a login)."""
+    return start[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_WEB_PAGES)
 
 
 def file_sha256(path: Path) -> str:
@@ -124,7 +129,7 @@ def _chunks(
     with reporter.task(f"fetch {name}", total, "bytes") as task:
         task.advance(done)
         while chunk := _read(response):
-            if page or (done == 0 and chunk.lstrip().lower().startswith(WEB_PAGES)):
+            if page or (done == 0 and is_web_page(chunk)):
                 raise WeightsError(
                     f"`{url}`: this is a web page, not a file",
                     "open the link in a browser to see what it says",

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from pplr_cli.errors import WeightsError
+from pplr_cli.weights.download import is_web_page
 
 METADATA = "pplr"
 """Entry of a state dict's `_metadata` in which our own files say how they came about."""
@@ -28,7 +29,6 @@ WRAPPERS = ("module.", "_orig_mod.")
 """Prefixes that data parallelism and compilation put before every name."""
 ARCHIVE = b"PK\x03\x04"
 """How zip archives begin, the format of torch.save since PyTorch 1.6."""
-WEB_PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml")
 AGAIN = "download or copy the file again"
 
 
@@ -91,7 +91,7 @@ def _start(path: Path) -> bytes:
         start = file.read(512)
     if not start:
         raise WeightsError(f"`{path}`: the file is empty", AGAIN)
-    if start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(WEB_PAGES):
+    if is_web_page(start):
         raise WeightsError(
             f"`{path}`: this is a web page, not a weights file",
             "the download gave a page instead of the file (a quota or a login, most often): "

@@ -10,8 +10,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+import pplr_cli
 from pplr_cli.commands.doctor import doctor
 from pplr_cli.data.manifest import Image, Manifest, Split
+
+SOURCE = Path(pplr_cli.__file__).parents[1]
 
 app = typer.Typer()
 app.command()(doctor)
@@ -81,7 +84,7 @@ def test_torchvision_of_another_release(tmp_path: Path) -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path.cwd())])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(SOURCE)])},
         capture_output=True,
         text=True,
         check=False,

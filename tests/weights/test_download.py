@@ -2,6 +2,8 @@
 
 import hashlib
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -38,6 +40,9 @@ class Server(ThreadingHTTPServer):
         self.declare_length = True
         self.delay = 0.0
         self.requests: list[dict[str, str]] = []
+
+    def handle_error(self, *_: Any) -> None:
+        """Say nothing of clients that hang up."""
 
     @property
     def url(self) -> str:
@@ -270,9 +275,6 @@ def test_full_disk_is_seen_before(
 
 
 def test_two_at_once_fetch_once(server: Server, target: Path) -> None:
-    import subprocess
-    import sys
-
     server.delay = 0.3
     program = (
         "import sys; from pathlib import Path; from pplr_cli.progress import Silent; "
