@@ -1,4 +1,4 @@
-"""The clustering stage and re-ranking written straight from their definitions: slow and obvious.
+"""The label stage, re-ranking and scores straight from their definitions: slow and obvious.
 
 Holds N x N matrices and loops in Python. The tests' oracle, and what the benchmarks compare with.
 """
@@ -6,9 +6,11 @@ Holds N x N matrices and loops in Python. The tests' oracle, and what the benchm
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import DBSCAN
+from sklearn.metrics import average_precision_score
 
 Array = NDArray[np.float32]
 Ranks = NDArray[np.int64]
+Ids = NDArray[np.int64]
 
 
 def squared_distances(a: Array, b: Array) -> Array:
@@ -59,11 +61,11 @@ def averaged(v: Array, rank: Ranks, k2: int) -> Array:
     return np.stack(rows)
 
 
-def jaccard(v: Array) -> Array:
-    """Return d = 1 - m / (2 - m), [N, N]."""
+def jaccard(v: Array, rows: int | None = None) -> Array:
+    """Return d = 1 - m / (2 - m) of the first `rows` images (default: all) and all, [rows, N]."""
     n = len(v)
-    distances = np.empty((n, n), np.float32)
-    for i in range(n):
+    distances = np.empty((n if rows is None else rows, n), np.float32)
+    for i in range(len(distances)):
         overlap = np.zeros(n, np.float32)
         for c in np.flatnonzero(v[i]):
             overlap += np.minimum(v[i, c], v[:, c])
@@ -91,3 +93,34 @@ def agreement(rank: Ranks, part_ranks: list[Ranks], k: int) -> Array:
             other = set(part[i, 1 : k + 1])
             scores[i, p] = len(own & other) / len(own | other)
     return scores
+
+
+def rerank(query: Array, gallery: Array, k1: int = 20, k2: int = 6, weight: float = 0.3) -> Array:
+    """Return the k-reciprocal re-ranked distances, [Q, G]."""
+    features = np.concatenate((query, gallery))
+    plain = squared_distances(features, features) ** 2
+    plain /= plain.max(axis=1, keepdims=True)
+    rank = plain.argsort(axis=1, kind="stable")
+    v = np.zeros_like(plain)
+    for i in range(len(features)):
+        members = expanded(rank, i, k1 + 1, round(k1 / 2) + 1)
+        v[i, members] = np.exp(-plain[i, members])
+        v[i] /= v[i].sum()
+    distances = jaccard(averaged(v, rank, k2), len(query))
+    mixed: Array = (1 - weight) * distances + weight * plain[: len(query)]
+    return mixed[:, len(query) :]
+
+
+def scores(
+    distances: Array, query_ids: Ids, gallery_ids: Ids, query_cams: Ids, gallery_cams: Ids
+) -> tuple[float, NDArray[np.float64]]:
+    """Return mAP and the CMC at ranks 1 to 50."""
+    precisions, first = [], []
+    for q, row in enumerate(distances):
+        kept = (gallery_ids != query_ids[q]) | (gallery_cams != query_cams[q])
+        matches = gallery_ids[kept] == query_ids[q]
+        if matches.any():
+            precisions.append(average_precision_score(matches, -row[kept]))
+            first.append(np.flatnonzero(matches[row[kept].argsort(kind="stable")])[0])
+    cmc = (np.array(first)[:, None] <= np.arange(50)).mean(axis=0)
+    return float(np.mean(precisions)), cmc

@@ -137,7 +137,7 @@ class Engine(Section):
 
     extract_batch: Count = Field(128, description="images in a batch of feature extraction")
     memory_gb: Positive | None = Field(
-        None, description="memory budget of label stage and retrieval in GB; null = half of free"
+        None, description="memory budget in GB: sizes retrieval's blocks; null = half of free"
     )
 
 
@@ -162,6 +162,8 @@ class Config(Section):
             raise ValueError("`model.weights` = `imagenet`: not there for the `tiny` backbone")
         if self.model.weights == "synthetic" and self.model.backbone != "tiny":
             raise ValueError("`model.weights` = `synthetic`: there for the `tiny` backbone only")
+        if self.clustering.k2 > self.clustering.k1:
+            raise ValueError("`clustering.k2` must be at most `clustering.k1`")
         return self
 
     def document(self) -> dict[str, Any]:

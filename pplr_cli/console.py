@@ -38,9 +38,20 @@ class Console:
         )
         self._log: IO[str] | None = None
 
-    def log_to(self, file: IO[str] | None) -> None:
-        """Copy every line of news into an open text file as well (a run's `log.txt`)."""
+    @contextmanager
+    def logging_to(self, file: IO[str]) -> Iterator[None]:
+        """Copy every line into an open text file as well, and why the work ended, if it failed."""
         self._log = file
+        try:
+            yield
+        except PplrError as error:
+            self._write_log(f"error: {error.message}")
+            raise
+        except BaseException as error:
+            self._write_log(f"error: {type(error).__name__}: {error}")
+            raise
+        finally:
+            self._log = None
 
     # results
 

@@ -1,7 +1,7 @@
 """What is wrong with a setting, in words for people: key, value, what is allowed, nearest key."""
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -44,12 +44,6 @@ class Problem(NamedTuple):
 def problems(error: ValidationError) -> list[Problem]:
     """Rewrite the errors that pydantic found in a `Config`."""
     return [_problem(dict(one)) for one in error.errors(include_url=False, include_context=False)]
-
-
-def nearest(word: str, known: Sequence[str]) -> str:
-    """Return "did you mean `x`?" or, where nothing is near, all that there is."""
-    match = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean `{match[0]}`?" if match else f"there are {', '.join(known)}"
 
 
 def _problem(error: Mapping[str, Any]) -> Problem:

@@ -1,12 +1,17 @@
-"""Writing files so that nothing partial ever stands under its final name."""
+"""Writing files: nothing partial under a final name, one writer at a time, room on the disk."""
 
 import errno
+import fcntl
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from pplr_cli.errors import PplrError
+
+MEGABYTE = 1_000_000
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
@@ -52,3 +57,47 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+@contextmanager
+def locked(lock: Path, busy: Callable[[], None]) -> Iterator[IO[str]]:
+    """Keep other processes out while the block runs; yield the lock file, open for reading too.
+
+    It stays until somebody removes it, which only its holder may do, inside the block.
+
+    Args:
+        lock: a file beside what it guards; it is made where there is none.
+        busy: called once if another process holds it; then it is waited for.
+    """
+    with lock.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in {errno.EACCES, errno.EAGAIN}:
+                raise
+            busy()
+            fcntl.lockf(file, fcntl.LOCK_EX)
+        stands = lock.exists() and os.path.samestat(lock.stat(), os.fstat(file.fileno()))
+        if stands:
+            yield file
+    if not stands:  # its last holder removed it, and the next may have made another
+        with locked(lock, busy) as file:
+            yield file
+
+
+def check_space(folder: Path, needed: int, what: str, hint: str = "make room there") -> None:
+    """Refuse before the start what cannot fit on the disk.
+
+    Args:
+        folder: where it shall be written; it exists.
+        needed: bytes.
+        what: what takes them, the subject of the message.
+        hint: the way out.
+
+    Raises:
+        PplrError: fewer than `needed` bytes are free.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        room = f"needs {needed / MEGABYTE:,.1f} MB, {free / MEGABYTE:,.1f} MB are free"
+        raise PplrError(f"`{folder}`: {what} {room}", hint)

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pplr_cli import explain
 from pplr_cli.config import Config, Mode
 from pplr_cli.errors import UsageError
+from pplr_cli.wording import nearest
 
 CAMERA = "camera"
 SUFFIXES = (".yaml", ".yml")
@@ -46,7 +47,7 @@ def find(name_or_path: str) -> Path:
     shipped = folder() / f"{name_or_path}.yaml"
     if shipped.is_file():
         return shipped
-    hint = f"{explain.nearest(name_or_path, names())} (the path of a YAML file does as well)"
+    hint = f"{nearest(name_or_path, names())} (the path of a YAML file does as well)"
     raise UsageError(f"`{name_or_path}`: no such preset", hint)
 
 
@@ -61,9 +62,10 @@ def resolve(preset: str, mode: Mode, overrides: Iterable[str] = ()) -> Config:
     plain, in_plain = _check(_merge(raw, settings, camera=False))
     camera, in_camera = _check(_merge(raw, settings, camera=True))
     if plain is None or camera is None:
-        wrong = in_plain + [_of_camera(p) for p in in_camera if p not in in_plain]
-        given = {".".join(keys) for keys, _ in settings}
-        raise _error(preset, [_from_set(p) if p.key in given else p for p in wrong])
+        own = [*_check(_merge(raw, [], camera=False))[1], *_check(_merge(raw, [], camera=True))[1]]
+        in_camera = [problem for problem in in_camera if problem not in in_plain]
+        wrong = _marked(in_plain, own) + [_of_camera(p) for p in _marked(in_camera, own)]
+        raise _error(preset, wrong)
     return camera if mode == "train-cam" else plain
 
 
@@ -105,18 +107,13 @@ def parse_override(text: str) -> Setting:
     return keys, parsed
 
 
-def validate(values: Mapping[str, Any], source: str) -> Config:
-    """Check plain values against the typed fields; all errors are told together."""
-    config, wrong = _check(values)
-    if config is None:
-        raise _error(source, wrong)
-    return config
-
-
 def restore(values: Mapping[str, Any], source: str, overrides: Iterable[str] = ()) -> Config:
     """Return the settings that the file `source` recorded, with `--set` overrides."""
     settings = [parse_override(text) for text in overrides]
-    return validate(_merge(values, settings, camera=False), source)
+    config, wrong = _check(_merge(values, settings, camera=False))
+    if config is None:
+        raise _error(source, _marked(wrong, _check(values)[1]))
+    return config
 
 
 def _check(values: Any) -> tuple[Config | None, list[explain.Problem]]:
@@ -130,8 +127,9 @@ def _of_camera(problem: explain.Problem) -> explain.Problem:
     return problem._replace(key=CAMERA if problem.key is None else f"{CAMERA}.{problem.key}")
 
 
-def _from_set(problem: explain.Problem) -> explain.Problem:
-    return problem._replace(what=f"{problem.what} (from `--set`)")
+def _marked(wrong: Iterable[explain.Problem], own: Sequence[explain.Problem]) -> list[explain.Problem]:
+    """Say of what is wrong, but not in the file's own values, that `--set` brought it."""
+    return [p if p in own else p._replace(what=f"{p.what} (from `--set`)") for p in wrong]
 
 
 def _error(source: str, wrong: Sequence[explain.Problem]) -> UsageError:

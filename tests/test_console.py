@@ -174,8 +174,7 @@ def test_short_tasks_are_silent_without_a_terminal(console: Console, err: io.Str
 def test_log_gets_news_and_results_but_no_codes(tmp_path: Path) -> None:
     terminal = Terminal()
     console = Console(terminal, terminal)
-    with (tmp_path / "log.txt").open("w", encoding="utf-8") as log:
-        console.log_to(log)
+    with (tmp_path / "log.txt").open("w", encoding="utf-8") as log, console.logging_to(log):
         console.result("mAP")
         console.info(HOSTILE)
         console.error(PplrError("no", "way"))
@@ -187,11 +186,29 @@ def test_log_gets_news_and_results_but_no_codes(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("failure", "line"),
+    [(PplrError("no way"), "error: no way"), (KeyError("k"), "error: KeyError: 'k'")],
+)
+def test_log_says_why_the_work_ended(
+    tmp_path: Path, console: Console, failure: Exception, line: str
+) -> None:
+    path = tmp_path / "log.txt"
+    with (
+        pytest.raises(type(failure)),
+        path.open("w", encoding="utf-8") as log,
+        console.logging_to(log),
+    ):
+        raise failure
+    console.info("afterwards")
+    assert path.read_text(encoding="utf-8").splitlines() == [line]
+
+
 def test_full_log_is_told_once_and_the_work_goes_on(console: Console, err: io.StringIO) -> None:
     log = Path("/dev/full").open("w")  # noqa: SIM115 - closing it fails once more
-    console.log_to(log)
-    console.info("one")
-    console.info("two")
+    with console.logging_to(log):
+        console.info("one")
+        console.info("two")
     with pytest.raises(OSError, match="No space left"):
         log.close()
     assert err.getvalue().splitlines() == [

@@ -97,8 +97,3 @@ def test_whatever_is_wrong_can_be_told(values: dict[str, Any]) -> None:
     texts = told(**{"": None}, **{key: value for key, value in values.items() if key})
     assert "``: unknown key; " in " ".join(texts)
     assert all(text.startswith("`") and len(text) < 400 for text in texts)
-
-
-def test_nearest() -> None:
-    assert explain.nearest("markt", ["market", "veri"]) == "did you mean `market`?"
-    assert explain.nearest("xyz", ["market", "veri"]) == "there are market, veri"

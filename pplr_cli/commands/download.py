@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from pplr_cli import explain
 from pplr_cli.console import Console
 from pplr_cli.errors import UsageError
+from pplr_cli.wording import nearest
 
 Name = Annotated[
     str | None, typer.Argument(metavar="NAME", help="What to fetch (default: list what there is).")
@@ -38,7 +38,7 @@ def download_weights(name: Name = None, file: File = None) -> None:
         console.table(("name", "weights", "there", "file"), rows)
         return
     if name not in entries:
-        raise UsageError(f"`{name}`: no such weights", explain.nearest(name, list(entries)))
+        raise UsageError(f"`{name}`: no such weights", nearest(name, list(entries)))
     entry = entries[name]
     if isinstance(entry, Official):
         path = fetch_official(entry, console, file)

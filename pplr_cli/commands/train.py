@@ -52,7 +52,6 @@ def training_command(mode: Mode) -> Callable[..., None]:
 
         from pplr_cli.data.library import open_dataset
         from pplr_cli.engine.requirements import check, plan
-        from pplr_cli.report.run import RunFolder
         from pplr_cli.runtime import Runtime, choose_device
         from pplr_cli.weights.start import start_file
 
@@ -63,13 +62,8 @@ def training_command(mode: Mode) -> Callable[..., None]:
         if dry_run:
             rows = [*plan(config, manifest), ("device", str(runtime.device))]
             console.table(("what", "value"), [*rows, ("run folder", str(folder))])
-            return
-        run = RunFolder(folder, config, mode, overwrite=overwrite)
-        with run.open_log() as log:
-            console.log_to(log)
-            trainer, course = _assemble(config, mode, manifest, start, run, runtime)
-            trainer.run(course.after_epoch)
-            _conclude(course, run, console)
+        else:
+            _train(config, mode, manifest, start, folder, overwrite, console, runtime)
 
     cameras = "with" if mode == "train-cam" else "without"
     command.__doc__ = f"Train {cameras} camera labels; weights and curves go to the run folder."
@@ -78,6 +72,26 @@ def training_command(mode: Mode) -> Callable[..., None]:
 
 train = training_command("train")
 train_cam = training_command("train-cam")
+
+
+def _train(
+    config: Config,
+    mode: Mode,
+    manifest: "Manifest",
+    start: Path | None,
+    folder: Path,
+    overwrite: bool,
+    console: Console,
+    runtime: "Runtime",
+) -> None:
+    """Train, and leave a run folder that also says why a run failed."""
+    from pplr_cli.report.run import RunFolder
+
+    run = RunFolder(folder, config, mode, overwrite=overwrite)
+    with run.open_log() as log, console.logging_to(log):
+        trainer, course = _assemble(config, mode, manifest, start, run, runtime)
+        trainer.run(course.after_epoch)
+        _conclude(course, run, console)
 
 
 def _assemble(
@@ -120,8 +134,8 @@ def _assemble(
 def _conclude(course: "Course", run: "RunFolder", console: Console) -> None:
     """Print the result of a run."""
     weights, curves = course.finish()
-    if course.first is not None and course.last is not None and course.best is not None:
-        start = f"{100 * course.first.mAP:.1f} -> " if course.first is not course.last else ""
+    if course.last is not None and course.best is not None:
+        start = f"{100 * course.first.mAP:.1f} -> " if course.first is not None else ""
         console.result(
             f"mAP {start}{100 * course.last.mAP:.1f} (best {100 * course.best.mAP:.1f}), "
             f"rank-1 {100 * course.last.rank(1):.1f}"

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, cast
 
-from pplr_cli.data.streams import Counted, TarStream
+from pplr_cli.data.tar_stream import Counted, TarStream
 from pplr_cli.errors import DataError
 from pplr_cli.progress import Reporter, Task
 

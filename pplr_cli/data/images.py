@@ -2,21 +2,19 @@
 
 import hashlib
 import json
-import shutil
-import warnings
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from pplr_cli import env
+from pplr_cli.data.decode import decode_all
 from pplr_cli.data.manifest import ImageSet
-from pplr_cli.data.trees import listed
 from pplr_cli.errors import DataError
-from pplr_cli.files import sync_folder
+from pplr_cli.files import check_space, sync_folder
 from pplr_cli.progress import Reporter
 
 Pixels = NDArray[np.uint8]
@@ -25,34 +23,10 @@ TRANSFORM_VERSION = 1
 """Raise it when the pixels change that a file decodes to."""
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Return an image as 8-bit RGB: alpha dropped, gray repeated, 16 bits scaled to 8."""
-    if image.mode.startswith("I;16") or image.mode == "I":
-        samples = np.asarray(image, dtype=np.int64).clip(0, 65535)
-        image = Image.fromarray((samples // 257).astype(np.uint8))
-    return image.convert("RGB")
-
-
-def load_image(path: Path, height: int, width: int) -> Pixels:
-    """Decode one file in full and resize it (bicubic): uint8 [height, width, 3].
-
-    Raises:
-        DataError: the file is gone, cut short or no image.
-    """
-    try:
-        with Image.open(path) as image:
-            resized = to_rgb(image).resize((width, height), Image.Resampling.BICUBIC)
-    except FileNotFoundError as error:
-        raise DataError(f"`{path}`: the image is gone", "prepare the data set anew") from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"`{path}`: not a whole image ({error})", "replace or remove it") from error
-    return np.asarray(resized)
-
-
 def load_images(
     images: ImageSet, height: int, width: int, reporter: Reporter, *, workers: int, cache: bool
 ) -> Pixels:
-    """Return all images of a split as uint8 [N, height, width, 3].
+    """Return all images of a split, resized (bicubic), as uint8 [N, height, width, 3].
 
     With `cache` the array is memory-mapped from a file under the cache folder, written at first
     use and found again by the images' names, sizes and times, the size and the transform.
@@ -63,31 +37,25 @@ def load_images(
     shape = (len(images), height, width, 3)
     if not cache:
         pixels = np.empty(shape, np.uint8)
-        _fill(pixels, images.files, reporter, workers)
+        _fill(pixels, images, reporter, workers)
         return pixels
     path = env.cache_dir() / "images" / f"{_key(images, height, width)}.npy"
     if not path.is_file():
-        _write_cache(path, shape, images.files, reporter, workers)
+        _write_cache(path, shape, images, reporter, workers)
     cached: Pixels = np.load(path, mmap_mode="c")  # torch wants writable memory; never written
     return cached
 
 
 def _write_cache(
-    path: Path, shape: tuple[int, ...], files: list[Path], reporter: Reporter, workers: int
+    path: Path, shape: tuple[int, ...], images: ImageSet, reporter: Reporter, workers: int
 ) -> None:
-    """Write the array under a temporary name; only a whole one gets the final name."""
+    """Write the array under a name of this process; only a whole one gets the final name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    need, free = int(np.prod(shape)), shutil.disk_usage(path.parent).free
-    if need > free:
-        raise DataError(
-            f"`{path.parent}`: the decoded images take {need / 1e6:.0f} MB, "
-            f"{free / 1e6:.0f} MB are free",
-            "set `PPLR_CACHE_DIR` to a larger disk, or use --no-cache",
-        )
-    temporary = path.with_suffix(".tmp")
+    check_space(path.parent, int(np.prod(shape)), "the decoded images")
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
     try:
         pixels = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-        _fill(pixels, files, reporter, workers)
+        _fill(pixels, images, reporter, workers)
         pixels.flush()
         temporary.replace(path)
     finally:
@@ -95,46 +63,26 @@ def _write_cache(
     sync_folder(path.parent)
 
 
-def _fill(pixels: Pixels, files: list[Path], reporter: Reporter, workers: int) -> None:
-    """Decode every file into its row of `pixels`, on `workers` threads."""
+def _fill(pixels: Pixels, images: ImageSet, reporter: Reporter, workers: int) -> None:
+    """Decode and resize every image into its row of `pixels`."""
     _, height, width, _ = pixels.shape
 
-    def decode(index: int) -> str | None:
-        try:
-            pixels[index] = load_image(files[index], height, width)
-        except DataError as error:
-            return error.message
-        return None
+    def resize(index: int, image: Image.Image) -> None:
+        pixels[index] = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
 
-    with (
-        warnings.catch_warnings(),
-        ThreadPoolExecutor(workers) as pool,
-        reporter.task("decoding images", len(files), "images") as task,
-    ):
-        warnings.simplefilter("ignore")  # Pillow's notes on odd metadata
-        faults = []
-        for fault in pool.map(decode, range(len(files))):
-            task.advance()
-            if fault:
-                faults.append(fault)
-    if faults:
-        raise DataError(
-            f"{len(faults)} images cannot be used:\n{listed(faults)}",
-            "replace or remove them, then prepare the data set anew",
-        )
+    decode_all(images.root, images.paths, resize, "decoding images", reporter, workers)
 
 
 def _key(images: ImageSet, height: int, width: int) -> str:
     """Return the name of the cache: a digest of all that the pixels depend on."""
-    digest = hashlib.sha256(
-        json.dumps([TRANSFORM_VERSION, str(images.root), height, width]).encode()
-    )
+    head = json.dumps([TRANSFORM_VERSION, str(images.root), height, width])
+    digest = hashlib.sha256(head.encode(errors="surrogateescape"))
     for line in _stamps(images):
         digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]
 
 
-def _stamps(images: ImageSet) -> Iterable[str]:
+def _stamps(images: ImageSet) -> Iterator[str]:
     for path, file in zip(images.paths, images.files, strict=True):
         try:
             status = file.stat()

@@ -15,11 +15,11 @@ from pathlib import Path
 from pplr_cli.data.archive import check_space, extract
 from pplr_cli.data.counts import SplitCounts, count_splits
 from pplr_cli.data.crops import read_crops
+from pplr_cli.data.decode import verify_images
 from pplr_cli.data.layouts import FOLDER, LAYOUTS, SYNTHETIC, Layout
 from pplr_cli.data.manifest import FILE_NAME, Manifest
 from pplr_cli.data.staging import discard, staged
 from pplr_cli.data.trees import Reading, explain_missing, find_root, listed, read_tree
-from pplr_cli.data.verify import verify_images
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.progress import Reporter
 

@@ -1,8 +1,10 @@
 """Exact nearest neighbours under squared L2 distance, in float32.
 
-faiss where it can use the device that holds the features, else a blocked matrix product in torch.
+On the CPU by the symmetric search, on a GPU by faiss if it can use that GPU, else by a blocked
+matrix product in torch.
 """
 
+from collections.abc import Callable
 from importlib.util import find_spec
 
 import numpy as np
@@ -10,7 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pplr_cli.engine.symmetric import symmetric_search
 from pplr_cli.errors import DataError
+
+Search = Callable[[Tensor, Tensor, int], NDArray[np.int32]]
 
 BLOCK_BYTES = 1 << 28
 """Size of a block of distances in the torch search."""
@@ -27,17 +32,45 @@ def nearest(features: Tensor, k: int) -> NDArray[np.int32]:
         int32 [N, k]. Exact duplicates of an image never push it from its own list.
 
     Raises:
-        DataError: k exceeds N, or a feature is not finite.
+        DataError: k exceeds N, or a feature is not finite or its square overflows.
     """
     if k > len(features):
         raise DataError(
             f"{len(features)} images are too few for a search of {k} neighbours",
             "lower `clustering.k1` and `agreement.k`, or use more images",
         )
-    if not torch.isfinite(features).all():
-        raise DataError("features hold NaN or infinite values", "are the weights damaged?")
-    search = _faiss_search if _faiss_serves(features.device) else _torch_search
-    return itself_first(search(features.float(), k))
+    features = features.float()
+    squares = torch.einsum("nd,nd->n", features, features)
+    if not (squares < torch.finfo(torch.float32).max / 4).all():
+        raise DataError("features hold NaN, infinite or huge values", "are the weights damaged?")
+    return itself_first(search_for(features.device)(features, squares, k))
+
+
+def search_for(device: torch.device) -> Search:
+    """Return the fastest search on `device`: it takes features, their squared norms and k."""
+    if device.type == "cpu":
+        return symmetric_search
+    return faiss_search if _faiss_serves(device) else torch_search
+
+
+def faiss_search(features: Tensor, squares: Tensor, k: int) -> NDArray[np.int32]:  # noqa: ARG001
+    """Search by faiss on the GPU that holds the features."""
+    import faiss
+
+    vectors = features.cpu().numpy()
+    index = features.device.index or 0
+    _, ranks = faiss.knn_gpu(faiss.StandardGpuResources(), vectors, vectors, k, device=index)
+    return np.ascontiguousarray(ranks, dtype=np.int32)
+
+
+def torch_search(features: Tensor, squares: Tensor, k: int) -> NDArray[np.int32]:
+    """Search by blocks of rows: of |a|^2 + |b|^2 - 2ab only the last two terms order a row."""
+    rows = max(1, BLOCK_BYTES // (4 * len(features)))
+    ranks = [
+        torch.addmm(squares, block, features.T, alpha=-2).topk(k, largest=False).indices.int()
+        for block in features.split(rows)
+    ]
+    return torch.cat(ranks).cpu().numpy()
 
 
 def itself_first(ranks: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -57,34 +90,9 @@ def itself_first(ranks: NDArray[np.int32]) -> NDArray[np.int32]:
 
 
 def _faiss_serves(device: torch.device) -> bool:
-    """Tell whether faiss is installed and can search on `device`."""
-    if find_spec("faiss") is None:
+    """Tell whether faiss is installed and sees a GPU for a device of torch's."""
+    if device.type != "cuda" or find_spec("faiss") is None:
         return False
-    if device.type == "cpu":
-        return True
     import faiss
 
-    return device.type == "cuda" and getattr(faiss, "get_num_gpus", int)() > 0
-
-
-def _faiss_search(features: Tensor, k: int) -> NDArray[np.int32]:
-    import faiss
-
-    vectors = features.cpu().numpy()
-    if features.device.type == "cuda":
-        resources = faiss.StandardGpuResources()
-        _, ranks = faiss.knn_gpu(resources, vectors, vectors, k, device=features.device.index or 0)
-    else:
-        _, ranks = faiss.knn(vectors, vectors, k)
-    return np.ascontiguousarray(ranks, dtype=np.int32)
-
-
-def _torch_search(features: Tensor, k: int) -> NDArray[np.int32]:
-    """Search by blocks of rows: of |a|^2 + |b|^2 - 2ab only the last two terms order a row."""
-    squares = features.square().sum(1)
-    rows = max(1, BLOCK_BYTES // (4 * len(features)))
-    ranks = [
-        torch.addmm(squares, block, features.T, alpha=-2).topk(k, largest=False).indices.int()
-        for block in features.split(rows)
-    ]
-    return torch.cat(ranks).cpu().numpy()
+    return getattr(faiss, "get_num_gpus", int)() > 0

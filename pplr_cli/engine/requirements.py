@@ -4,6 +4,7 @@ import numpy as np
 
 from pplr_cli.config import Config, Mode
 from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.engine import memory
 from pplr_cli.errors import DataError, UsageError
 
 
@@ -40,7 +41,6 @@ def plan(config: Config, manifest: Manifest) -> list[tuple[str, str]]:
     """Return what a run does and takes, as (what, value) for people."""
     counts = {split: len(manifest.split(split)) for split in Split}
     pixels = 3 * config.data.height * config.data.width
-    images = counts[Split.TRAIN]
     optim, batch = config.optim, config.batch
     return [
         ("data set", f"{manifest.name} at {manifest.root}"),
@@ -54,5 +54,27 @@ def plan(config: Config, manifest: Manifest) -> list[tuple[str, str]]:
             "evaluation",
             "mAP and CMC" if manifest.can_evaluate else "none: no labelled query/gallery",
         ),
-        ("training images", f"{images * pixels / 1e9:.2f} GB memory-mapped"),
+        *_memory(config, counts),
+    ]
+
+
+def _memory(config: Config, counts: dict[Split, int]) -> list[tuple[str, str]]:
+    """Return what a run takes of the memory; images are mapped, they take what is free."""
+    images, parts = counts[Split.TRAIN], config.model.parts
+    network = memory.training(config)
+    size = network.feature_size
+    stage = memory.label_stage(images, parts, config.clustering, config.agreement)
+    limit = memory.budget(config.engine.memory_gb)
+    found = memory.retrieval(counts[Split.QUERY], counts[Split.GALLERY], size, limit)
+    share = "half of what is free" if config.engine.memory_gb is None else "as set"
+    rows = {
+        "network and optimiser": network.state,
+        f"a batch of {config.batch.size}": network.batch,
+        "features of the training images": memory.features(images, 1 + parts, size),
+        "label stage, above the features": stage,
+        "evaluation": found,
+    }
+    return [
+        *((f"memory: {what}", f"{taken / 1e9:.2f} GB") for what, taken in rows.items()),
+        ("memory budget", f"{limit / 1e9:.2f} GB ({share})"),
     ]

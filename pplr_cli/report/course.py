@@ -9,7 +9,7 @@ from pplr_cli.engine.network import Network
 from pplr_cli.engine.trainer import Epoch
 from pplr_cli.progress import Reporter
 from pplr_cli.report.curves import draw_curves
-from pplr_cli.report.run import BEST, LAST, RunFolder
+from pplr_cli.report.run import BEST, CURVES, LAST, RunFolder
 from pplr_cli.retrieval.evaluator import Evaluator
 from pplr_cli.retrieval.ranking import Scores
 
@@ -35,7 +35,7 @@ class Course:
     ) -> None:
         self._config, self._network = config, network
         self._evaluator, self._folder, self._reporter = evaluator, folder, reporter
-        self.first: Scores | None = None
+        self.first: Scores | None = None  # before training
         self.best: Scores | None = None
         self.last: Scores | None = None
 
@@ -52,9 +52,9 @@ class Course:
     def finish(self) -> list[Path]:
         """Draw the curves; return the files to look at."""
         path = self._folder.path
-        draw_curves(self._folder.rows, path / "curves.png", f"PPLR on {self._config.data.name}")
+        draw_curves(self._folder.rows, path / CURVES, f"PPLR on {self._config.data.name}")
         weights = BEST if (path / BEST).is_file() else LAST
-        return [path / weights, path / "curves.png"]
+        return [path / weights, path / CURVES]
 
     def _evaluate(self, number: int) -> Scores | None:
         """Return the scores after epoch `number` if the settings ask for them then."""
@@ -63,7 +63,8 @@ class Course:
         if self._evaluator is None or not due or (number == 0 and not settings.at_start):
             return None
         scores = self._evaluator.scores(self._network)
-        self.first = self.first or scores
+        if number == 0:
+            self.first = scores
         self.last = scores
         return scores
 

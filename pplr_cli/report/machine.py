@@ -6,10 +6,9 @@ import re
 import warnings
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
-from pplr_cli import __version__, env
+from pplr_cli import __version__, env, host
 from pplr_cli.errors import PplrError
 
 PACKAGES = (
@@ -28,7 +27,7 @@ def describe() -> dict[str, Any]:
         "platform": platform.platform(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
         "cpu": {"model": _cpu_model(), "cores": _cores()},
-        "memory_gb": _memory(),
+        "memory_gb": {name: round(size / 1e9, 1) for name, size in host.memory().items()},
         "cuda": _cuda(),
         "faiss": _faiss(),
         "environment": {variable.name: variable.get() for variable in env.ALL},
@@ -70,19 +69,8 @@ def _cores() -> int:
 
 
 def _cpu_model() -> str:
-    match = re.search(r"^model name\s*: (.+)$", _read("/proc/cpuinfo"), re.MULTILINE)
+    match = re.search(r"^model name\s*: (.+)$", host.read("/proc/cpuinfo"), re.MULTILINE)
     return match[1] if match else platform.machine()
-
-
-def _memory() -> dict[str, float]:
-    """Return total and free memory in GB, within the limit of a container."""
-    meminfo = dict(re.findall(r"^(\w+):\s+(\d+) kB$", _read("/proc/meminfo"), re.MULTILINE))
-    found = {"total": int(meminfo.get("MemTotal", 0)), "free": int(meminfo.get("MemAvailable", 0))}
-    limit, used = (_read(f"/sys/fs/cgroup/memory.{name}").strip() for name in ("max", "current"))
-    if limit.isdigit() and used.isdigit():
-        found["total"] = min(found["total"], int(limit) // 1024)
-        found["free"] = min(found["free"], (int(limit) - int(used)) // 1024)
-    return {name: round(kilobytes * 1024 / 1e9, 1) for name, kilobytes in found.items()}
 
 
 def _cuda() -> dict[str, Any]:
@@ -94,7 +82,7 @@ def _cuda() -> dict[str, Any]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    driver = re.search(r"Kernel Module\D*([\d.]+)", _read("/proc/driver/nvidia/version"))
+    driver = re.search(r"Kernel Module\D*([\d.]+)", host.read("/proc/driver/nvidia/version"))
     return {
         "version": torch.version.cuda,
         "driver": driver[1] if driver else None,
@@ -123,10 +111,3 @@ def _faiss() -> dict[str, Any]:
 
 def _first_line(error: object) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(errors="replace")
-    except OSError:
-        return ""

@@ -18,7 +18,11 @@ from pplr_cli.files import atomic_write, write_text
 from pplr_cli.report.machine import describe
 from pplr_cli.retrieval.ranking import Scores
 
-CONFIG, LOG, BEST, LAST = "config.yaml", "log.txt", "best.pth", "last.pth"
+CONFIG, ENVIRONMENT, LOG = "config.yaml", "environment.json", "log.txt"
+METRICS, TABLE, CURVES, LABELS = "metrics.jsonl", "metrics.csv", "curves.png", "labels"
+BEST, LAST = "best.pth", "last.pth"
+OWN = {CONFIG, ENVIRONMENT, LOG, METRICS, TABLE, CURVES, LABELS, BEST, LAST}
+"""All that a run folder holds; nothing else is ever deleted."""
 REPORTED_RANKS = (1, 5, 10)
 
 
@@ -43,8 +47,9 @@ class RunFolder:
         self.about = {"mode": mode, "settings": config.document()}
         environment = describe()
         settings = yaml.safe_dump(config.document(), sort_keys=False)
-        write_text(path / CONFIG, f"# pplr {mode}, resolved settings\n{settings}")
-        write_text(path / "environment.json", json.dumps(environment, indent=1) + "\n")
+        header = f"# pplr {environment['pplr']} {mode}, resolved settings\n"
+        write_text(path / CONFIG, header + settings)
+        write_text(path / ENVIRONMENT, json.dumps(environment, indent=1) + "\n")
 
     def open_log(self) -> IO[str]:
         """Open `log.txt` for writing."""
@@ -55,24 +60,25 @@ class RunFolder:
         row = flat_row(epoch, scores)
         self.rows.append(row)
         lines = "".join(json.dumps(row) + "\n" for row in self.rows)
-        write_text(self.path / "metrics.jsonl", lines)
-        write_text(self.path / "metrics.csv", _as_csv(self.rows))
+        write_text(self.path / METRICS, lines)
+        write_text(self.path / TABLE, _as_csv(self.rows))
         if epoch.pseudo is not None:
             self._save_labels(epoch.number, epoch.pseudo)
         return row
 
     def _save_labels(self, number: int, pseudo: PseudoLabels) -> None:
-        with atomic_write(self.path / "labels" / f"epoch-{number:03d}.npz") as file:
+        with atomic_write(self.path / LABELS / f"epoch-{number:03d}.npz") as file:
             np.savez_compressed(file, labels=pseudo.labels, agreement=pseudo.agreement)
 
     def _clear(self, overwrite: bool) -> None:
-        """Make sure that the folder holds no run."""
-        if not self.path.exists() or not any(self.path.iterdir()):
+        """Make sure that the folder is empty; delete an earlier run if that is wanted."""
+        names = {entry.name for entry in self.path.iterdir()} if self.path.exists() else set()
+        if not names:
             return
-        if not (self.path / CONFIG).is_file():
+        if not names >= {CONFIG, ENVIRONMENT} or names - OWN:
+            foreign = ", ".join(f"`{name}`" for name in sorted(names - OWN)[:3]) or "an unknown run"
             raise UsageError(
-                f"`{self.path}`: the folder holds files that are no run",
-                "choose another --run-dir",
+                f"`{self.path}`: the folder holds {foreign}", "choose another --run-dir"
             )
         if not overwrite:
             raise UsageError(

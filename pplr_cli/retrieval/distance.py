@@ -7,8 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-BLOCK_BYTES = 1 << 28
-"""Default and largest size of a block of distances; larger ones are not faster."""
+from pplr_cli.engine.memory import LARGEST_BLOCK
 
 
 def squared_distances(query: Tensor, gallery: Tensor) -> Tensor:
@@ -24,15 +23,15 @@ def squared_distances(query: Tensor, gallery: Tensor) -> Tensor:
     return products.add_(query.square().sum(1, keepdim=True))
 
 
-def row_blocks(rows: int, columns: int, budget: int = BLOCK_BYTES) -> Iterator[slice]:
+def row_blocks(rows: int, columns: int, budget: int = LARGEST_BLOCK) -> Iterator[slice]:
     """Cut `rows` into slices whose float32 block of `columns` stays within `budget` bytes."""
-    step = max(1, min(budget, BLOCK_BYTES) // (4 * max(1, columns)))
+    step = max(1, min(budget, LARGEST_BLOCK) // (4 * max(1, columns)))
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))
 
 
 def distance_blocks(
-    query: Tensor, gallery: Tensor, budget: int = BLOCK_BYTES
+    query: Tensor, gallery: Tensor, budget: int = LARGEST_BLOCK
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the squared distances of consecutive queries as arrays [B, G], Q rows in all.
 

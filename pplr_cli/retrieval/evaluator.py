@@ -3,6 +3,7 @@
 from pplr_cli.config import Config
 from pplr_cli.data.images import load_images
 from pplr_cli.data.manifest import ImageSet, Manifest, Split
+from pplr_cli.engine import memory
 from pplr_cli.engine.features import extract
 from pplr_cli.engine.network import Network
 from pplr_cli.errors import DataError
@@ -15,7 +16,7 @@ class Evaluator:
 
     Args:
         manifest: of a data set with labelled query and gallery images.
-        config: image size and batch of extraction.
+        config: image size, batch of extraction, memory budget.
         runtime: where the network is.
 
     Raises:
@@ -41,7 +42,7 @@ class Evaluator:
             )
             for images in self._sets
         ]
-        self._batch, self._runtime = config.engine.extract_batch, runtime
+        self._engine, self._runtime = config.engine, runtime
 
     @property
     def sets(self) -> tuple[ImageSet, ImageSet]:
@@ -51,9 +52,11 @@ class Evaluator:
 
     def scores(self, network: Network, *, rerank: bool = False) -> Scores:
         """Extract the global features of both splits and score the rankings."""
+        batch = self._engine.extract_batch
         query, gallery = (
-            extract(network, pixels, self._runtime, batch=self._batch, parts=False)[0]
+            extract(network, pixels, self._runtime, batch=batch, parts=False)[0]
             for pixels in self._pixels
         )
         ids, cameras = zip(*((s.identities, s.cameras) for s in self._sets), strict=True)
-        return evaluate(query, gallery, *ids, *cameras, rerank=rerank)
+        block = memory.distance_block(memory.budget(self._engine.memory_gb))
+        return evaluate(query, gallery, *ids, *cameras, rerank=rerank, budget=block)

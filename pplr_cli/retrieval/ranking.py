@@ -14,8 +14,9 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pplr_cli.engine.memory import LARGEST_BLOCK
 from pplr_cli.errors import DataError
-from pplr_cli.retrieval.distance import BLOCK_BYTES, distance_blocks
+from pplr_cli.retrieval.distance import distance_blocks
 from pplr_cli.retrieval.rerank import reranked_blocks
 
 TOP = 50
@@ -59,7 +60,7 @@ def evaluate(
     gallery_cams: Ids,
     *,
     rerank: bool = False,
-    budget: int = BLOCK_BYTES,
+    budget: int = LARGEST_BLOCK,
 ) -> Scores:
     """Rank the gallery for every query by squared distance and score the rankings.
 

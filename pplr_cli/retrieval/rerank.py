@@ -16,8 +16,9 @@ from torch import Tensor
 
 from pplr_cli.engine import kernels
 from pplr_cli.engine.jaccard import average_rows, by_blocks, reciprocal_sets, set_distance
+from pplr_cli.engine.memory import LARGEST_BLOCK
 from pplr_cli.engine.neighbors import itself_first
-from pplr_cli.retrieval.distance import BLOCK_BYTES, row_blocks, squared_distances
+from pplr_cli.retrieval.distance import row_blocks, squared_distances
 
 K1 = 20
 """Neighbours that k-reciprocity looks at, the image itself not counted."""
@@ -28,7 +29,7 @@ WEIGHT = 0.3
 
 
 def reranked_blocks(
-    query: Tensor, gallery: Tensor, *, budget: int = BLOCK_BYTES
+    query: Tensor, gallery: Tensor, *, budget: int = LARGEST_BLOCK
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the re-ranked distances of consecutive queries as arrays [B, G], Q rows in all.
 

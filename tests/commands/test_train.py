@@ -121,6 +121,12 @@ def test_camera_mode_without_cameras_says_so(
     assert not (tmp_path / "run").exists()
 
 
+def test_the_log_says_why_a_run_failed(tiny_preset: Path, tiny_data: Path, tmp_path: Path) -> None:
+    assert train(tiny_preset, tiny_data, tmp_path, "--set", "clustering.eps=0.001") == 1
+    log = (tmp_path / "log.txt").read_text()
+    assert "error: epoch 1: clustering found 0 clusters" in log
+
+
 def test_missing_start_shows_before_the_data_set_is_read(
     tiny_preset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -142,7 +148,8 @@ def test_dry_run_prints_the_plan_and_writes_nothing(
 def test_second_run_is_refused(
     tiny_preset: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "config.yaml").write_text("")
+    for name in ("config.yaml", "environment.json"):
+        (tmp_path / name).write_text("")
     assert train(tiny_preset, tiny_data, tmp_path) == 2
     assert "--overwrite" in capsys.readouterr().err
 

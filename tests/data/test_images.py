@@ -1,6 +1,9 @@
 """Decoding, resizing and the cache of decoded images."""
 
+import multiprocessing
 import os
+import shutil
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +11,12 @@ import pytest
 from PIL import Image
 from torchvision import transforms
 
+from pplr_cli.data import decode as decode_module
 from pplr_cli.data import images
-from pplr_cli.data.images import load_image, load_images
+from pplr_cli.data.decode import decode
+from pplr_cli.data.images import load_images
 from pplr_cli.data.manifest import ImageSet
-from pplr_cli.errors import DataError
+from pplr_cli.errors import DataError, PplrError
 from pplr_cli.progress import Silent
 
 
@@ -34,6 +39,10 @@ def image_set(folder: Path, count: int = 4) -> ImageSet:
     return ImageSet(folder, tuple(names), unknown, unknown)
 
 
+def resized(file: Path) -> np.ndarray:
+    return np.asarray(decode(file).resize((8, 16), Image.Resampling.BICUBIC))
+
+
 def load(found: ImageSet, *, cache: bool = True) -> np.ndarray:
     return load_images(found, 16, 8, Silent(), workers=2, cache=cache)
 
@@ -43,27 +52,15 @@ def test_resize_is_the_official_transform_to_the_bit(tmp_path: Path) -> None:
     picture(0, (64, 128)).save(path)
     official = transforms.Resize((384, 128), interpolation=transforms.InterpolationMode.BICUBIC)
     expected = np.asarray(official(Image.open(path).convert("RGB")))
-    np.testing.assert_array_equal(load_image(path, 384, 128), expected)
-
-
-@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK", "1"])
-def test_other_modes_become_rgb(tmp_path: Path, mode: str) -> None:
-    converted = picture(0).convert(mode)
-    path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
-    converted.save(path)
-    np.testing.assert_array_equal(load_image(path, 30, 20), np.asarray(converted.convert("RGB")))
-
-
-def test_sixteen_bits_are_scaled(tmp_path: Path) -> None:
-    ramp = np.arange(0, 65536, 257, dtype=np.uint16)[None].repeat(2, 0)
-    Image.fromarray(ramp).save(tmp_path / "ramp.png")
-    found = load_image(tmp_path / "ramp.png", 2, 256)
-    np.testing.assert_array_equal(found[0, :, 0], np.arange(256))
+    unknown = np.array([-1])
+    found = ImageSet(tmp_path, ("a.jpg",), unknown, unknown)
+    pixels = load_images(found, 384, 128, Silent(), workers=1, cache=False)
+    np.testing.assert_array_equal(pixels[0], expected)
 
 
 def test_cache_holds_what_decoding_gives(tmp_path: Path) -> None:
     found = image_set(tmp_path / "data")
-    expected = np.stack([load_image(file, 16, 8) for file in found.files])
+    expected = np.stack([resized(file) for file in found.files])
     np.testing.assert_array_equal(load(found, cache=False), expected)
     np.testing.assert_array_equal(load(found), expected)
     np.testing.assert_array_equal(load(found), expected)
@@ -72,7 +69,7 @@ def test_cache_holds_what_decoding_gives(tmp_path: Path) -> None:
 def test_second_use_decodes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = image_set(tmp_path / "data")
     expected = load(found).copy()
-    monkeypatch.setattr(images, "load_image", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(images, "decode_all", lambda *_: pytest.fail("decoded again"))
     np.testing.assert_array_equal(load(found), expected)
 
 
@@ -82,24 +79,43 @@ def test_changed_image_is_decoded_again(tmp_path: Path) -> None:
     status = found.files[1].stat()
     picture(77).save(found.files[1])
     os.utime(found.files[1], ns=(status.st_atime_ns, status.st_mtime_ns + 1))
-    np.testing.assert_array_equal(load(found)[1], load_image(found.files[1], 16, 8))
+    np.testing.assert_array_equal(load(found)[1], resized(found.files[1]))
 
 
 def test_half_written_cache_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = image_set(tmp_path / "data")
-    whole = images.load_image
+    whole = decode_module.decode
 
-    def stop(path: Path, height: int, width: int) -> np.ndarray:
+    def stop(path: Path) -> Image.Image:
         if path.name == "2.png":
             raise KeyboardInterrupt
-        return whole(path, height, width)
+        return whole(path)
 
-    monkeypatch.setattr(images, "load_image", stop)
+    monkeypatch.setattr(decode_module, "decode", stop)
     with pytest.raises(KeyboardInterrupt):
         load(found)
     assert not list((tmp_path / "cache" / "images").iterdir())
-    monkeypatch.setattr(images, "load_image", whole)
+    monkeypatch.setattr(decode_module, "decode", whole)
     assert len(load(found)) == 4
+
+
+def decode_in_another_process(found: ImageSet, start: Barrier) -> None:
+    start.wait()
+    load(found)
+
+
+def test_two_processes_may_fill_the_cache_at_once(tmp_path: Path) -> None:
+    found = image_set(tmp_path / "data", 200)
+    context = multiprocessing.get_context("spawn")
+    start = context.Barrier(2)
+    jobs = [context.Process(target=decode_in_another_process, args=(found, start)) for _ in "ab"]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join()
+    assert [job.exitcode for job in jobs] == [0, 0]
+    assert len(list((tmp_path / "cache" / "images").iterdir())) == 1
+    np.testing.assert_array_equal(load(found)[7], resized(found.files[7]))
 
 
 def test_broken_images_are_all_named(tmp_path: Path) -> None:
@@ -108,7 +124,9 @@ def test_broken_images_are_all_named(tmp_path: Path) -> None:
     found.files[3].write_bytes(data[: len(data) // 2])
     for file in found.files[5:]:
         file.write_bytes(b"")
-    with pytest.raises(DataError, match=r"(?s)26 images cannot be used:.*3\.png.*and 6 more"):
+    with pytest.raises(
+        DataError, match=r"(?s)26 of 30 image files cannot be used:.*3\.png.*and 6 more"
+    ):
         load(found)
 
 
@@ -122,6 +140,6 @@ def test_vanished_image_is_named(tmp_path: Path) -> None:
 def test_full_disk_is_told_before_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = image_set(tmp_path / "data")
     usage = type("Usage", (), {"free": 10})()
-    monkeypatch.setattr(images.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(DataError, match="decoded images take 0 MB, 0 MB are free"):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(PplrError, match=r"decoded images.* 0\.0 MB are free"):
         load(found)

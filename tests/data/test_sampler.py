@@ -50,7 +50,7 @@ def check_group(group: np.ndarray, labels: np.ndarray, cameras: np.ndarray, inst
     if len(members) == 1:
         pool = members
     assert set(others) <= set(pool)
-    if len(pool) >= instances:
+    if len(pool) >= instances:  # without replacement; with one image fewer it is with
         assert len(set(others)) == instances - 1
 
 
@@ -90,3 +90,18 @@ def test_every_other_image_is_equally_likely() -> None:
     others = Counter(int(i) for draw in draws if draw[0] == 0 for i in draw[1:])
     assert set(others) == {2, 3, 4, 5, 6}
     assert max(others.values()) < 1.3 * min(others.values())
+
+
+def test_exactly_enough_others_are_drawn_with_replacement() -> None:
+    """The official rule asks for n others, though n - 1 are drawn."""
+    members, cameras = np.arange(4), np.array([0, 1, 1, 1])
+    rng = np.random.default_rng(0)
+    draws = [draw_instances(members, cameras, 4, rng) for _ in range(200)]
+    assert any(len(set(draw[1:])) < 3 for draw in draws if draw[0] == 0)
+
+
+def test_clusters_come_in_another_order_each_time() -> None:
+    labels, cameras = np.repeat(np.arange(8), 4), np.tile(np.arange(4), 8)
+    batches = epoch_batches(labels, cameras, size=32, instances=4, iters=20, seed=0, epoch=0)
+    orders = {tuple(labels[batch[::4]]) for batch in batches}
+    assert len(orders) == 20

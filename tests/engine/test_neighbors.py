@@ -1,5 +1,8 @@
 """Exact search on every path, with ties and duplicates."""
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks import dense
-from pplr_cli.engine import neighbors
+from pplr_cli.engine import neighbors, symmetric
 from pplr_cli.errors import DataError
 
 
@@ -16,18 +19,18 @@ def features(count: int, size: int, seed: int) -> torch.Tensor:
     return torch.nn.functional.normalize(torch.randn(count, size, generator=generator))
 
 
-@pytest.mark.parametrize("without_faiss", [False, True])
+@pytest.mark.parametrize("search", [symmetric.symmetric_search, neighbors.torch_search])
 @given(count=st.integers(1, 60), size=st.integers(2, 20), seed=st.integers(0, 99), data=st.data())
 @settings(max_examples=25, deadline=None)
 def test_finds_the_nearest(
-    without_faiss: bool, count: int, size: int, seed: int, data: st.DataObject
+    search: neighbors.Search, count: int, size: int, seed: int, data: st.DataObject
 ) -> None:
     k = data.draw(st.integers(1, count))
     vectors = features(count, size, seed)
     with pytest.MonkeyPatch.context() as patch:
-        if without_faiss:
-            patch.setattr(neighbors, "find_spec", lambda name: None)
-            patch.setattr(neighbors, "BLOCK_BYTES", 4 * count * 7)
+        patch.setattr(neighbors, "search_for", lambda device: search)
+        patch.setattr(neighbors, "BLOCK_BYTES", 4 * count * 7)
+        patch.setattr(symmetric, "TILE", 9)
         found = neighbors.nearest(vectors, k)
     distances = dense.squared_distances(vectors.numpy(), vectors.numpy())
     expected = np.sort(distances, axis=1)[:, :k]
@@ -58,8 +61,47 @@ def test_too_few_images_are_refused() -> None:
         neighbors.nearest(features(3, 4, 0), 4)
 
 
-def test_features_that_are_not_finite_are_refused() -> None:
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf, 1e19, -3e38])
+def test_features_that_are_not_finite_are_refused(value: float) -> None:
     vectors = features(5, 4, 0)
-    vectors[2, 1] = torch.nan
+    vectors[2, 1] = value
     with pytest.raises(DataError, match="NaN"):
         neighbors.nearest(vectors, 2)
+
+
+def test_one_image_is_its_own_neighbour() -> None:
+    assert neighbors.nearest(features(1, 4, 0), 1).tolist() == [[0]]
+
+
+def test_half_precision_features_are_searched_in_float32() -> None:
+    vectors = features(40, 8, 0).half()
+    expected = neighbors.nearest(vectors.float(), 5)
+    assert neighbors.nearest(vectors, 5).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    ("gpus", "installed", "search"),
+    [
+        (1, True, neighbors.faiss_search),
+        (0, True, neighbors.torch_search),
+        (1, False, neighbors.torch_search),
+    ],
+)
+def test_a_gpu_is_searched_by_faiss_where_it_sees_one(
+    gpus: int, installed: bool, search: neighbors.Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faiss = SimpleNamespace(get_num_gpus=lambda: gpus)
+    monkeypatch.setitem(sys.modules, "faiss", faiss)
+    monkeypatch.setattr(neighbors, "find_spec", lambda name: installed or None)
+    assert neighbors.search_for(torch.device("cuda", 0)) is search
+    assert neighbors.search_for(torch.device("cpu")) is symmetric.symmetric_search
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("search", [neighbors.faiss_search, neighbors.torch_search])
+def test_the_gpu_finds_what_the_cpu_finds(search: neighbors.Search) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    vectors = features(5000, 64, 0)
+    found = search(vectors.cuda(), vectors.cuda().square().sum(1), 20)
+    assert (found == neighbors.nearest(vectors, 20)).mean() > 0.999

@@ -22,6 +22,15 @@ def test_the_tiny_set_fits(manifest: Manifest, tiny_preset: Path) -> None:
     assert ("image size", "32 x 16") in plan(config, manifest)
 
 
+def test_the_plan_tells_what_a_run_takes(manifest: Manifest, tiny_preset: Path) -> None:
+    config = presets.resolve(str(tiny_preset), "train", ["engine.memory_gb=0.25"])
+    rows = dict(plan(config, manifest))
+    assert rows["memory budget"] == "0.25 GB (as set)"
+    taken = {what: value for what, value in rows.items() if what.startswith("memory: ")}
+    assert len(taken) == 5
+    assert all(float(value.removesuffix(" GB")) < 1 for value in taken.values())
+
+
 @pytest.mark.parametrize(
     ("setting", "key", "need"),
     [

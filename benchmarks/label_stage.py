@@ -1,0 +1,122 @@
+"""Time and peak memory of the clustering stage, in units of one exact k-NN by faiss.
+
+    python -m benchmarks.label_stage --images 12936 --size 2048 --identities 751 --dense
+
+Peak memory is that of this process above what was resident before the stage (VmHWM, reset through
+/proc/self/clear_refs).
+"""
+
+import argparse
+import time
+
+import numpy as np
+import torch
+from sklearn.metrics import adjusted_rand_score
+
+from benchmarks import dense
+from benchmarks.tools import Watch, make_features, make_identities, resident
+from pplr_cli.config import Agreement, Clustering
+from pplr_cli.engine import labels
+from pplr_cli.engine.labels import PseudoLabels, pseudo_labels
+
+STAGE = "label stage"
+PARTS = {
+    "nearest": "k-NN, all features",
+    "jaccard_distance": "Jaccard distance",
+    "cluster": "DBSCAN",
+    "cross_agreement": "cross agreement",
+}
+
+
+def main() -> None:
+    options = arguments()
+    rng = np.random.default_rng(options.seed)
+    ids = make_identities(options.images, options.identities, rng)
+    cameras = rng.integers(0, options.cameras, len(ids))
+    features = torch.empty((1 + options.parts, options.images, options.size))
+    for branch in features:
+        branch.copy_(make_features(ids, cameras, options.size, options.noise, rng))
+    clustering, agreement = Clustering(eps=options.eps), Agreement()
+    watch = Watch()
+    pseudo_labels(features[:, :200].to(options.device), clustering, agreement)  # compiles
+    for function, name in PARTS.items():
+        watch.watch(labels, function, name)
+    on_device = features.to(options.device)
+    for _ in range(options.runs):
+        if options.unit:
+            watch.measure("unit", lambda: unit(features[0]))
+        found = watch.measure(STAGE, lambda: pseudo_labels(on_device, clustering, agreement))
+    report(watch, found, on_device, ids)
+    if options.dense:
+        compare(found, features.numpy(), clustering, agreement)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=12936, help="N")
+    parser.add_argument("--size", type=int, default=2048, help="D, length of a feature")
+    parser.add_argument("--identities", type=int, help="default: one for each 17 images")
+    parser.add_argument("--cameras", type=int, default=6)
+    parser.add_argument("--parts", type=int, default=3, help="P, part features")
+    parser.add_argument("--noise", type=float, default=6.0, help="longest noise, in centres")
+    parser.add_argument("--eps", type=float, default=0.5)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--no-unit", dest="unit", action="store_false", help="leave faiss out")
+    parser.add_argument("--dense", action="store_true", help="compare with the dense definition")
+    options = parser.parse_args()
+    options.identities = options.identities or max(1, options.images // 17)
+    return options
+
+
+def unit(features: torch.Tensor) -> None:
+    """Run one exact k-NN of k1 = 30 by faiss on the CPU."""
+    import faiss
+
+    vectors = features.numpy()
+    faiss.knn(vectors, vectors, 30)
+
+
+def report(watch: Watch, found: PseudoLabels, features: torch.Tensor, ids: np.ndarray) -> None:
+    branches, images, size = features.shape
+    print(f"N = {images}, D = {size}, {branches - 1} parts, {features.device}, medians")
+    per_unit = watch.median("unit") if "unit" in watch.seconds else None
+    whole, search = (np.array(watch.seconds[name]) for name in (STAGE, PARTS["nearest"]))
+    watch.seconds["all but k-NN"] = (whole - search).tolist()
+    for name in watch.seconds:
+        seconds = watch.median(name)
+        units = f"{seconds / per_unit:8.3f} units" if per_unit else ""
+        print(f"  {name:20} {seconds:9.3f} s {units}")
+    rate = 2 * images**2 * size * branches / watch.median(PARTS["nearest"]) / 1e12
+    print(f"  {rate:.3f} TFLOP/s of all pairs' products in the k-NN")
+    print(f"  peak above the features: {watch.peak(STAGE):.2f} GB; in all: {resident():.2f} GB")
+    if features.device.type == "cuda":
+        peak = torch.cuda.max_memory_allocated() / 1e9
+        print(f"  peak on the GPU: {peak:.2f} GB, features included")
+    kept = found.labels >= 0
+    score = adjusted_rand_score(ids[kept], found.labels[kept])
+    print(f"  {found.clusters} clusters, {found.outliers} outliers")
+    print(f"  adjusted Rand index to the identities, outliers left out: {score:.4f}")
+
+
+def compare(
+    found: PseudoLabels, features: np.ndarray, clustering: Clustering, agreement: Agreement
+) -> None:
+    """Print how far labels and agreement are those of the dense definition."""
+    start = time.perf_counter()
+    columns = max(clustering.k1, agreement.k + 1)
+    rank, *part_ranks = (dense.ranks(branch)[:, :columns].copy() for branch in features)
+    distances = dense.jaccard_distance(features[0], rank, clustering.k1, clustering.k2)
+    expected = dense.cluster(distances, clustering.eps, clustering.min_samples)
+    scores = dense.agreement(rank, part_ranks, agreement.k)
+    print(f"dense definition: {time.perf_counter() - start:.1f} s")
+    unsure = int((np.abs(distances - np.float32(clustering.eps)) < 1e-5).sum()) // 2
+    print(f"  labels equal: {np.array_equal(found.labels, expected)}")
+    print(f"  {(found.labels != expected).sum()} labels differ, {unsure} pairs within 1e-5 of eps")
+    print(f"  adjusted Rand index {adjusted_rand_score(expected, found.labels):.6f}")
+    print(f"  agreement differs for {(np.abs(scores - found.agreement) > 1e-6).sum()} scores")
+
+
+if __name__ == "__main__":
+    main()

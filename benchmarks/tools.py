@@ -1,0 +1,104 @@
+"""What the benchmarks share: made-up features, a stopwatch, peak memory."""
+
+import re
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+BLOCK_ROWS = 4096
+
+Ids = NDArray[np.int64]
+
+
+def make_identities(images: int, identities: int, rng: np.random.Generator) -> Ids:
+    """Return the identity of each image, ascending; sizes from 0.4 to 1.6 times the mean."""
+    shares = rng.uniform(0.4, 1.6, identities).cumsum()
+    return np.searchsorted(shares, np.linspace(0, shares[-1], images, endpoint=False), "right")
+
+
+def make_features(
+    ids: Ids, cameras: Ids, size: int, noise: float, rng: np.random.Generator
+) -> torch.Tensor:
+    """Return unit features float32 [N, size]: identity's centre + camera's shift + noise.
+
+    The noise of an image has a length of its own, from none to `noise` times a centre's.
+    """
+    draw = rng.standard_normal
+    centres = draw((ids.max() + 1, size), np.float32)
+    shifts = 0.5 * draw((cameras.max() + 1, size), np.float32)
+    features = np.empty((len(ids), size), np.float32)
+    for start in range(0, len(ids), BLOCK_ROWS):
+        rows = slice(start, start + BLOCK_ROWS)
+        block = draw(features[rows].shape, np.float32)
+        block *= rng.uniform(0, noise, (len(block), 1)).astype(np.float32)
+        block += centres[ids[rows]]
+        block += shifts[cameras[rows]]
+        features[rows] = block / np.linalg.norm(block, axis=1, keepdims=True)
+    return torch.from_numpy(features)
+
+
+class Watch:
+    """Seconds and peak memory of named pieces of work, over several runs."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+        self.peaks: dict[str, list[int]] = defaultdict(list)
+        self._parts: dict[str, float] = defaultdict(float)
+
+    def measure(self, name: str, work: Callable[[], Any]) -> Any:
+        """Run `work`, keep its seconds, its peak and the seconds of its watched parts."""
+        self._parts.clear()
+        before = reset_peak()
+        start = time.perf_counter()
+        result = work()
+        self.seconds[name].append(time.perf_counter() - start)
+        self.peaks[name].append(status("VmHWM") - before)
+        for part, seconds in self._parts.items():
+            self.seconds[part].append(seconds)
+        return result
+
+    def watch(self, module: ModuleType, function: str, name: str) -> None:
+        """Time every call of a module's function, as a part of what is measured."""
+        original = getattr(module, function)
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            start = time.perf_counter()
+            result = original(*args, **kwargs)
+            self._parts[name] += time.perf_counter() - start
+            return result
+
+        setattr(module, function, timed)
+
+    def median(self, name: str) -> float:
+        """Return the median of the seconds of `name`."""
+        return median(self.seconds[name])
+
+    def peak(self, name: str) -> float:
+        """Return the largest peak of `name` in GB above what was resident before it."""
+        return max(self.peaks[name]) / 1e9
+
+
+def reset_peak() -> int:
+    """Set this process's peak of resident memory to what is resident now; return that, in bytes."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return status("VmRSS")
+
+
+def resident() -> float:
+    """Return the peak of resident memory since the last reset in GB."""
+    return status("VmHWM") / 1e9
+
+
+def status(key: str) -> int:
+    """Return a size from /proc/self/status in bytes."""
+    found = re.search(rf"^{key}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert found
+    return int(found[1]) * 1024

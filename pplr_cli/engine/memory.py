@@ -1,0 +1,96 @@
+"""What a run takes of the memory, and how retrieval is cut to a budget.
+
+Retrieval's blocks of distances obey the budget. The label stage has nothing to cut: its k-NN tile
+(16 MB) and Jaccard blocks (some MB a thread) are small at any N, and fixed, since a matrix product
+of another shape may round differently; what grows is what it finds, some kilobytes an image.
+"""
+
+from typing import NamedTuple
+
+import torch
+
+from pplr_cli import host
+from pplr_cli.config import Agreement, Clustering, Config
+from pplr_cli.engine.network import Network
+from pplr_cli.engine.replicas import set_replicas
+from pplr_cli.engine.symmetric import TILE
+
+LARGEST_BLOCK = 1 << 28
+"""Bytes of a block of distances beyond which retrieval does not get faster."""
+
+ENTRY = 8
+"""Bytes of a sparse entry: a float32 and an int32."""
+
+
+def budget(memory_gb: float | None) -> int:
+    """Return the bytes that may be used: `engine.memory_gb`, or half of what is free."""
+    if memory_gb is not None:
+        return int(memory_gb * 1e9)
+    return host.memory()["free"] // 2 or 4 * LARGEST_BLOCK
+
+
+def distance_block(memory: int) -> int:
+    """Return the bytes of one block of distances under a budget: two of them and copies fit."""
+    return min(LARGEST_BLOCK, memory // 4)
+
+
+def features(images: int, branches: int, size: int) -> int:
+    """Return the bytes of float32 features [branches, N, D]."""
+    return 4 * branches * images * size
+
+
+def label_stage(images: int, parts: int, clustering: Clustering, agreement: Agreement) -> int:
+    """Estimate the peak of the label stage above the features, in bytes, on the CPU.
+
+    Assumes what was seen of crowded features: k-reciprocal sets of k1 images, four times as many
+    entries in an averaged row, 2 k1 images within eps.
+    """
+    k1, near = clustering.k1, agreement.k + 1
+    ranks = 4 * max(k1, near) + 4 * parts * near + ENTRY * near
+    sets = ENTRY * k1 + 4 * k1
+    averaged = ENTRY * k1 * min(4, clustering.k2)
+    kept = ENTRY * 2 * k1
+    tile = 4 * min(TILE, images) ** 2
+    return tile + images * (ranks + sets + 2 * averaged + 2 * kept)
+
+
+def retrieval(queries: int, gallery: int, size: int, memory: int) -> int:
+    """Estimate the peak of an evaluation in bytes, its features included."""
+    row = 4 * gallery
+    block = min(max(distance_block(memory), row), queries * row)
+    return features(queries + gallery, 1, size) + 2 * block
+
+
+class Training(NamedTuple):
+    """What the network takes.
+
+    Attributes:
+        state: bytes of the weights, their gradients and Adam's two moments.
+        batch: bytes that the backward pass of one batch needs; workspaces come on top.
+        feature_size: D.
+    """
+
+    state: int
+    batch: int
+    feature_size: int
+
+
+def training(config: Config) -> Training:
+    """Count what the network takes, by a forward pass of shapes alone."""
+    with torch.device("meta"):
+        network = Network(config.model.backbone, config.model.parts, config.model.classes)
+        images = torch.empty(config.batch.size, 3, config.data.height, config.data.width)
+    set_replicas(network, config.batch.replicas)
+    weights = sum(weight.numel() for weight in network.parameters())
+    own = {weight.untyped_storage()._cdata for weight in network.parameters()}
+    saved: dict[int, torch.Tensor] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        saved[tensor.untyped_storage()._cdata] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        output = network(images, config.model.classes)  # alive while its storages are counted
+    sizes = [t.untyped_storage().nbytes() for key, t in saved.items() if key not in own]
+    del output
+    return Training(16 * weights, sum(sizes), network.feature_size)

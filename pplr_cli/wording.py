@@ -1,0 +1,25 @@
+"""Words that several errors share: the first of many names, the nearest of the known ones."""
+
+import difflib
+from collections.abc import Sequence
+
+
+def listed(items: Sequence[str], most: int = 20) -> str:
+    """Return the first `most` items, one a line, and how many more there are."""
+    return "\n".join(f"  {item}" for item in _cut(items, most))
+
+
+def named(names: Sequence[str], most: int = 5) -> str:
+    """Return the first `most` names in one line, in backticks, and how many more there are."""
+    return ", ".join(_cut([f"`{name}`" for name in names], most))
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """Return "did you mean `x`?" or, where nothing is near, all that there is."""
+    match = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"did you mean `{match[0]}`?" if match else f"there are {', '.join(known)}"
+
+
+def _cut(items: Sequence[str], most: int) -> list[str]:
+    hidden = len(items) - most
+    return [*items[:most], *([f"... and {hidden} more"] if hidden > 0 else [])]

@@ -1,0 +1,30 @@
+"""Memory as the system tells it."""
+
+import pytest
+
+from pplr_cli import host
+
+
+def test_this_machine_has_memory() -> None:
+    assert 0 < host.memory()["free"] <= host.memory()["total"]
+
+
+def test_container_limit_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {
+        "/proc/meminfo": "MemTotal: 64000000 kB\nMemAvailable:   32000000 kB\n",
+        "/sys/fs/cgroup/memory.max": "8000000000\n",
+        "/sys/fs/cgroup/memory.current": "2000000000\n",
+    }
+    monkeypatch.setattr(host, "read", lambda path: files.get(path, ""))
+    assert host.memory() == {"total": 8_000_000_000, "free": 6_000_000_000}
+    files["/sys/fs/cgroup/memory.max"] = "max\n"
+    assert host.memory() == {"total": 65_536_000_000, "free": 32_768_000_000}
+
+
+def test_unknown_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "read", lambda path: "")
+    assert host.memory() == {"total": 0, "free": 0}
+
+
+def test_a_missing_file_reads_as_nothing() -> None:
+    assert host.read("/nowhere/at/all") == ""
