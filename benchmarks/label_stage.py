@@ -19,6 +19,9 @@ from pplr_cli.config import Agreement, Clustering
 from pplr_cli.engine import labels
 from pplr_cli.engine.labels import PseudoLabels, pseudo_labels
 
+TIE = 1e-5
+"""Pairs so near to eps are decided by rounding: with eps = 0.5 and k2 = 6 there are many."""
+
 STAGE = "label stage"
 PARTS = {
     "nearest": "k-NN, all features",
@@ -82,10 +85,9 @@ def report(watch: Watch, found: PseudoLabels, features: torch.Tensor, ids: np.nd
     branches, images, size = features.shape
     print(f"N = {images}, D = {size}, {branches - 1} parts, {features.device}, medians")
     per_unit = watch.median("unit") if "unit" in watch.seconds else None
-    whole, search = (np.array(watch.seconds[name]) for name in (STAGE, PARTS["nearest"]))
-    watch.seconds["all but k-NN"] = (whole - search).tolist()
-    for name in watch.seconds:
-        seconds = watch.median(name)
+    table = {name: watch.median(name) for name in watch.seconds}
+    table["all but k-NN"] = watch.without(STAGE, PARTS["nearest"])
+    for name, seconds in table.items():
         units = f"{seconds / per_unit:8.3f} units" if per_unit else ""
         print(f"  {name:20} {seconds:9.3f} s {units}")
     rate = 2 * images**2 * size * branches / watch.median(PARTS["nearest"]) / 1e12
@@ -111,11 +113,32 @@ def compare(
     expected = dense.cluster(distances, clustering.eps, clustering.min_samples)
     scores = dense.agreement(rank, part_ranks, agreement.k)
     print(f"dense definition: {time.perf_counter() - start:.1f} s")
-    unsure = int((np.abs(distances - np.float32(clustering.eps)) < 1e-5).sum()) // 2
     print(f"  labels equal: {np.array_equal(found.labels, expected)}")
-    print(f"  {(found.labels != expected).sum()} labels differ, {unsure} pairs within 1e-5 of eps")
     print(f"  adjusted Rand index {adjusted_rand_score(expected, found.labels):.6f}")
-    print(f"  agreement differs for {(np.abs(scores - found.agreement) > 1e-6).sum()} scores")
+    differing = np.abs(scores - found.agreement) > 1e-6
+    print(f"  agreement differs for {differing.sum()} of {differing.size} scores")
+    compare_pairs(features[0], distances, clustering)
+
+
+def compare_pairs(whole: np.ndarray, distances: np.ndarray, clustering: Clustering) -> None:
+    """Print the pairs that only one side takes for neighbours, and the labels if ties all count."""
+    limit = clustering.eps + TIE
+    ranks = labels.nearest(torch.from_numpy(whole), clustering.k1)
+    ours = labels.jaccard_distance(whole, ranks, clustering.k1, clustering.k2, limit)
+    rows, columns = ours.tocoo().coords
+    taken = np.zeros(distances.shape, bool)
+    taken[rows, columns] = ours.data <= clustering.eps
+    other = taken != (distances <= clustering.eps)
+    tied = np.abs(distances - np.float32(clustering.eps)) < TIE
+    print(f"  pairs within {TIE} of eps: {tied.sum() // 2}")
+    print(f"  of these decided differently: {(other & tied).sum() // 2}")
+    print(f"  other pairs decided differently: {(other & ~tied).sum() // 2}")
+    sides = (
+        labels.cluster(ours, limit, clustering.min_samples),
+        dense.cluster(distances, limit, clustering.min_samples),
+    )
+    print(f"  all pairs within {TIE} of eps as neighbours: labels equal: {np.array_equal(*sides)}")
+    print(f"  adjusted Rand index {adjusted_rand_score(*sides):.6f}")
 
 
 if __name__ == "__main__":

@@ -8,14 +8,13 @@ Peak memory is that of this process above what was resident before (VmHWM, reset
 """
 
 import argparse
-from collections import deque
 from typing import Any
 
 import numpy as np
 
 from benchmarks import dense
 from benchmarks.tools import Watch, make_features, make_identities, resident
-from pplr_cli.retrieval.distance import distance_blocks
+from pplr_cli.retrieval import ranking
 from pplr_cli.retrieval.ranking import Scores, evaluate
 from pplr_cli.retrieval.rerank import reranked_blocks
 
@@ -34,10 +33,10 @@ def main() -> None:
     data = (query, gallery, *labels)
     del features
     evaluate(*(part[:100] for part in data), rerank=options.rerank)  # compiles
-    blocks = reranked_blocks if options.rerank else distance_blocks
     watch = Watch()
+    blocks = "reranked_blocks" if options.rerank else "distance_blocks"
+    watch.watch_blocks(ranking, blocks, "distances")
     for _ in range(options.runs):
-        watch.measure("distances", lambda: deque(blocks(*data[:2]), maxlen=0))
         found = watch.measure("evaluation", lambda: evaluate(*data, rerank=options.rerank))
     report(watch, found, options)
     if options.dense:
@@ -63,10 +62,9 @@ def arguments() -> argparse.Namespace:
 def report(watch: Watch, found: Scores, options: argparse.Namespace) -> None:
     kind = "re-ranked distances" if options.rerank else "distances"
     print(f"{options.queries} x {options.gallery}, D = {options.size}, {options.device}, medians")
-    whole = watch.median("evaluation")
+    print(f"  evaluation, {kind} included: {watch.median('evaluation'):.2f} s")
     print(f"  {kind}: {watch.median('distances'):.2f} s")
-    print(f"  evaluation, {kind} included: {whole:.2f} s")
-    print(f"  after the {kind}: {whole - watch.median('distances'):.2f} s")
+    print(f"  after the {kind}: {watch.without('evaluation', 'distances'):.2f} s")
     peak = watch.peak("evaluation")
     print(f"  peak above the features: {peak:.2f} GB; in all: {resident():.2f} GB")
     print(f"  mAP {found.mAP:.6f}, rank-1 {found.rank(1):.6f}, mINP {found.mINP:.6f}")

@@ -3,7 +3,7 @@
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 from types import ModuleType
@@ -76,6 +76,25 @@ class Watch:
             return result
 
         setattr(module, function, timed)
+
+    def watch_blocks(self, module: ModuleType, function: str, name: str) -> None:
+        """Time what a module's generator function does between its yields."""
+        original = getattr(module, function)
+
+        def timed(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            start = time.perf_counter()
+            for block in original(*args, **kwargs):
+                self._parts[name] += time.perf_counter() - start
+                yield block
+                start = time.perf_counter()
+            self._parts[name] += time.perf_counter() - start
+
+        setattr(module, function, timed)
+
+    def without(self, name: str, part: str) -> float:
+        """Return the median of the seconds of `name` without those of its part."""
+        pairs = zip(self.seconds[name], self.seconds[part], strict=True)
+        return median(whole - inner for whole, inner in pairs)
 
     def median(self, name: str) -> float:
         """Return the median of the seconds of `name`."""

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -16,24 +17,27 @@ from pplr_cli.commands.presets import app as presets_app
 from pplr_cli.commands.train import train, train_cam
 from pplr_cli.console import Console, report_unexpected
 from pplr_cli.errors import PplrError, UsageError
-from pplr_cli.explain import nearest
+from pplr_cli.wording import nearest
 
-COMMANDS = {
+COMMANDS: dict[str, tuple[str, ...]] = {
     "prepare": (
         "Check a data set and make it ready for use.",
         "pplr prepare market Market-1501-v15.09.15.zip",
+        "pplr prepare veri   (looks in the data folder)",
+        r"pplr prepare folder crops --pattern '(?P<identity>\d+)_c(?P<camera>\d+)'",
     ),
     "train": ("Train without camera labels.", "pplr train --preset demo"),
     "train-cam": ("Train with camera labels.", "pplr train-cam --preset market"),
     "evaluate": (
         "Score a weights file: mAP, rank-1, 5 and 10.",
         "pplr evaluate --weights runs/market-train/best.pth",
+        "pplr evaluate --weights official.pth --preset market --rerank",
     ),
     "download-weights": ("List or fetch ready weights.", "pplr download-weights market"),
     "presets": ("List, show and copy the presets.", "pplr presets show market"),
     "doctor": ("Show what this machine can do.", "pplr doctor"),
 }
-"""Each command's line in `pplr --help`, and its example there and in its own help."""
+"""Each command's line in `pplr --help`, and its examples: the first there, all in its own help."""
 
 _KEEP_LINES = "\b\n"
 """Typer's mark for a paragraph that must not be wrapped."""
@@ -41,8 +45,13 @@ _KEEP_LINES = "\b\n"
 
 def _about(name: str) -> dict[str, Any]:
     """Return what Typer wants to know of a command beside its function."""
-    summary, example = COMMANDS[name]
-    return {"name": name, "short_help": summary, "epilog": f"{_KEEP_LINES}Example:\n  {example}"}
+    summary, *examples = COMMANDS[name]
+    return {"name": name, "short_help": summary, "epilog": _examples(examples)}
+
+
+def _examples(lines: Sequence[str]) -> str:
+    """Return the block of examples that stands at the end of a help page."""
+    return "\n  ".join([f"{_KEEP_LINES}Example{'s' if len(lines) > 1 else ''}:", *lines])
 
 
 app = typer.Typer(
@@ -51,7 +60,7 @@ app = typer.Typer(
         "Train, evaluate and hand out unsupervised person and vehicle re-identification models "
         "(PPLR, CVPR 2022)."
     ),
-    epilog="\n  ".join([f"{_KEEP_LINES}Examples:", *(example for _, example in COMMANDS.values())]),
+    epilog=_examples([example for _, example, *_ in COMMANDS.values()]),
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -132,6 +141,6 @@ def _usage_error(error: TyperException) -> UsageError:
     hint = f"`{context.command_path if context else 'pplr'} --help` shows the usage"
     if near:
         hint = "did you mean {}?".format(near.replace("'", "`"))
-    elif known:
-        hint = nearest(text.split("`")[1], known.removesuffix(")").split(", "))
+    elif known and (wrong := re.search("`(.+?)`", text)):
+        hint = nearest(wrong[1], known.removesuffix(")").split(", "))
     return UsageError(text[:1].lower() + text[1:], hint)

@@ -67,22 +67,19 @@ def locked(lock: Path, busy: Callable[[], None]) -> Iterator[IO[str]]:
 
     Args:
         lock: a file beside what it guards; it is made where there is none.
-        busy: called once if another process holds it; then it is waited for.
+        busy: called if another process holds it; then it is waited for.
     """
-    with lock.open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in {errno.EACCES, errno.EAGAIN}:
-                raise
-            busy()
-            fcntl.lockf(file, fcntl.LOCK_EX)
-        stands = lock.exists() and os.path.samestat(lock.stat(), os.fstat(file.fileno()))
-        if stands:
-            yield file
-    if not stands:  # its last holder removed it, and the next may have made another
-        with locked(lock, busy) as file:
-            yield file
+    while True:
+        with lock.open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                busy()
+                fcntl.lockf(file, fcntl.LOCK_EX)
+            if lock.exists() and os.path.samestat(lock.stat(), os.fstat(file.fileno())):
+                yield file
+                return
+        # its last holder has removed it, and the next may hold another
 
 
 def check_space(folder: Path, needed: int, what: str, hint: str = "make room there") -> None:

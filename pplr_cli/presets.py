@@ -127,7 +127,9 @@ def _of_camera(problem: explain.Problem) -> explain.Problem:
     return problem._replace(key=CAMERA if problem.key is None else f"{CAMERA}.{problem.key}")
 
 
-def _marked(wrong: Iterable[explain.Problem], own: Sequence[explain.Problem]) -> list[explain.Problem]:
+def _marked(
+    wrong: Iterable[explain.Problem], own: Sequence[explain.Problem]
+) -> list[explain.Problem]:
     """Say of what is wrong, but not in the file's own values, that `--set` brought it."""
     return [p if p in own else p._replace(what=f"{p.what} (from `--set`)") for p in wrong]
 

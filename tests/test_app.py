@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.exceptions import TyperException
 
 import pplr_cli
 from pplr_cli.app import COMMANDS, run
@@ -53,7 +54,7 @@ def shell(line: str, **changes: str) -> "subprocess.CompletedProcess[str]":
 def test_help_shows_every_command_with_its_example() -> None:
     done = pplr("--help")
     assert (done.returncode, done.stderr) == (0, "")
-    for name, (summary, example) in COMMANDS.items():
+    for name, (summary, example, *_) in COMMANDS.items():
         assert re.search(rf"^  {name} +{re.escape(summary)}$", done.stdout, re.MULTILINE), name
         assert f"\n    {example}\n" in done.stdout
         assert example.startswith(f"pplr {name} ") or example == f"pplr {name}"
@@ -68,7 +69,9 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
     assert run([name, "--help"]) == 0
     text = capsys.readouterr().out
     assert text.startswith(f"Usage: pplr {name} ")
-    assert COMMANDS[name][1] in text
+    for example in COMMANDS[name][1:]:
+        assert text.count(f"    {example}\n") == 1
+    assert "\\b" not in text
     assert max(map(len, text.splitlines())) <= 80
     description = text.split("\n\n")[1]
     assert re.match(r"  [A-Z].*\.", description, re.DOTALL), "no description"
@@ -144,6 +147,11 @@ def test_wrong_usage_is_two_lines_and_exit_code_2(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == f"error: {error}\nhint: {hint}\n"
+
+
+def test_other_words_for_wrong_usage_are_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([], failing(TyperException("Nothing fits. (Possible options: a, b)"))) == 2
+    assert capsys.readouterr().err == "error: nothing fits\nhint: `pplr --help` shows the usage\n"
 
 
 # failures

@@ -3,11 +3,15 @@
 import errno
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from pplr_cli.files import atomic_write, sync_folder, write_text
+from pplr_cli.errors import PplrError
+from pplr_cli.files import atomic_write, check_space, locked, sync_folder, write_text
 
 
 def test_text_is_written_and_replaced(tmp_path: Path) -> None:
@@ -107,3 +111,53 @@ def test_file_systems_without_folder_sync_are_fine(
     refuse(errno.EIO)
     with pytest.raises(OSError, match=os.strerror(errno.EIO)):
         sync_folder(tmp_path)
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from pplr_cli.files import locked
+lock = Path(sys.argv[1])
+with locked(lock, sys.exit):
+    print("held", flush=True)
+    sys.stdin.readline()
+    lock.unlink()
+"""
+
+
+def holder(lock: Path) -> "subprocess.Popen[str]":
+    """Another process that holds a lock until it is told to go."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(lock)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_lock_that_was_removed_while_it_was_waited_for_is_not_enough(tmp_path: Path) -> None:
+    lock = tmp_path / "x.lock"
+    holders = [holder(lock)]
+
+    def busy() -> None:
+        holders[-1].communicate("\n")
+        if len(holders) == 1:
+            holders.append(holder(lock))
+
+    with locked(lock, busy):
+        assert [process.poll() for process in holders] == [0, 0]
+        assert lock.exists()
+
+
+def test_what_does_not_fit_is_refused_with_both_sizes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1_500_000))
+    check_space(tmp_path, 1_500_000, "it")
+    with pytest.raises(PplrError) as caught:
+        check_space(tmp_path, 2_300_000, "it")
+    assert caught.value.message == f"`{tmp_path}`: it needs 2.3 MB, 1.5 MB are free"
+    assert caught.value.hint == "make room there"

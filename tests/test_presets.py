@@ -183,6 +183,24 @@ def test_all_errors_of_both_modes_together(preset: Any) -> None:
     assert [line.endswith("(from `--set`)") for line in lines[1:]] == [0, 1, 0, 0, 1, 0]
 
 
+@pytest.mark.parametrize(
+    ("setting", "key", "marked"),
+    [
+        ("batch.size=63", "", True),
+        ("camera.batch.size=63", "`camera`: ", True),
+        ("model.backbone=tiny", "", True),
+        ("seed=3", "", False),
+    ],
+)
+def test_rule_between_keys_that_set_breaks(
+    preset: Any, setting: str, key: str, marked: bool
+) -> None:
+    path = preset("data: {name: x}" if marked else "data: {name: x}\nbatch: {size: 63}")
+    message = refusal(path, "train", [setting]).message
+    assert message.startswith(f"`{path}`: {key}`")
+    assert message.endswith("(from `--set`)") == marked
+
+
 def test_rule_broken_by_the_camera_block_only(preset: Any) -> None:
     path = preset("data: {name: x}\ncamera: {batch: {size: 62}}")
     assert refusal(path, "train").message == (
@@ -198,9 +216,11 @@ def test_camera_must_be_a_block(preset: Any, block: str) -> None:
 
 
 def test_plain_values_are_validated_too() -> None:
-    assert presets.validate({"data": {"name": "x"}}, "run").data.name == "x"
+    assert presets.restore({"data": {"name": "x"}}, "run").data.name == "x"
     with pytest.raises(UsageError, match="`run`: `data`: missing"):
-        presets.validate({}, "run")
+        presets.restore({}, "run")
+    with pytest.raises(UsageError, match=r"at least 1 \(from `--set`\)$"):
+        presets.restore({"data": {"name": "x"}}, "run", ["optim.epochs=0"])
 
 
 # --set

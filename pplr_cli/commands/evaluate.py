@@ -43,12 +43,7 @@ def evaluate(
     cache: options.Cache = True,
     json: options.Json = False,
 ) -> None:
-    r"""Print mAP and rank-1, 5 and 10 of a weights file, the paper's figures beside them.
-
-    \b
-    pplr evaluate --weights runs/market-train/best.pth
-    pplr evaluate --weights official.pth --preset market --rerank
-    """
+    """Print mAP and rank-1, 5 and 10 of a weights file, the paper's figures beside them."""
     from pplr_cli.data.library import open_dataset
     from pplr_cli.runtime import Runtime, choose_device
     from pplr_cli.weights.loading import read_state_dict

@@ -59,26 +59,14 @@ def prepare(
     pattern: Pattern = None,
     json: options.Json = False,
 ) -> None:
-    r"""Check a data set and leave it under its name in the data folder.
-
-    pplr prepare market Market-1501-v15.09.15.zip
-
-    pplr prepare veri   (looks in the data folder)
-
-    pplr prepare folder crops --pattern '(?P<identity>\d+)_c(?P<camera>\d+)'
-    """
+    """Check a data set and leave it under its name in the data folder."""
     from pplr_cli.data import library
+    from pplr_cli.data.request import Request
 
     console = Console()
+    folder = env.data_dir(data_dir)
     prepared = library.prepare(
-        layout,
-        source,
-        env.data_dir(data_dir),
-        name=name,
-        allow_partial=allow_partial,
-        link=link,
-        pattern=pattern,
-        reporter=console,
+        Request(layout, source, folder, console, name, allow_partial, link, pattern)
     )
     following = _next_command(prepared, data_dir)
     if json:

@@ -21,10 +21,12 @@ from typing import IO, cast
 
 from pplr_cli.data.tar_stream import Counted, TarStream
 from pplr_cli.errors import DataError
+from pplr_cli.files import MEGABYTE, check_space
 from pplr_cli.progress import Reporter, Task
 
 CHUNK = 1 << 20
-MEGABYTE = 1_000_000
+NO_ROOM = "make room there, or choose another data folder with `--data-dir`"
+"""The way out where a data set does not fit on the disk."""
 DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -66,7 +68,8 @@ def extract(archive: Path, folder: Path, reporter: Reporter, limits: Limits | No
     """Unpack `archive` (known by its content, not its name) into an empty folder.
 
     Raises:
-        DataError: no archive, a damaged or encrypted one, a forbidden member, too little space.
+        DataError: no archive, a damaged or encrypted one, a forbidden member.
+        PplrError: too little space.
     """
     kind = _kind(archive)
     size = archive.stat().st_size
@@ -145,20 +148,6 @@ class _Budget:
             raise self.refuse(f"unpacks to more than {self._limits.ratio} times its size")
 
 
-def check_space(folder: Path, amount: int, what: str) -> None:
-    """Refuse before the start what cannot fit on the disk.
-
-    Raises:
-        DataError: fewer than `amount` bytes are free in `folder`.
-    """
-    free = shutil.disk_usage(folder).free
-    if amount > free:
-        needed = f"needs {amount // MEGABYTE:,} MB, {free // MEGABYTE:,} MB are free"
-        raise DataError(
-            f"`{what}`: {needed}", "make room, or choose another folder with `--data-dir`"
-        )
-
-
 def _write(source: IO[bytes] | Counted, folder: Path, path: PurePosixPath, budget: _Budget) -> None:
     target = folder / path
     try:
@@ -175,7 +164,8 @@ def _write(source: IO[bytes] | Counted, folder: Path, path: PurePosixPath, budge
 def _extract_zip(archive: Path, folder: Path, budget: _Budget, task: Task) -> None:
     with zipfile.ZipFile(archive) as file:
         members = file.infolist()
-        check_space(folder, sum(member.file_size for member in members), str(archive))
+        needed = sum(member.file_size for member in members)
+        check_space(folder.parent, needed, f"unpacking `{archive}`", NO_ROOM)
         progress = _Megabytes(task)
         for member in members:
             path = budget.member(member.filename.replace("\\", "/"))
@@ -202,7 +192,7 @@ def _check_zip_member(member: zipfile.ZipInfo, budget: _Budget) -> None:
 def _extract_tar(
     archive: Path, folder: Path, budget: _Budget, task: Task, *, compressed: bool
 ) -> None:
-    check_space(folder, archive.stat().st_size, str(archive))
+    check_space(folder.parent, archive.stat().st_size, f"unpacking `{archive}`", NO_ROOM)
     progress = _Megabytes(task)
     with archive.open("rb") as packed:
         opened = gzip.GzipFile(fileobj=packed) if compressed else packed

@@ -18,9 +18,9 @@ from pplr_cli.data.trees import (
     OTHER_FILES,
     Reading,
     is_image_name,
-    listed,
 )
 from pplr_cli.errors import DataError, UsageError
+from pplr_cli.wording import listed
 
 GROUPS = frozenset({"identity", "camera", "split"})
 
@@ -45,7 +45,7 @@ def compile_pattern(text: str) -> re.Pattern[str]:
 
 
 def read_crops(root: Path, pattern: re.Pattern[str] | None) -> Reading:
-    """List the images below `root` in sorted path order within each split.
+    """List the images below `root`.
 
     Links to folders are not followed; FIFOs and devices are never opened.
 
@@ -66,8 +66,7 @@ def read_crops(root: Path, pattern: re.Pattern[str] | None) -> Reading:
     identities = _numbers([value.get("identity") for value in values])
     cameras = _numbers([value.get("camera") for value in values])
     splits = _splits(root, paths, [value.get("split") for value in values])
-    images = map(Image, splits, paths, identities, cameras)
-    reading.images = sorted(images, key=lambda i: (list(Split).index(i.split), i.path))
+    reading.images = list(map(Image, splits, paths, identities, cameras))
     return reading
 
 

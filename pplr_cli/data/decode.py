@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from pplr_cli.data.trees import listed
 from pplr_cli.errors import DataError
 from pplr_cli.progress import Reporter
+from pplr_cli.wording import listed
 
 FORMATS = ("JPEG", "PNG")
 """What image files may hold, whatever their suffix says."""

@@ -98,6 +98,9 @@ class Layout:
         return "\n".join(lines)
 
 
+_IDENTITY_AND_CAMERA = re.compile(r"(?P<identity>-?\d+)_c(?P<camera>\d+)", re.ASCII)
+"""How Market-1501 names its images, and those who followed it."""
+
 _MARKET_SOURCES = (
     Source(Split.TRAIN, ("bounding_box_train",)),
     Source(Split.QUERY, ("query",)),
@@ -110,7 +113,7 @@ MARKET = Layout(
     folders=("Market-1501-v15.09.15", "Market-1501", "Market1501"),
     sources=_MARKET_SOURCES,
     rule=NameRule(
-        pattern=re.compile(r"(?P<identity>-?\d+)_c(?P<camera>\d+)", re.ASCII),
+        pattern=_IDENTITY_AND_CAMERA,
         example="0002_c1s1_000451_03.jpg",
         cameras=range(1, 7),
         identities=range(1502),
@@ -160,7 +163,7 @@ VERI = Layout(
         Source(Split.GALLERY, ("image_test",)),
     ),
     rule=NameRule(
-        pattern=re.compile(r"(?P<identity>-?\d+)_c(?P<camera>\d+)", re.ASCII),
+        pattern=_IDENTITY_AND_CAMERA,
         example="0001_c001_00016450_0.jpg",
         cameras=range(1, 21),
         identities=range(777),
@@ -180,7 +183,7 @@ DUKE = Layout(
     folders=("DukeMTMC-reID", "DukeMTMCreID", "DukeMTMC"),
     sources=_MARKET_SOURCES,
     rule=NameRule(
-        pattern=re.compile(r"(?P<identity>-?\d+)_c(?P<camera>\d+)", re.ASCII),
+        pattern=_IDENTITY_AND_CAMERA,
         example="0001_c2_f0046182.jpg",
         cameras=range(1, 9),
     ),

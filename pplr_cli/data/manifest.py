@@ -86,7 +86,7 @@ class Manifest:
         name: the name other commands find it by.
         layout: the layout it was read from (`market`, `msmt17`, ..., `folder`, `synthetic`).
         root: folder that the images' paths are relative to.
-        images: every image, in sorted path order within each split.
+        images: every image; whatever order they come in, they are kept sorted by split and path.
         notes: counts of what was left out on purpose (junk, ...), by plain-English reason.
     """
 
@@ -96,9 +96,14 @@ class Manifest:
     images: tuple[Image, ...]
     notes: dict[str, int]
 
+    def __post_init__(self) -> None:
+        order = {split: place for place, split in enumerate(Split)}
+        images = sorted(self.images, key=lambda image: (order[image.split], image.path))
+        object.__setattr__(self, "images", tuple(images))
+
     def split(self, split: Split) -> ImageSet:
         """Return the images of one split."""
-        images = sorted((i for i in self.images if i.split == split), key=lambda i: i.path)
+        images = [image for image in self.images if image.split == split]
         return ImageSet(
             root=self.root,
             paths=tuple(i.path for i in images),
@@ -123,7 +128,7 @@ class Manifest:
         return hashlib.sha256("\n".join(self._rows()).encode(errors="surrogateescape")).hexdigest()
 
     def _rows(self) -> Iterator[str]:
-        for image in sorted(self.images, key=lambda i: (list(Split).index(i.split), i.path)):
+        for image in self.images:
             yield json.dumps([image.split, image.path, image.identity, image.camera])
 
     def save(self, folder: Path) -> Path:

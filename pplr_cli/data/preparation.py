@@ -5,41 +5,30 @@ built in a staged folder, so that a killed run leaves nothing under the final na
 that stands there is ever deleted.
 """
 
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pplr_cli.data.archive import check_space, extract
+from pplr_cli.data.archive import NO_ROOM, extract
 from pplr_cli.data.counts import SplitCounts, count_splits
-from pplr_cli.data.crops import read_crops
+from pplr_cli.data.crops import compile_pattern, read_crops
 from pplr_cli.data.decode import verify_images
 from pplr_cli.data.layouts import FOLDER, LAYOUTS, SYNTHETIC, Layout
 from pplr_cli.data.manifest import FILE_NAME, Manifest
+from pplr_cli.data.request import Request
 from pplr_cli.data.staging import discard, staged
-from pplr_cli.data.trees import Reading, explain_missing, find_root, listed, read_tree
-from pplr_cli.errors import DataError, UsageError
+from pplr_cli.data.trees import Reading, explain_missing, find_root, read_tree
+from pplr_cli.errors import DataError, PplrError, UsageError
+from pplr_cli.files import check_space
 from pplr_cli.progress import Reporter
+from pplr_cli.wording import listed
 
 IMAGES = "images"
 """Folder beside the manifest for images that were unpacked, copied or drawn."""
 SEED = 1
 """Seed of the synthetic data set `demo`."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What shall be prepared, and how (`library.prepare` explains the fields)."""
-
-    layout: str
-    folder: Path
-    data_dir: Path
-    allow_partial: bool
-    link: bool
-    pattern: re.Pattern[str] | None
-    reporter: Reporter
 
 
 @dataclass(frozen=True)
@@ -95,11 +84,12 @@ def _use_in_place(request: Request, source: Path) -> Prepared:
     """Write a manifest for a folder that stays where it is."""
     manifest = _read(request, source)
     counts, warnings = _check_counts(request, manifest, source)
+    path = request.folder / FILE_NAME
     inside = manifest.root.resolve().is_relative_to(request.folder.resolve())
     if (request.folder / IMAGES).exists() and not inside:
-        raise _taken(request.folder)
+        raise _taken(request.folder, manifest) if path.is_file() else _foreign(request.folder)
     verify_images(manifest.root, manifest.paths, request.reporter)
-    path = manifest.save(request.folder)
+    manifest.save(request.folder)
     return Prepared(Manifest.load(path), path, counts, warnings, new=True)
 
 
@@ -108,13 +98,13 @@ def _build(request: Request, source: Path | None) -> Prepared:
     final = request.folder
     path = final / FILE_NAME
     if final.exists() and not path.is_file() and any(final.iterdir()):
-        raise _taken(final)
-    with staged(final) as folder, _shown_as(folder / IMAGES, source or final):
+        raise _foreign(final)
+    with staged(final) as folder, _shown_as(folder, final, source or final):
         manifest = _fill(request, source, folder / IMAGES)
         counts, warnings = _check_counts(request, manifest, source or final)
         if path.is_file():
             if Manifest.load(path).digest != manifest.digest:
-                raise _taken(final)
+                raise _taken(final, manifest)
             discard(folder)
             return recheck(request)
         verify_images(manifest.root, manifest.paths, request.reporter)
@@ -138,7 +128,8 @@ def _fill(request: Request, source: Path | None, images: Path) -> Manifest:
 def _read(request: Request, source: Path) -> Manifest:
     """Read a tree by the request's layout."""
     if request.layout == FOLDER:
-        root, reading = source, read_crops(source, request.pattern)
+        pattern = compile_pattern(request.pattern) if request.pattern is not None else None
+        root, reading = source, read_crops(source, pattern)
     else:
         root, reading = _read_layout(LAYOUTS[request.layout], source)
     notes = dict(sorted(reading.notes.items()))
@@ -162,8 +153,8 @@ def _check_counts(
         return counts, ()
     message = f"`{source}`: not the published counts:\n{listed(differences)}"
     if not request.allow_partial:
-        hint = "fetch what is missing; `--allow-partial` takes the data set as it is"
-        raise DataError(message, f"{hint}: `pplr prepare {request.layout} --allow-partial`")
+        command = request.command("--allow-partial")
+        raise DataError(message, f"fetch what is missing, or take it as it is: `{command}`")
     request.reporter.warn(message, "figures will not compare with the paper's")
     return counts, differences
 
@@ -173,8 +164,9 @@ def _copied(manifest: Manifest, images: Path, reporter: Reporter) -> Manifest:
     if manifest.root.is_relative_to(images):
         return manifest
     files = [manifest.root / path for path in manifest.paths]
+    needed = sum(file.stat().st_size for file in files)
+    check_space(images.parent, needed, f"copying `{manifest.root}`", NO_ROOM)
     images.mkdir()
-    check_space(images, sum(file.stat().st_size for file in files), str(manifest.root))
     with reporter.task("copying images", len(files), "images") as task:
         for file, path in zip(files, manifest.paths, strict=True):
             target = images / path
@@ -185,14 +177,28 @@ def _copied(manifest: Manifest, images: Path, reporter: Reporter) -> Manifest:
 
 
 @contextmanager
-def _shown_as(folder: Path, source: Path) -> Iterator[None]:
-    """Let errors about files in the staged folder name the source they came from."""
+def _shown_as(staged: Path, final: Path, source: Path) -> Iterator[None]:
+    """Let errors in the staged folder name the source of its files, or the final folder."""
     try:
         yield
-    except DataError as error:
-        raise DataError(error.message.replace(str(folder), str(source)), error.hint) from error
+    except PplrError as error:
+        message = error.message.replace(str(staged / IMAGES), str(source))
+        raise type(error)(message.replace(str(staged), str(final)), error.hint) from error
 
 
-def _taken(folder: Path) -> DataError:
+def _foreign(folder: Path) -> DataError:
     hint = "move or remove it, or choose another name with `--name`"
     return DataError(f"`{folder}`: something else stands there already", hint)
+
+
+def _taken(folder: Path, manifest: Manifest) -> DataError:
+    """Say in what the data set that has the name differs from the one that is to get it."""
+    there = Manifest.load(folder / FILE_NAME)
+    if set(there.paths) != set(manifest.paths):
+        what = "other images"
+    elif there.digest != manifest.digest:
+        what = "other identities, cameras or splits"
+    else:
+        what = "a copy of these images"
+    hint = f"choose another name with `--name`, or remove `{folder}` and run the command again"
+    return DataError(f"`{folder}`: this data set is there already, with {what}", hint)

@@ -37,7 +37,7 @@ def staged(final: Path) -> Iterator[Path]:
                 sync_folder(final.parent)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-            lock.unlink()
+            lock.unlink(missing_ok=True)
 
 
 def discard(folder: Path) -> None:

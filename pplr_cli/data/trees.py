@@ -10,24 +10,25 @@ rule is an error.
 import difflib
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pplr_cli.data.layouts import Layout, NameRule, Source
 from pplr_cli.data.manifest import Image, Split
 from pplr_cli.errors import DataError
+from pplr_cli.wording import listed
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 IGNORED_FOLDERS = frozenset({"__MACOSX"})
 SEARCH_DEPTH = 4
-SHOWN = 20
-"""Offending names shown in an error."""
 
 JUNK = "junk images (identity -1) left out"
 DISTRACTORS = "distractor images (identity 0) kept"
 OTHER_FILES = "other files left out"
 NOT_FILES = "folders, broken links and special files left out"
+
+ONE_RELEASE = "fetch or unpack the data set again: its lists and images must be of one release"
 
 
 @dataclass
@@ -41,12 +42,6 @@ class Reading:
 def is_image_name(name: str) -> bool:
     """Tell whether a file of this name counts as an image."""
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
-
-
-def listed(items: Sequence[str]) -> str:
-    """Return the first `SHOWN` items, one a line, and how many more there are."""
-    more = [f"  ... and {len(items) - SHOWN} more"] if len(items) > SHOWN else []
-    return "\n".join([*(f"  {item}" for item in items[:SHOWN]), *more])
 
 
 # the root
@@ -67,7 +62,11 @@ def find_root(source: Path, layout: Layout) -> Path | None:
         named = [folder for folder in fits if folder.name.casefold() in usual]
         if len(named or fits) > 1:
             shown = listed([f"{folder}" for folder in named or fits])
-            raise DataError(f"`{source}`: several folders look like {layout.title}:\n{shown}")
+            command = f"`pplr prepare {layout.name} FOLDER`"
+            raise DataError(
+                f"`{source}`: several folders look like {layout.title}:\n{shown}",
+                f"give the one that you mean: {command} (unpack an archive before)",
+            )
         if fits:
             return (named or fits)[0]
     return None
@@ -129,7 +128,7 @@ def _similar(folder: Path, wanted: str) -> list[str]:
 
 
 def read_tree(root: Path, layout: Layout) -> Reading:
-    """List the images of a data set's tree in sorted path order within each split.
+    """List the images of a data set's tree.
 
     Raises:
         DataError: names that do not follow the data set's rule, images that a list names but
@@ -142,9 +141,11 @@ def read_tree(root: Path, layout: Layout) -> Reading:
         names = _read_lists(root, folder, source) if source.lists else _scan(root, folder, reading)
         images = list(_parse(source.split, names, layout.rule, reading, problems))
         if not images and not problems:
+            plain = "images are `.jpg`, `.jpeg` and `.png` files in that folder itself"
+            hint = ONE_RELEASE if source.lists else plain
             deeper = " (is it nested one level deeper?)" if _subfolders(root / folder) else ""
-            raise DataError(f"`{root / folder}`: holds no {source.split} images{deeper}")
-        reading.images += sorted(images, key=lambda image: image.path)
+            raise DataError(f"`{root / folder}`: holds no {source.split} images{deeper}", hint)
+        reading.images += images
     if problems:
         rule = f"{layout.title} names its images like `{layout.rule.example}`"
         raise DataError(
@@ -175,17 +176,17 @@ def _read_lists(root: Path, folder: str, source: Source) -> list[str]:
         entries = [line.split()[0] for line in text.splitlines() if line.strip()]
         wrong = [entry for entry in entries if not _lies_below(entry)]
         if wrong:
-            raise DataError(
-                f"`{root / list_name}`: names no image of the data set:\n{listed(wrong)}"
-            )
+            message = f"`{root / list_name}`: names no image of the data set:\n{listed(wrong)}"
+            raise DataError(message, ONE_RELEASE)
         missing = [entry for entry in entries if not (root / folder / entry).is_file()]
         if missing:
             message = f"`{root / folder}`: {len(missing)} images of `{list_name}` are missing"
-            raise DataError(f"{message}:\n{listed(missing)}")
+            raise DataError(f"{message}:\n{listed(missing)}", ONE_RELEASE)
         names += [f"{folder}/{entry}" for entry in entries]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise DataError(f"`{root}`: images that its lists name twice:\n{listed(twice)}")
+        message = f"`{root}`: images that its lists name twice:\n{listed(twice)}"
+        raise DataError(message, ONE_RELEASE)
     return names
 
 

@@ -1,20 +1,18 @@
 """HTTP downloads that resume, are checked, and appear under their name only when whole."""
 
-import fcntl
 import hashlib
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from pplr_cli import __version__
 from pplr_cli.errors import WeightsError
-from pplr_cli.files import sync_folder
+from pplr_cli.files import check_space, locked, sync_folder
 from pplr_cli.progress import Reporter
 
 TIMEOUT = 15.0
@@ -41,10 +39,10 @@ def fetch(url: str, target: Path, sha256: str, reporter: Reporter, way_out: str)
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
-    with _sole_writer(part, target.name, reporter) as note:
+    with sole_writer(part, target.name, reporter) as note:
         if not target.is_file():
             _transfer(url, part, note, reporter, way_out)
-            _check_hash(part, sha256, url)
+            _check_whole(part, sha256, url)
             part.replace(target)
             sync_folder(target.parent)
     return target
@@ -61,19 +59,30 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def check_sha256(file: Path, expected: str, shown: str, hint: str) -> None:
+    """Check that the SHA-256 of `file`, which errors call `shown`, begins with `expected`.
+
+    Raises:
+        WeightsError: it does not; both are named.
+    """
+    found = file_sha256(file)
+    if not (expected and found.startswith(expected)):
+        what = f"wrong content: SHA-256 is {found}, expected {expected}"
+        raise WeightsError(f"`{shown}`: {what}", hint)
+
+
 @contextmanager
-def _sole_writer(part: Path, name: str, reporter: Reporter) -> Iterator[TextIO]:
+def sole_writer(part: Path, name: str, reporter: Reporter) -> Iterator[IO[str]]:
     """Lock a file beside `part` against other processes; yield it, it keeps part's validator.
 
     It lives as long as the part does.
     """
     lock = part.with_suffix(".lock")
-    with lock.open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            reporter.info(f"waiting for another process that fetches `{name}`")
-            fcntl.lockf(file, fcntl.LOCK_EX)
+
+    def wait() -> None:
+        reporter.info(f"waiting for another process that fetches `{name}`")
+
+    with locked(lock, wait) as file:
         try:
             yield file
         finally:
@@ -81,7 +90,7 @@ def _sole_writer(part: Path, name: str, reporter: Reporter) -> Iterator[TextIO]:
                 lock.unlink(missing_ok=True)
 
 
-def _transfer(url: str, part: Path, note: TextIO, reporter: Reporter, way_out: str) -> None:
+def _transfer(url: str, part: Path, note: IO[str], reporter: Reporter, way_out: str) -> None:
     """Bring `part` to its full length, going on where it ends if that is safe."""
     note.seek(0)
     known_url, _, validator = note.read().partition("\n")
@@ -93,7 +102,7 @@ def _transfer(url: str, part: Path, note: TextIO, reporter: Reporter, way_out: s
             raise WeightsError(f"`{url}`: the server sent another part than asked for", way_out)
         done = done if resumed else 0
         total = done + int(response.headers["Content-Length"] or 0)
-        _check_space(part, total - done)
+        check_space(part.parent, total - done, f"`{url}`")
         note.seek(0)
         note.truncate()
         note.write(f"{url}\n{_validator(response)}")
@@ -158,18 +167,11 @@ def _validator(response: HTTPResponse) -> str:
     return tag if tag and not tag.startswith("W/") else response.headers["Last-Modified"] or ""
 
 
-def _check_space(part: Path, needed: int) -> None:
-    free = shutil.disk_usage(part.parent).free
-    if needed > free:
-        what = f"{needed / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free"
-        raise WeightsError(f"`{part.parent}`: {what}", "make room there")
-
-
-def _check_hash(part: Path, sha256: str, url: str) -> None:
-    found = file_sha256(part)
-    if not found.startswith(sha256):
+def _check_whole(part: Path, sha256: str, url: str) -> None:
+    """Check what was fetched; what is wrong is thrown away."""
+    hint = "try again; if it stays so, something between here and the server alters files"
+    try:
+        check_sha256(part, sha256, url, hint)
+    except WeightsError:
         part.unlink()
-        raise WeightsError(
-            f"`{url}`: wrong content: SHA-256 is {found}, expected {sha256}...",
-            "try again; if it stays so, something between here and the server alters files",
-        )
+        raise

@@ -9,7 +9,7 @@ from pplr_cli.errors import WeightsError
 from pplr_cli.files import sync_folder, write_text
 from pplr_cli.progress import Reporter
 from pplr_cli.weights.catalogue import DRIVE_FOLDER, DRIVE_URL, Official
-from pplr_cli.weights.download import TIMEOUT, file_sha256
+from pplr_cli.weights.download import TIMEOUT, check_sha256, file_sha256, sole_writer
 from pplr_cli.weights.loading import read_state_dict
 
 SUFFIXES = (".pth", ".pt", ".tar")
@@ -29,6 +29,8 @@ class DriveFile:
 def fetch_official(entry: Official, reporter: Reporter, chosen: str | None = None) -> Path:
     """Return the local file of official weights, downloading it once.
 
+    Several processes at once fetch it only once.
+
     Args:
         entry: which ones.
         reporter: told of progress.
@@ -41,10 +43,19 @@ def fetch_official(entry: Official, reporter: Reporter, chosen: str | None = Non
     if target.is_file():
         _check_record(target)
         return target
-    reporter.info(f"listing {DRIVE_URL}")
-    file = pick(entry, list_folder(), chosen)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
+    with sole_writer(part, target.name, reporter):
+        if not target.is_file():
+            _fetch(entry, part, reporter, chosen)
+    return target
+
+
+def _fetch(entry: Official, part: Path, reporter: Reporter, chosen: str | None) -> None:
+    """Download to `part`, and give it the final name once it is checked."""
+    target = entry.target
+    reporter.info(f"listing {DRIVE_URL}")
+    file = pick(entry, list_folder(), chosen)
     try:
         _download(file, part, reporter)
         _check_network(part, file)
@@ -53,7 +64,6 @@ def fetch_official(entry: Official, reporter: Reporter, chosen: str | None = Non
     finally:
         part.unlink(missing_ok=True)
     sync_folder(target.parent)
-    return target
 
 
 def list_folder() -> list[DriveFile]:
@@ -161,8 +171,7 @@ def _record(target: Path) -> Path:
 def _check_record(target: Path) -> None:
     """Compare a file with the SHA-256 recorded when it was downloaded."""
     record = _record(target)
-    if record.is_file() and record.read_text().split()[:1] != [file_sha256(target)]:
-        raise WeightsError(
-            f"`{target}`: differs from the SHA-256 in `{record.name}`",
-            "delete the file; it is then downloaded again",
-        )
+    if record.is_file():
+        recorded = record.read_text().strip().partition(" ")[0]
+        hint = f"delete the file and `{record.name}`; it is then downloaded again"
+        check_sha256(target, recorded, str(target), hint)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from pplr_cli.errors import WeightsError
 from pplr_cli.weights.loading import StateDict, read_state_dict
+from pplr_cli.wording import named
 
 STAGES = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6", "layer4": "7"}
 """Torchvision's names of a ResNet's stages, and their places in our sequential backbone."""
@@ -92,24 +93,19 @@ def _load(
         and not (optional and name.startswith(optional))
     ]
     unknown = [name for name in tensors if name not in own]
-    faults = [_first("missing", missing), _first("unknown", unknown)]
+    faults = [
+        f"{len(names)} names {what} ({named(names, 3)})"
+        for what, names in (("missing", missing), ("unknown", unknown))
+        if names
+    ]
     for name, value in tensors.items():
         if name in own and value.shape != own[name].shape:
             theirs, ours = list(value.shape), list(own[name].shape)
             faults.append(f"`{name}` has the shape {theirs}, the network {ours}")
             break
-    faults = [fault for fault in faults if fault]
     if faults:
         raise WeightsError(
             f"`{path}`: another architecture: {'; '.join(faults)}",
             "choose the preset, or `model.backbone` and `model.parts`, that the file was made with",
         )
     module.load_state_dict(tensors, strict=False)
-
-
-def _first(what: str, names: list[str], shown: int = 3) -> str:
-    """Count names and list the first; nothing where there are none."""
-    if not names:
-        return ""
-    listed = ", ".join(f"`{name}`" for name in names[:shown])
-    return f"{len(names)} names {what} ({listed}{', ...' if len(names) > shown else ''})"

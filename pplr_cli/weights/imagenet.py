@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from pplr_cli.errors import WeightsError
 from pplr_cli.progress import Reporter
 from pplr_cli.weights.catalogue import ImageNet, imagenet
-from pplr_cli.weights.download import fetch, file_sha256
+from pplr_cli.weights.download import check_sha256, fetch
 
 
 def imagenet_file(backbone: str, reporter: Reporter) -> Path:
@@ -20,12 +19,8 @@ def imagenet_file(backbone: str, reporter: Reporter) -> Path:
     target = entry.target
     if not target.is_file():
         return fetch(entry.url, target, entry.sha256, reporter, _way_out(entry))
-    found = file_sha256(target)
-    if not found.startswith(entry.sha256):
-        raise WeightsError(
-            f"`{target}`: damaged: SHA-256 is {found}, expected {entry.sha256}...",
-            "delete the file; it is then downloaded again",
-        )
+    hint = "delete the file; it is then downloaded again"
+    check_sha256(target, entry.sha256, str(target), hint)
     return target
 
 

@@ -18,13 +18,18 @@ from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from pplr_cli.errors import WeightsError
 from pplr_cli.weights.download import is_web_page
+from pplr_cli.wording import named
 
 METADATA = "pplr"
 """Entry of a state dict's `_metadata` in which our own files say how they came about."""
 FORMAT = 1
 """Version of that entry: raised when older pplr would misread it."""
+ABOUT: dict[str, type] = {"format": int, "settings": dict, "mode": str, "epoch": int}
+"""What is read of that entry; none of it must be there."""
 NESTS = ("state_dict", "model", "model_state_dict")
 """Keys under which training scripts store the state dict beside other things."""
+DEPTH = 2
+"""How deep they are nested, at most: a whole training state under `model`, for example."""
 WRAPPERS = ("module.", "_orig_mod.")
 """Prefixes that data parallelism and compilation put before every name."""
 ARCHIVE = b"PK\x03\x04"
@@ -61,20 +66,24 @@ def read_state_dict(path: Path) -> StateDict:
         _check_archive(path)
     notes: list[str] = []
     content = _state_dict_in(_load(path), path, notes)
-    tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
+    tensors = dict(_tensors(content))
     if len(tensors) < len(content):
-        others = [name for name in content if name not in tensors]
-        notes.append(f"left out what is no tensor: {_some(others)}")
+        others = [str(name) for name in content if name not in tensors]
+        notes.append(f"left out what is no named tensor: {named(others)}")
     tensors = _unwrapped(tensors, notes)
     _check_finite(tensors, path)
     return StateDict(path, tensors, _about(content, path), tuple(notes))
 
 
-def _about(content: Mapping[str, Any], path: Path) -> dict[str, Any] | None:
+def _about(content: Mapping[Any, Any], path: Path) -> dict[str, Any] | None:
     """Return what a file of ours says of itself; PyTorch keeps it as an attribute."""
-    about = getattr(content, "_metadata", {}).get(METADATA)
+    metadata = getattr(content, "_metadata", None)
+    about = metadata.get(METADATA) if isinstance(metadata, Mapping) else None
     if not isinstance(about, dict):
         return None
+    for key, kind in ABOUT.items():
+        if not isinstance(about.get(key, kind()), kind):
+            raise WeightsError(f"`{path}`: what it says of itself is damaged: `{key}`", AGAIN)
     if about.get("format", FORMAT) > FORMAT:
         raise WeightsError(
             f"`{path}`: format {about['format']}, this pplr reads {FORMAT}", "upgrade pplr"
@@ -113,7 +122,7 @@ def _load(path: Path) -> Any:
         if foreign and isinstance(error, (pickle.UnpicklingError, RuntimeError)):
             # not chained: torch's own message recommends to load such files all the same
             raise WeightsError(
-                f"`{path}`: holds more than weights, and none of it was run: {_some(foreign)}",
+                f"`{path}`: holds more than weights, and none of it was run: {named(foreign)}",
                 "get a file of tensors alone, or turn this one into a plain state dict on a "
                 "machine that has nothing to lose and no network",
             ) from None
@@ -159,17 +168,27 @@ def _pickle_globals(path: Path) -> Iterator[str]:
                 return
 
 
-def _state_dict_in(content: Any, path: Path, notes: list[str]) -> Mapping[str, Any]:
+def _state_dict_in(content: Any, path: Path, notes: list[str]) -> Mapping[Any, Any]:
     """Return the mapping that holds the tensors: the content itself or an entry of it."""
-    if isinstance(content, Mapping):
-        if any(isinstance(value, Tensor) for value in content.values()):
+    for _ in range(1 + DEPTH):
+        if not isinstance(content, Mapping):
+            break
+        if any(_tensors(content)):
             return content
-        for nest in NESTS:
-            if isinstance(content.get(nest), Mapping):
-                notes.append(f"took the weights from the entry `{nest}`")
-                return _state_dict_in(content[nest], path, notes)
-    keys = f", only {_some([str(key) for key in content])}" if isinstance(content, Mapping) else ""
+        nest = next((key for key in NESTS if isinstance(content.get(key), Mapping)), None)
+        if nest is None:
+            break
+        notes.append(f"took the weights from the entry `{nest}`")
+        content = content[nest]
+    keys = f", only {named(list(map(str, content)))}" if isinstance(content, Mapping) else ""
     raise WeightsError(f"`{path}`: holds no state dict{keys}", "store `model.state_dict()`")
+
+
+def _tensors(content: Mapping[Any, Any]) -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors of a mapping that have names."""
+    for name, value in content.items():
+        if isinstance(name, str) and isinstance(value, Tensor):
+            yield name, value
 
 
 def _unwrapped(tensors: dict[str, Tensor], notes: list[str]) -> dict[str, Tensor]:
@@ -189,9 +208,3 @@ def _check_finite(tensors: dict[str, Tensor], path: Path) -> None:
                 f"`{path}`: tensor `{name}` holds NaN or infinite values",
                 "use a file saved before training went wrong",
             )
-
-
-def _some(names: list[str], shown: int = 5) -> str:
-    """List the first of many names."""
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(f"`{name}`" for name in names[:shown]) + more

@@ -6,6 +6,7 @@ import pytest
 from pplr_cli.data.layouts import LAYOUTS, MARKET, VERI
 from pplr_cli.data.library import find_unprepared, open_dataset, prepare, prepared_names
 from pplr_cli.data.manifest import Image, Split
+from pplr_cli.data.request import Request
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.progress import Silent
 
@@ -87,7 +88,7 @@ def test_an_unknown_name_lists_what_is_prepared(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("partial")
 def test_a_data_set_whose_images_are_gone(tmp_path: Path, plant: Plant) -> None:
     source = plant(tmp_path / "tree", MARKET_TREE)
-    prepare("market", source, tmp_path / "data", link=True, reporter=Silent())
+    prepare(Request("market", source, tmp_path / "data", Silent(), link=True))
     source.rename(tmp_path / "moved")
     with pytest.raises(DataError, match="images are gone"):
         open_dataset("market", tmp_path / "data", Silent())
@@ -104,24 +105,6 @@ def test_usual_names_are_found_whole_folders_first(tmp_path: Path, plant: Plant)
     assert find_unprepared(VERI, tmp_path) == tmp_path / "VeRi"
 
 
-@pytest.mark.parametrize(
-    ("layout", "options", "match"),
-    [
-        ("markt", {}, "no such layout"),
-        ("market", {"pattern": "(?P<camera>.)"}, "layout `folder` only"),
-        ("market", {"link": True}, "need a SOURCE"),
-        ("folder", {}, "needs a SOURCE"),
-        ("folder", {"pattern": "(?P<camera>.)"}, "need a SOURCE"),
-        ("market", {"name": "../up"}, "not a name"),
-        ("market", {"name": ".hidden"}, "not a name"),
-        ("synthetic", {"source": Path("x")}, "takes no SOURCE"),
-    ],
-)
-def test_options_that_do_not_go_together(
-    tmp_path: Path, layout: str, options: dict[str, object], match: str
-) -> None:
-    given = {"source": None, **options}
-    with pytest.raises(UsageError, match=match) as caught:
-        prepare(layout, data_dir=tmp_path, reporter=Silent(), **given)  # type: ignore[arg-type]
-    assert caught.value.hint
-    assert list(tmp_path.iterdir()) == []
+def test_a_folder_of_crops_needs_a_source(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="needs a SOURCE"):
+        prepare(Request("folder", None, tmp_path, Silent()))

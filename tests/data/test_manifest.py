@@ -23,6 +23,11 @@ def manifest(root: Path, images: tuple[Image, ...] = IMAGES) -> Manifest:
     return Manifest("market", "market", root, images, {"junk": 2})
 
 
+def test_images_are_sorted_by_split_and_path(tmp_path: Path) -> None:
+    for images in (IMAGES, IMAGES[::-1]):
+        assert manifest(tmp_path, images).images == (IMAGES[2], IMAGES[1], IMAGES[0], IMAGES[3])
+
+
 def test_splits_come_in_sorted_path_order(tmp_path: Path) -> None:
     train = manifest(tmp_path).split(Split.TRAIN)
     assert train.paths == ("train/a.jpg", "train/z é.jpg")
@@ -72,6 +77,7 @@ def test_what_is_saved_is_what_is_loaded(
     saved = manifest(folder / "images", tuple(found))
     loaded = Manifest.load(saved.save(folder))
     assert loaded.digest == saved.digest
+    assert loaded.images == saved.images
     assert set(loaded.images) == set(found)
     assert (loaded.name, loaded.layout, loaded.notes) == ("market", "market", {"junk": 2})
     assert loaded.root == (folder / "images").resolve()

@@ -1,4 +1,5 @@
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -6,14 +7,18 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
+from pplr_cli.app import app
 from pplr_cli.data.library import prepare
 from pplr_cli.data.manifest import Image, Manifest, Split
 from pplr_cli.data.preparation import Prepared
+from pplr_cli.data.request import Request
 from pplr_cli.data.trees import DISTRACTORS, JUNK, OTHER_FILES
-from pplr_cli.errors import DataError, UsageError
+from pplr_cli.errors import DataError, PplrError, UsageError
 from pplr_cli.progress import Silent
 
 Plant = Callable[[Path, Iterable[str]], Path]
@@ -49,7 +54,7 @@ def pack_tar_gz(path: Path, tree: Path) -> Path:
 
 def run(source: Path | None, data_dir: Path, **options: object) -> Prepared:
     given = {"allow_partial": True, **options}
-    return prepare("market", source, data_dir, reporter=Silent(), **given)  # type: ignore[arg-type]
+    return prepare(Request("market", source, data_dir, Silent(), **given))  # type: ignore[arg-type]
 
 
 def visible(folder: Path) -> dict[str, bytes]:
@@ -115,9 +120,12 @@ def test_counts_that_differ_are_an_error_before_anything_is_copied(
 ) -> None:
     source = plant(tmp_path / "tree", TREE)
     with pytest.raises(DataError, match="train: 2 images, published 12,936") as caught:
-        run(source, tmp_path / "data", allow_partial=False)
-    assert "--allow-partial" in (caught.value.hint or "")
+        run(source, tmp_path / "data", name="mine", allow_partial=False)
     assert visible(tmp_path / "data") == {}
+    command = shlex.split((caught.value.hint or "").split("`")[1])
+    done = CliRunner().invoke(app, command[1:])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "data/mine/manifest.json").is_file()
     assert "train: 2 images, published 12,936" in run(source, tmp_path / "data").warnings
 
 
@@ -159,8 +167,12 @@ def test_another_data_set_under_the_same_name_is_refused(tmp_path: Path, plant: 
     before = visible(tmp_path / "data")
     other = plant(tmp_path / "other", [*TREE, "query/0003_c1s1_001051_00.jpg"])
     for options in ({}, {"link": True}):
-        with pytest.raises(DataError, match="something else stands there"):
+        with pytest.raises(DataError, match="is there already, with other images") as caught:
             run(other, tmp_path / "data", **options)
+        assert "`--name`" in (caught.value.hint or "")
+        assert f"remove `{tmp_path / 'data/market'}`" in (caught.value.hint or "")
+    with pytest.raises(DataError, match="is there already, with a copy of these images"):
+        run(tmp_path / "tree", tmp_path / "data", link=True)
     assert visible(tmp_path / "data") == before
     assert len(run(other, tmp_path / "data", name="other").manifest.images) == 6
 
@@ -176,22 +188,46 @@ def test_what_a_user_put_under_the_name_is_never_touched(tmp_path: Path, plant: 
 def test_the_name_of_another_layout_is_refused(tmp_path: Path, plant: Plant) -> None:
     run(plant(tmp_path / "tree", TREE), tmp_path / "data")
     with pytest.raises(DataError, match="holds a `market` data set"):
-        prepare("duke", None, tmp_path / "data", name="market", reporter=Silent())
+        prepare(Request("duke", None, tmp_path / "data", Silent(), name="market"))
+
+
+def crops(folder: Path, pattern: str, *, link: bool) -> Manifest:
+    given = (folder / "crops", folder / "data", Silent())
+    return prepare(Request("folder", *given, link=link, pattern=pattern)).manifest
 
 
 def test_a_linked_folder_takes_a_new_pattern(tmp_path: Path, plant: Plant) -> None:
     plant(tmp_path / "crops", ["1_2.jpg", "3_4.jpg"])
     for pattern, expected in ((r"(?P<identity>\d+)_", [1, 3]), (r"_(?P<identity>\d+)", [2, 4])):
-        prepared = prepare(
-            "folder",
-            tmp_path / "crops",
-            tmp_path / "data",
-            link=True,
-            pattern=pattern,
-            reporter=Silent(),
-        )
-        assert prepared.manifest.name == "folder"
-        assert prepared.manifest.split(Split.TRAIN).identities.tolist() == expected
+        manifest = crops(tmp_path, pattern, link=True)
+        assert manifest.name == "folder"
+        assert manifest.split(Split.TRAIN).identities.tolist() == expected
+
+
+def test_a_copied_folder_with_a_new_pattern_is_another_data_set(
+    tmp_path: Path, plant: Plant
+) -> None:
+    plant(tmp_path / "crops", ["1_2.jpg", "3_4.jpg"])
+    crops(tmp_path, r"(?P<identity>\d+)_", link=False)
+    before = visible(tmp_path / "data")
+    with pytest.raises(DataError, match="already, with other identities, cameras or splits"):
+        crops(tmp_path, r"_(?P<identity>\d+)", link=False)
+    assert visible(tmp_path / "data") == before
+
+
+@pytest.mark.parametrize("as_archive", [False, True])
+def test_a_full_disk_is_seen_before_and_named_by_the_final_folder(
+    tmp_path: Path, plant: Plant, monkeypatch: pytest.MonkeyPatch, as_archive: bool
+) -> None:
+    source = plant(tmp_path / "tree", TREE)
+    source = pack_zip(tmp_path / "x", source) if as_archive else source
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10))
+    with pytest.raises(PplrError, match=r"needs 0\.0 MB, 0\.0 MB are free") as caught:
+        run(source, tmp_path / "data")
+    assert caught.value.message.startswith(f"`{tmp_path / 'data/market'}`: ")
+    assert f"`{source}`" in caught.value.message
+    assert "--data-dir" in (caught.value.hint or "")
+    assert visible(tmp_path / "data") == {}
 
 
 def test_sources_that_are_neither(tmp_path: Path, plant: Plant) -> None:
@@ -219,6 +255,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from pplr_cli.data import archive, library
+from pplr_cli.data.request import Request
 from pplr_cli.progress import Silent
 write, left = archive._write, [3]
 def dying(*given):
@@ -228,7 +265,7 @@ def dying(*given):
         os.kill(os.getpid(), signal.SIGKILL)
 archive._write = dying
 source, data_dir = map(Path, sys.argv[1:])
-library.prepare("market", source, data_dir, allow_partial=True, reporter=Silent())
+library.prepare(Request("market", source, data_dir, Silent(), allow_partial=True))
 """
 
 

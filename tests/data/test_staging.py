@@ -64,8 +64,8 @@ def test_a_killed_run_leaves_nothing_under_the_final_name_and_the_next_cleans_up
     process = hold(tmp_path / "set")
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    (left,) = names(tmp_path)
-    assert left != "set"
+    assert names(tmp_path / ".set.staging") == ["half"]
+    assert not (tmp_path / "set").exists()
     with staged(tmp_path / "set") as folder:
         (folder / "whole").touch()
     assert names(tmp_path) == ["set"]
@@ -82,3 +82,33 @@ def test_two_at_once_are_refused(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.mark.parametrize("step", ["mkdir", "rename"])
+def test_another_process_is_kept_out_from_the_first_step_to_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Right after the folder is made, and right before it is renamed, another one tries."""
+    real = getattr(Path, step)
+    refusals: list[str] = []
+
+    def intrude() -> None:
+        command = [sys.executable, "-c", HOLD.replace("60", "0"), str(tmp_path / "set")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        refusals.append(done.stderr)
+
+    def watched(self: Path, *given: object, **options: object) -> object:
+        concerned = self.suffix == ".staging"
+        if concerned and step == "rename":
+            intrude()
+        result = real(self, *given, **options)
+        if concerned and step == "mkdir":
+            intrude()
+        return result
+
+    monkeypatch.setattr(Path, step, watched)
+    with staged(tmp_path / "set") as folder:
+        (folder / "whole").touch()
+    assert ["another pplr is making it" in text for text in refusals] == [True]
+    assert names(tmp_path) == ["set"]
+    assert names(tmp_path / "set") == ["whole"]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pplr_cli.errors import WeightsError
+from pplr_cli.errors import PplrError, WeightsError
 from pplr_cli.progress import Silent
 from pplr_cli.weights import download
 from pplr_cli.weights.download import fetch, file_sha256
@@ -268,8 +268,8 @@ def test_full_disk_is_seen_before(
     server: Server, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(download.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(WeightsError, match=r"1 MB needed, 0 MB free"):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+    with pytest.raises(PplrError, match=r"needs 1\.0 MB, 0\.0 MB are free"):
         get(server, target)
     assert left_over(target) == []
 

@@ -2,6 +2,8 @@
 
 import errno
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -111,11 +113,49 @@ def test_weights_are_checked_and_their_hash_recorded(drive: Drive) -> None:
     assert drive.asked == ["market.pth"]
 
 
+FETCHING = """
+import sys
+from pathlib import Path
+from pplr_cli.progress import Silent
+from pplr_cli.weights.download import sole_writer
+target = Path(sys.argv[1])
+with sole_writer(target.with_name(f".{target.name}.part"), target.name, Silent()):
+    print("fetching", flush=True)
+    sys.stdin.readline()
+    target.write_bytes(b"weights")
+"""
+
+
+def test_two_at_once_fetch_once(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    drive.files = {"market.pth": NETWORK}
+    MARKET.target.parent.mkdir()
+    other = subprocess.Popen(
+        [sys.executable, "-c", FETCHING, str(MARKET.target)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert other.stdout is not None
+    assert other.stdout.readline() == "fetching\n"
+    told: list[str] = []
+
+    def info(message: str) -> None:
+        told.append(message)
+        other.communicate("\n")
+
+    reporter = Silent()
+    monkeypatch.setattr(reporter, "info", info)
+    assert fetch_official(MARKET, reporter).read_bytes() == b"weights"
+    assert told == ["waiting for another process that fetches `pplr-market.pth`"]
+    assert drive.asked == []
+    assert names(MARKET) == ["pplr-market.pth"]
+
+
 def test_altered_file_is_noticed(drive: Drive) -> None:
     drive.files = {"market.pth": NETWORK}
     path = fetch_official(MARKET, Silent())
     path.write_bytes(path.read_bytes() + b"x")
-    with pytest.raises(WeightsError, match="differs from the SHA-256"):
+    with pytest.raises(WeightsError, match="wrong content"):
         fetch_official(MARKET, Silent())
 
 

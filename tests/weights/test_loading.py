@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pplr_cli.errors import WeightsError
-from pplr_cli.weights.loading import FORMAT, METADATA, read_state_dict
+from pplr_cli.weights.loading import ABOUT, FORMAT, METADATA, read_state_dict
 
 
 class Evil:
@@ -61,7 +61,7 @@ def test_a_prefix_that_some_names_lack_is_part_of_the_names(tmp_path):
 def test_values_that_are_no_tensors_are_left_out_and_reported(tmp_path):
     state = read_state_dict(saved(tmp_path, {**weights(), "epoch": 7}))
     assert list(state.tensors) == list(weights())
-    assert state.notes == ("left out what is no tensor: `epoch`",)
+    assert state.notes == ("left out what is no named tensor: `epoch`",)
 
 
 def test_our_own_metadata_survives(tmp_path):
@@ -77,6 +77,45 @@ def test_a_newer_format_asks_for_a_newer_pplr(tmp_path):
     with pytest.raises(WeightsError, match=f"format {FORMAT + 1}") as caught:
         read_state_dict(saved(tmp_path, content))
     assert caught.value.hint == "upgrade pplr"
+
+
+def cycle(key):
+    content = {}
+    content[key] = content
+    return content
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ({0: torch.ones(1)}, "holds no state dict, only `0`"),
+        (cycle("state_dict"), "holds no state dict, only `state_dict`"),
+        ({"model": {"model": {"model": {"model": weights()}}}}, "holds no state dict"),
+        ({"format": "x"}, "what it says of itself is damaged: `format`"),
+        ({"settings": [1]}, "what it says of itself is damaged: `settings`"),
+        ({"mode": torch.ones(1)}, "what it says of itself is damaged: `mode`"),
+        ({"epoch": "one"}, "what it says of itself is damaged: `epoch`"),
+    ],
+)
+def test_what_is_not_laid_out_as_it_should_be(tmp_path, content, what):
+    if set(content) & set(ABOUT):
+        about, content = content, weights()
+        content._metadata = {METADATA: about}
+    with pytest.raises(WeightsError, match=what):
+        read_state_dict(saved(tmp_path, content))
+
+
+def test_names_that_are_no_text_are_left_out_and_reported(tmp_path):
+    content = weights() | {0: torch.ones(1)}
+    content._metadata = 5
+    state = read_state_dict(saved(tmp_path, content))
+    assert list(state.tensors) == list(weights())
+    assert (state.about, state.notes) == (None, ("left out what is no named tensor: `0`",))
+
+
+def test_a_training_state_below_model(tmp_path):
+    state = read_state_dict(saved(tmp_path, {"model": {"state_dict": weights(), "epoch": 3}}))
+    assert list(state.tensors) == list(weights())
 
 
 def test_a_missing_file_and_a_folder(tmp_path):

@@ -77,12 +77,12 @@ def random_camera(
         rendering: how much cameras differ in exposure, gamma and colour; 0 = not at all.
         clutter: saturation and contrast of backgrounds; 0 = all grey.
     """
-    red, green, blue = np.exp(rng.normal(0, 0.05 * rendering, 3)).tolist()
+    red, green, blue = np.exp(rendering * rng.uniform(-0.09, 0.09, 3)).tolist()
     return Camera(
-        gain=float(np.exp(rng.normal(-0.05, 0.08 * rendering))),
-        gamma=float(np.exp(rng.normal(0, 0.08 * rendering))),
+        gain=float(np.exp(rendering * rng.uniform(-0.2, 0.06))),
+        gamma=float(np.exp(rendering * rng.uniform(-0.14, 0.14))),
         cast=(red, green, blue),
-        saturation=float(np.exp(rng.normal(-0.05, 0.1 * rendering))),
+        saturation=float(np.exp(rendering * rng.uniform(-0.25, 0.1))),
         blur=float(rng.uniform(0.3, 0.8)),
         noise=float(rng.uniform(0.008, 0.03)),
         yaw=float(rng.uniform(0, 2 * pi)),

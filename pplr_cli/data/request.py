@@ -1,0 +1,81 @@
+"""What a user asks to be prepared: the options of `pplr prepare`, checked together."""
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from pplr_cli import env
+from pplr_cli.data.crops import compile_pattern
+from pplr_cli.data.layouts import FOLDER, KNOWN, SYNTHETIC
+from pplr_cli.errors import UsageError
+from pplr_cli.progress import Reporter
+from pplr_cli.wording import nearest
+
+DEMO = "demo"
+"""Name of the synthetic data set."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What shall be prepared, and how.
+
+    Attributes:
+        layout: one of `layouts.KNOWN`.
+        source: archive or folder; None looks in the data folder under the usual names, or checks
+            what is prepared already.
+        data_dir: the data folder; a source folder inside it is used where it is.
+        reporter: told of progress and warnings.
+        name: the data set's name (default: the layout's, `demo` for `synthetic`).
+        allow_partial: counts that differ from the published ones are a warning, not an error.
+        link: use the source folder where it is instead of copying it.
+        pattern: regular expression for identities, cameras and splits (layout `folder`).
+
+    Raises:
+        UsageError: options that do not go together.
+    """
+
+    layout: str
+    source: Path | None
+    data_dir: Path
+    reporter: Reporter
+    name: str | None = None
+    allow_partial: bool = False
+    link: bool = False
+    pattern: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.layout not in KNOWN:
+            raise UsageError(f"`{self.layout}`: no such layout", nearest(self.layout, KNOWN))
+        if self.layout == SYNTHETIC and self.source is not None:
+            raise UsageError("`synthetic` is drawn, it takes no SOURCE", "leave SOURCE out")
+        if self.pattern is not None and self.layout != FOLDER:
+            raise UsageError("`--pattern` goes with the layout `folder` only", "leave it out")
+        if self.source is None and (self.link or self.pattern is not None):
+            raise UsageError("`--link` and `--pattern` need a SOURCE folder", "name the folder")
+        if self.pattern is not None:
+            compile_pattern(self.pattern)
+        if self.name is not None:
+            check_name(self.name)
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the data set gets."""
+        return self.data_dir / (self.name or (DEMO if self.layout == SYNTHETIC else self.layout))
+
+    def command(self, *more: str) -> str:
+        """Return the request as a command line, with `more` options."""
+        words = ["pplr", "prepare", self.layout]
+        words += [str(self.source)] if self.source is not None else []
+        words += ["--name", self.name] if self.name is not None else []
+        words += ["--data-dir", str(self.data_dir)] if self.data_dir != env.data_dir() else []
+        words += ["--link"] if self.link else []
+        words += ["--pattern", self.pattern] if self.pattern is not None else []
+        return shlex.join([*words, *more])
+
+
+def check_name(name: str) -> None:
+    """Check a data set's name, which is the name of a folder; `UsageError` if it is none."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", name):
+        hint = "letters, digits, `.`, `_` and `-`, no `.` or `-` at the start"
+        raise UsageError(f"`{name}`: not a name for a data set", hint)
