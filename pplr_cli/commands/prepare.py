@@ -68,14 +68,30 @@ def prepare(
     prepared = library.prepare(
         Request(layout, source, folder, console, name, allow_partial, link, pattern)
     )
+    picture = _draw_people(prepared)
     following = _next_command(prepared, data_dir)
     if json:
-        console.document(_document(prepared, following))
+        console.document(_document(prepared, picture, following))
     else:
-        _print(prepared, following, console)
+        _print(prepared, picture, following, console)
 
 
-def _print(prepared: "Prepared", following: str, console: Console) -> None:
+def _draw_people(prepared: "Prepared") -> Path | None:
+    """Draw a few training identities under all cameras, where the data set knows both."""
+    from pplr_cli.data.manifest import Split
+    from pplr_cli.report.sheet import contact_sheet
+
+    manifest = prepared.manifest
+    images = manifest.split(Split.TRAIN)
+    if not (images.has_identities and images.has_cameras):
+        return None
+    path = prepared.path.with_name("people.png")
+    shown = [image for image in manifest.images if image.split == Split.TRAIN]
+    contact_sheet(shown, manifest.root, path, people=6, each=3)
+    return path
+
+
+def _print(prepared: "Prepared", picture: Path | None, following: str, console: Console) -> None:
     if not prepared.new:
         console.info(f"`{prepared.manifest.name}` was prepared already; checked again")
     published = any(split.images.published for split in prepared.counts)
@@ -91,15 +107,18 @@ def _print(prepared: "Prepared", following: str, console: Console) -> None:
     for reason, count in prepared.manifest.notes.items():
         console.result(f"{reason}: {count:,}")
     console.result(f"manifest: {prepared.path}")
+    if picture is not None:
+        console.result(f"picture: {picture}")
     console.info(f"next: `{following}`")
 
 
-def _document(prepared: "Prepared", following: str) -> dict[str, Any]:
+def _document(prepared: "Prepared", picture: Path | None, following: str) -> dict[str, Any]:
     manifest = prepared.manifest
     return {
         "name": manifest.name,
         "layout": manifest.layout,
         "manifest": str(prepared.path),
+        "picture": None if picture is None else str(picture),
         "root": str(manifest.root),
         "digest": manifest.digest,
         "new": prepared.new,

@@ -61,10 +61,10 @@ def contact_sheet(
 
 
 def _cells(images: Sequence[Image]) -> dict[int, dict[int, list[Image]]]:
-    """Return the images by identity and camera, in path order; distractors (0) left out."""
+    """Return the images by identity and camera, in path order."""
     cells: dict[int, dict[int, list[Image]]] = {}
     for image in sorted(images, key=lambda image: image.path):
-        if image.identity > 0 and image.camera != UNKNOWN:
+        if UNKNOWN not in (image.identity, image.camera):
             cells.setdefault(image.identity, {}).setdefault(image.camera, []).append(image)
     return cells
 

@@ -42,6 +42,7 @@ def test_it_ends_with_a_table_the_manifest_and_the_next_command(
         "gallery 1 11,579 1 200 1 -",
         "other files left out: 1",
         f"manifest: {data / 'veri/manifest.json'}",
+        f"picture: {data / 'veri/people.png'}",
     ]
     assert f"next: `pplr train --preset veri --data-dir {data}`" in result.stderr
     assert "warning:" in result.stderr

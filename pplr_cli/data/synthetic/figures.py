@@ -1,6 +1,7 @@
 """A person as an articulated figure: trunk, walking limbs, clothes, hair and bags."""
 
 from collections.abc import Callable
+from functools import partial
 from math import cos, sin
 
 from PIL import Image, ImageChops, ImageDraw
@@ -34,8 +35,8 @@ class _Figure:
         parts = [(0.0, self._trunk), (0.001, self._head)]
         for side in (-1, 1):
             depth = self.view.depth((side * 0.1, 0, 0))
-            parts.append((0.3 * depth - 0.02, lambda side=side: self._leg(side)))
-            parts.append((1.2 * depth, lambda side=side: self._arm(side)))
+            parts.append((0.3 * depth - 0.02, partial(self._leg, side)))
+            parts.append((1.2 * depth, partial(self._arm, side)))
         if self.person.bag == "backpack":
             parts.append((self.view.depth((0, 0, -0.1)), self._backpack))
         if self.person.bag == "shoulder":
@@ -85,8 +86,9 @@ class _Figure:
             self.painter.body(self._rings(*seat), person.lower)
         hem = 0.3 if person.top == "coat" else HIP + 0.01
         top = self._rings(
-            (NECK, 0.04, 0.035), (SHOULDER + 0.012, 0.09, 0.045), (SHOULDER - 0.02, 0.112, 0.06), (CHEST, 0.115, 0.07),
-            (WAIST, 0.09, 0.06), (hem, 0.105 if hem > 0.4 else 0.12, 0.075 if hem > 0.4 else 0.09),
+            (NECK, 0.04, 0.035), (SHOULDER + 0.012, 0.09, 0.045), (SHOULDER - 0.02, 0.112, 0.06),
+            (CHEST, 0.115, 0.07), (WAIST, 0.09, 0.06),
+            (hem, 0.105 if hem > 0.4 else 0.12, 0.075 if hem > 0.4 else 0.09),
         )  # fmt: skip
         self.painter.body(top, person.upper)
         self._pattern(top)

@@ -125,7 +125,7 @@ class Painter:
         self.draw.line(ends, fill=colour, width=max(1, round(width * self.view.scale)))
 
     def _shades(self) -> tuple[tuple[float, float, float], ...]:
-        """Return (brightness, size, shift to the light) of the layers that make a part look round."""
+        """Return (brightness, size, shift to the light) of layers that make a part look round."""
         light = self.view.light
         return (0.78, 1.0, 0.0), (1.0, 0.8, 0.18 * light), (1.1, 0.35, 0.4 * light)
 

@@ -136,7 +136,7 @@ class _Scene:
                 self.draw.rectangle((x, 0, x + step, self.horizon), fill=shade)
         if kind == "hedge":
             for _ in range(self.width):
-                x, y = self.rng.integers(self.width), self.rng.integers(self.horizon)
+                x, y = int(self.rng.integers(self.width)), int(self.rng.integers(self.horizon))
                 shade = tone(colour, self.rng.uniform(0.7, 1.2))
                 self.draw.ellipse((x - 9, y - 6, x + 9, y + 6), fill=shade)
 
