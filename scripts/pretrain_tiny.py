@@ -2,7 +2,8 @@
 
 Draws the world `PRETRAINING` (a stream of random numbers of its own, so no person and no camera
 of any demo data set), trains with cross entropy and the batch-hard triplet loss, and writes the
-backbone's weights in half precision. Stops early on purpose: the demo shall have something to learn.
+backbone's weights in half precision. Stops early on purpose: the demo shall have much to learn.
+From random weights the full augmentation teaches the small network nothing, so it is gentler here.
 
     python scripts/pretrain_tiny.py
 """
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from pplr_cli.data.augment import augment, draw_choices
+from pplr_cli.data.augment import PADDING, Choices, augment, draw_choices
 from pplr_cli.data.images import load_images
 from pplr_cli.data.manifest import Manifest, Split
 from pplr_cli.data.sampler import epoch_batches
@@ -28,9 +29,13 @@ from pplr_cli.progress import Silent
 
 WEIGHTS = Path(__file__).parent.parent / "pplr_cli" / "weights" / "tiny_synthetic.pth"
 SEED = 1
-STEPS = 600
+STEPS, WARM_UP = 1200, 50
 BATCH, INSTANCES = 64, 4
 RATE = 1e-3
+SHIFT = 4
+"""Largest shift of a crop in pixels (training: 10)."""
+ERASED = 0.6
+"""Share of the drawn boxes that are erased."""
 
 
 def main() -> None:
@@ -62,13 +67,16 @@ def train(pixels: np.ndarray, labels: np.ndarray, cameras: np.ndarray, steps: in
     people = int(labels.max()) + 1
     network = Network("tiny", parts=1, classes=people).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=RATE, weight_decay=5e-4)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer,
+        lambda step: min(1, (step + 1) / WARM_UP) * (1 + np.cos(np.pi * step / steps)) / 2,
+    )
     batches = epoch_batches(
         labels, cameras, size=BATCH, instances=INSTANCES, iters=steps, seed=SEED, epoch=0
     )
     for step, indices in enumerate(batches):
         choices = draw_choices(BATCH, *pixels.shape[1:3], seed=SEED, epoch=0, step=step)
-        images = augment(torch.from_numpy(pixels[indices]), choices)
+        images = augment(torch.from_numpy(pixels[indices]), gentler(choices, step))
         target = torch.from_numpy(labels[indices])
         output = network(images, people)
         loss = F.cross_entropy(output.global_logits, target, label_smoothing=0.1)
@@ -80,6 +88,15 @@ def train(pixels: np.ndarray, labels: np.ndarray, cameras: np.ndarray, steps: in
         if (step + 1) % 50 == 0:
             print(f"step {step + 1}/{steps}: loss {loss.item():.3f}", flush=True)
     return network
+
+
+def gentler(choices: Choices, step: int) -> Choices:
+    """Return the choices with smaller shifts and fewer erased boxes."""
+    kept = np.random.default_rng([SEED, step]).random(BATCH) < ERASED
+    top, left = (
+        (values - PADDING) * SHIFT // PADDING + PADDING for values in (choices.top, choices.left)
+    )
+    return Choices(choices.flip, top, left, choices.erase * kept[:, None])
 
 
 def save(network: Network, path: Path) -> None:

@@ -65,7 +65,7 @@ class World:
         return self.train_people + self.test_people + self.distractors
 
 
-DEMO = World(stream=0, train_people=150, test_people=80, distractors=20)
+DEMO = World(stream=0, train_people=150, test_people=80, distractors=20, rendering=0.5)
 """The world of the preset `demo`."""
 
 PRETRAINING = World(stream=1, train_people=1500, test_people=0, cameras=12)
