@@ -88,13 +88,11 @@ def _gpu_rows(cuda: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _search(faiss: dict[str, Any], gpus: list[Any]) -> str:
     """Say what searches the nearest neighbours."""
-    if not faiss["usable"]:
-        return f"torch (faiss: {faiss['note']})"
     if not gpus:
-        return "faiss on the CPU"
-    return (
-        "faiss on the GPU" if faiss["gpus"] else "torch on the GPU (faiss sees none), faiss on CPU"
-    )
+        return "pplr's own, on the CPU"
+    if not faiss["usable"]:
+        return f"torch on the GPU (faiss: {faiss['note']})"
+    return "faiss on the GPU" if faiss["gpus"] else "torch on the GPU (faiss sees none)"
 
 
 def _missing(folder: str) -> str:

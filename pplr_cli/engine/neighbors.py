@@ -5,7 +5,6 @@ matrix product in torch.
 """
 
 from collections.abc import Callable
-from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -91,8 +90,10 @@ def itself_first(ranks: NDArray[np.int32]) -> NDArray[np.int32]:
 
 def _faiss_serves(device: torch.device) -> bool:
     """Tell whether faiss is installed and sees a GPU for a device of torch's."""
-    if device.type != "cuda" or find_spec("faiss") is None:
+    if device.type != "cuda":
         return False
-    import faiss
-
+    try:
+        import faiss
+    except (ImportError, OSError, RuntimeError):  # absent, or installed but broken
+        return False
     return getattr(faiss, "get_num_gpus", int)() > 0
