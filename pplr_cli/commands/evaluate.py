@@ -94,16 +94,13 @@ def _scores(
     start = time.monotonic()
     evaluator = Evaluator(manifest, config, runtime)
     images = sum(map(len, evaluator.sets))
-    decoded = time.monotonic()
-    runtime.reporter.info(_rate("decoded", images, decoded - start))
+    opened = time.monotonic()
+    runtime.reporter.info(f"opened {images:,} images in {opened - start:.1f} s")
     scores = evaluator.scores(network, rerank=rerank)
-    seconds = time.monotonic() - decoded
-    runtime.reporter.info(_rate(f"on {runtime.device}, extracted and ranked", images, seconds))
+    seconds = time.monotonic() - opened
+    rate = f"{seconds:.1f} s ({images / max(seconds, 1e-3):,.0f}/s)"
+    runtime.reporter.info(f"on {runtime.device}, extracted and ranked {images:,} images in {rate}")
     return scores
-
-
-def _rate(what: str, images: int, seconds: float) -> str:
-    return f"{what} {images:,} images in {seconds:.1f} s ({images / max(seconds, 1e-3):,.0f}/s)"
 
 
 def _print(
