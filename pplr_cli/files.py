@@ -12,24 +12,30 @@ from typing import IO, Any
 from pplr_cli.errors import PplrError
 
 MEGABYTE = 1_000_000
+TEMPORARY = ".tmp"
+"""How the names of unfinished files end; a killed process may leave one behind."""
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
 @contextmanager
-def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
+def atomic_write(path: Path, mode: str = "wb", keep: Path | None = None) -> Iterator[IO[Any]]:
     """Open a temporary file beside `path` that takes its place when the block ends well.
 
     Written, flushed, synced, renamed, and the folder synced: after a crash `path` holds either
     the old content or the whole new one. Yields a file opened with `mode` ("wb", or "w" = UTF-8).
     An `OSError` of writing (disk full, read-only) names `path`.
+
+    With `keep` the old content gets that name first; after a crash it may be all there is.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
     try:
         with temporary.open(mode, encoding=None if "b" in mode else "utf-8") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        if keep is not None and path.exists():
+            path.replace(keep)
         temporary.replace(path)
     except OSError as error:
         nameless = error.filename is None and error.errno in _OF_THE_DISK

@@ -59,4 +59,6 @@ class Evaluator:
         )
         ids, cameras = zip(*((s.identities, s.cameras) for s in self._sets), strict=True)
         block = memory.distance_block(memory.budget(self._engine.memory_gb))
-        return evaluate(query, gallery, *ids, *cameras, rerank=rerank, budget=block)
+        return self._runtime.processes.once(
+            lambda: evaluate(query, gallery, *ids, *cameras, rerank=rerank, budget=block)
+        )

@@ -33,7 +33,7 @@ def test_a_run_leaves_what_the_docs_say(
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {
         "config.yaml", "environment.json", "metrics.jsonl", "metrics.csv", "log.txt", "best.pth",
-        "last.pth", "labels", "curves.png",
+        "last.pth", "labels", "curves.png", "state.pt", "state.previous.pt", "status.json",
     }  # fmt: skip
     rows = lines(tmp_path)
     assert [row["epoch"] for row in rows] == [0, 1, 2]
@@ -148,8 +148,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(
 def test_second_run_is_refused(
     tiny_preset: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("config.yaml", "environment.json"):
-        (tmp_path / name).write_text("")
+    (tmp_path / "status.json").write_text("")
     assert train(tiny_preset, tiny_data, tmp_path) == 2
     assert "--overwrite" in capsys.readouterr().err
 
