@@ -56,15 +56,16 @@ def launch(words: Sequence[str], count: int) -> int:
 
 
 def _exit_code(codes: dict[int, int]) -> int:
-    """Return the exit code for those of the processes that failed first."""
-    killed = {rank: -code for rank, code in codes.items() if code < 0}
-    if killed:
-        rank, number = next(iter(killed.items()))
-        raise ProcessError(
-            f"process {rank} of the run was killed by {signal.Signals(number).name}",
-            "out of memory, most often; `--resume` continues from the last saved state",
-        )
-    return next(iter(codes.values()))
+    """Return the exit code of a process that failed and told why; else name one that was killed."""
+    told = [code for code in codes.values() if code > 0]
+    if told:
+        return told[0]
+    # the launcher itself ends by SIGTERM those that are left
+    rank, number = max(codes.items(), key=lambda item: item[1] != -signal.SIGTERM)
+    raise ProcessError(
+        f"process {rank} of the run was killed by {signal.Signals(-number).name}",
+        "out of memory, most often; `--resume` continues from the last saved state",
+    )
 
 
 def _pass_on(number: int, _: FrameType | None) -> None:

@@ -117,6 +117,7 @@ class RunFolder:
     ) -> None:
         self.path = path
         self.rows = list(rows or [])
+        path.mkdir(parents=True, exist_ok=True)
         _tidy(path, everything=rows is None)
         self.about: dict[str, Any] = {"mode": mode, "settings": config.document()}
         environment = {**describe(), "command": command}
