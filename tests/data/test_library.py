@@ -88,7 +88,7 @@ def test_an_unknown_name_lists_what_is_prepared(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("partial")
 def test_a_data_set_whose_images_are_gone(tmp_path: Path, plant: Plant) -> None:
     source = plant(tmp_path / "tree", MARKET_TREE)
-    prepare(Request("market", source, tmp_path / "data", Silent(), link=True))
+    prepare(Request("market", [source], tmp_path / "data", Silent(), link=True))
     source.rename(tmp_path / "moved")
     with pytest.raises(DataError, match="images are gone"):
         open_dataset("market", tmp_path / "data", Silent())
@@ -107,4 +107,4 @@ def test_usual_names_are_found_whole_folders_first(tmp_path: Path, plant: Plant)
 
 def test_a_folder_of_crops_needs_a_source(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="needs a SOURCE"):
-        prepare(Request("folder", None, tmp_path, Silent()))
+        prepare(Request("folder", (), tmp_path, Silent()))

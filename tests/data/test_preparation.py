@@ -54,7 +54,8 @@ def pack_tar_gz(path: Path, tree: Path) -> Path:
 
 def run(source: Path | None, data_dir: Path, **options: object) -> Prepared:
     given = {"allow_partial": True, **options}
-    return prepare(Request("market", source, data_dir, Silent(), **given))  # type: ignore[arg-type]
+    sources = [source] if source else []
+    return prepare(Request("market", sources, data_dir, Silent(), **given))  # type: ignore[arg-type]
 
 
 def visible(folder: Path) -> dict[str, bytes]:
@@ -141,7 +142,8 @@ def test_a_broken_image_stops_it_and_is_named_in_the_source(
     assert f"`{source}`" in caught.value.message
     assert "query/0001_c1s1_001051_00.jpeg" in caught.value.message
     assert "staging" not in caught.value.message
-    assert visible(tmp_path / "data") == {}
+    listed = b"query/0001_c1s1_001051_00.jpeg\tneither a JPEG nor a PNG image\n"
+    assert visible(tmp_path / "data") == {"market.bad.txt": listed}
 
 
 def test_twice_is_as_good_as_once(tmp_path: Path, plant: Plant) -> None:
@@ -170,7 +172,7 @@ def test_another_data_set_under_the_same_name_is_refused(tmp_path: Path, plant: 
         with pytest.raises(DataError, match="is there already, with other images") as caught:
             run(other, tmp_path / "data", **options)
         assert "`--name`" in (caught.value.hint or "")
-        assert f"remove `{tmp_path / 'data/market'}`" in (caught.value.hint or "")
+        assert f"move `{tmp_path / 'data/market'}` away" in (caught.value.hint or "")
     with pytest.raises(DataError, match="is there already, with a copy of these images"):
         run(tmp_path / "tree", tmp_path / "data", link=True)
     assert visible(tmp_path / "data") == before
@@ -188,11 +190,11 @@ def test_what_a_user_put_under_the_name_is_never_touched(tmp_path: Path, plant: 
 def test_the_name_of_another_layout_is_refused(tmp_path: Path, plant: Plant) -> None:
     run(plant(tmp_path / "tree", TREE), tmp_path / "data")
     with pytest.raises(DataError, match="holds a `market` data set"):
-        prepare(Request("duke", None, tmp_path / "data", Silent(), name="market"))
+        prepare(Request("duke", (), tmp_path / "data", Silent(), name="market"))
 
 
 def crops(folder: Path, pattern: str, *, link: bool) -> Manifest:
-    given = (folder / "crops", folder / "data", Silent())
+    given = ([folder / "crops"], folder / "data", Silent())
     return prepare(Request("folder", *given, link=link, pattern=pattern)).manifest
 
 
@@ -265,7 +267,7 @@ def dying(*given):
         os.kill(os.getpid(), signal.SIGKILL)
 archive._write = dying
 source, data_dir = map(Path, sys.argv[1:])
-library.prepare(Request("market", source, data_dir, Silent(), allow_partial=True))
+library.prepare(Request("market", [source], data_dir, Silent(), allow_partial=True))
 """
 
 

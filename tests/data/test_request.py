@@ -13,35 +13,41 @@ from pplr_cli.progress import Silent
     [
         ("markt", {}, "no such layout"),
         ("market", {"pattern": "(?P<camera>.)"}, "layout `folder` only"),
-        ("market", {"link": True}, "need a SOURCE"),
-        ("folder", {"pattern": "(?P<camera>.)"}, "need a SOURCE"),
-        ("folder", {"pattern": "(", "source": Path("x")}, "no regular expression"),
+        ("market", {"link": True}, "needs a SOURCE"),
+        ("folder", {"pattern": "(?P<camera>.)"}, "needs a SOURCE"),
+        ("folder", {"pattern": "(", "sources": [Path("x")]}, "no regular expression"),
         ("market", {"name": "../up"}, "not a name"),
         ("market", {"name": ".hidden"}, "not a name"),
         ("market", {"name": ""}, "not a name"),
-        ("synthetic", {"source": Path("x")}, "takes no SOURCE"),
+        ("synthetic", {"sources": [Path("x")]}, "takes no SOURCE"),
     ],
 )
 def test_options_that_do_not_go_together(
     layout: str, options: dict[str, object], match: str
 ) -> None:
-    given = {"source": None, **options}
+    given = {"sources": (), **options}
     with pytest.raises(UsageError, match=match) as caught:
         Request(layout, data_dir=Path("data"), reporter=Silent(), **given)  # type: ignore[arg-type]
     assert caught.value.hint
 
 
 def test_the_folder_has_the_name_of_the_data_set() -> None:
-    assert Request("veri", None, Path("data"), Silent()).folder == Path("data/veri")
-    assert Request("veri", None, Path("data"), Silent(), "cars").folder == Path("data/cars")
-    assert Request("synthetic", None, Path("data"), Silent()).folder == Path("data/demo")
+    assert Request("veri", (), Path("data"), Silent()).folder == Path("data/veri")
+    assert Request("veri", (), Path("data"), Silent(), "cars").folder == Path("data/cars")
+    assert Request("synthetic", (), Path("data"), Silent()).folder == Path("data/demo")
 
 
 def test_the_command_is_the_whole_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PPLR_DATA_DIR", raising=False)
-    assert Request("veri", None, Path("data"), Silent()).command() == "pplr prepare veri"
+    assert Request("veri", (), Path("data"), Silent()).command() == "pplr prepare veri"
     request = Request(
-        "folder", Path("my crops"), Path("far"), Silent(), "x", link=True, pattern=r"(?P<camera>\d)"
+        "folder",
+        [Path("my crops")],
+        Path("far"),
+        Silent(),
+        "x",
+        link=True,
+        pattern=r"(?P<camera>\d)",
     )
     assert shlex.split(request.command("--allow-partial")) == [
         *("pplr", "prepare", "folder", "my crops", "--name", "x", "--data-dir", "far"),
