@@ -178,14 +178,16 @@ class _Budget:
         self._members += 1
         if self._members > self._limits.members:
             raise self.refuse(f"more than {self._limits.members:,} members")
+        if not name or "\0" in name:
+            raise self.refuse("a member has no name, or a damaged one")
         path = PurePosixPath(name)
         if path.is_absolute() or PureWindowsPath(name).drive or ".." in path.parts:
             raise self.refuse(f"member `{name}` points outside")
         longest = max(
             (len(part.encode(errors="surrogateescape")) for part in path.parts), default=0
         )
-        if len(name) > self._limits.path or longest > self._limits.part or "\0" in name:
-            raise self.refuse(f"member `{name[:60]}...` has a path that is too long or damaged")
+        if len(name) > self._limits.path or longest > self._limits.part:
+            raise self.refuse(f"member `{name[:60]}...` has a path that is too long")
         return PurePosixPath(native(name))
 
     def count(self, amount: int) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from pplr_cli.data.decode import Fault, all_cores, decode_opened, for_all, open_regular
 from pplr_cli.data.manifest import Manifest
-from pplr_cli.errors import DataError
 from pplr_cli.files import atomic_write, portable
 from pplr_cli.progress import Reporter
 
@@ -65,8 +64,5 @@ def write_faults(path: Path, faults: list[Fault]) -> None:
         path.unlink(missing_ok=True)
         return
     text = "".join(f"{portable(fault.path)}\t{fault.reason}\n" for fault in faults)
-    try:
-        with atomic_write(path) as file:
-            file.write(text.encode(errors="surrogateescape"))
-    except OSError as error:
-        raise DataError(f"`{path}`: {error.strerror}", "choose another `--data-dir`") from error
+    with atomic_write(path) as file:
+        file.write(text.encode(errors="surrogateescape"))

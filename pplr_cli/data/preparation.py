@@ -222,8 +222,10 @@ def _taken(folder: Path, manifest: Manifest) -> DataError:
     there = Manifest.load(folder / FILE_NAME)
     if set(there.paths) != set(manifest.paths):
         what = "other images"
-    elif there.digest != manifest.digest:
+    elif there.images != manifest.images:
         what = "other identities, cameras or splits"
+    elif manifest.contents and there.contents != manifest.contents:
+        what = "images of the same names but other contents"
     else:
         what = "a copy of these images"
     hint = f"choose another name with `--name`, or move `{folder}` away and run the command again"

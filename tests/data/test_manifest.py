@@ -23,7 +23,7 @@ IMAGES = (
 
 
 def manifest(root: Path, images: tuple[Image, ...] = IMAGES) -> Manifest:
-    contents = {images[0].path: "0f" * 32} if images else {}
+    contents = {image.path: "0f" * 32 for image in images if image.split == Split.QUERY}
     return Manifest("market", "market", root, images, {"junk": 2}, contents)
 
 
