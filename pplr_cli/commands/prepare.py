@@ -128,13 +128,14 @@ def _check(name: str, folder: Path, console: Console, json: bool, *, alone: bool
 def _draw_people(prepared: "Prepared") -> Path | None:
     """Draw a few training identities under all cameras, where the data set knows both."""
     from pplr_cli.data.manifest import Split
+    from pplr_cli.data.preparation import PICTURE
     from pplr_cli.report.sheet import contact_sheet
 
     manifest = prepared.manifest
     images = manifest.split(Split.TRAIN)
     if not (images.has_identities and images.has_cameras):
         return None
-    path = prepared.path.with_name("people.png")
+    path = prepared.path.with_name(PICTURE)
     shown = [image for image in manifest.images if image.split == Split.TRAIN]
     contact_sheet(shown, manifest.root, path, people=6, each=3, upright=manifest.upright)
     return path

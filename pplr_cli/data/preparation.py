@@ -29,6 +29,8 @@ from pplr_cli.wording import listed
 
 IMAGES = "images"
 """Folder beside the manifest for images that were unpacked, copied or drawn."""
+PICTURE = "people.png"
+"""The contact sheet beside the manifest."""
 SEED = 1
 """Seed of the synthetic data set `demo`."""
 
@@ -154,8 +156,10 @@ def _read(request: Request, source: Path) -> Manifest:
         root, reading = source, read_crops(source, pattern, request.table)
     else:
         root, reading = _read_layout(request, source)
+    picture = request.folder / PICTURE
+    images = tuple(image for image in reading.images if root / image.path != picture)
     notes = dict(sorted(reading.notes.items()))
-    return Manifest(request.folder.name, request.layout, root, tuple(reading.images), notes)
+    return Manifest(request.folder.name, request.layout, root, images, notes)
 
 
 def _read_layout(request: Request, source: Path) -> tuple[Path, Reading]:

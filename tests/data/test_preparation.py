@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from pplr_cli.app import app
+from pplr_cli.data.decode import Fault
+from pplr_cli.data.inspection import SKIPPED
+from pplr_cli.data.layouts import MARKET, Published
 from pplr_cli.data.library import prepare
 from pplr_cli.data.manifest import Image, Manifest, Split
 from pplr_cli.data.preparation import Prepared
@@ -116,6 +120,45 @@ def test_an_archive_in_the_data_folder_is_found(tmp_path: Path, plant: Plant) ->
     assert set(prepared.manifest.images) == EXPECTED
 
 
+def test_a_folder_inside_the_tree_finds_it(tmp_path: Path, plant: Plant) -> None:
+    source = plant(tmp_path / "Market", TREE)
+    prepared = run(source / "query", tmp_path / "data", link=True)
+    assert prepared.manifest.root == source
+    assert set(prepared.manifest.images) == EXPECTED
+
+
+MSMT17_PARTS = (
+    {"train/0000/0000_000_01_0303morning_0015_0.jpg"},
+    {"test/0000/0000_000_03_0303morning_0020_0.jpg", "test/0000/0000_001_04_0303noon_0031_0.jpg"},
+)
+MSMT17_LISTS = {
+    "list_train.txt": "0000/0000_000_01_0303morning_0015_0.jpg 0\n",
+    "list_val.txt": "",
+    "list_query.txt": "0000/0000_000_03_0303morning_0020_0.jpg 0\n",
+    "list_gallery.txt": "0000/0000_001_04_0303noon_0031_0.jpg 0\n",
+}
+
+
+@pytest.mark.parametrize("version", ["V1", "V2"])
+def test_msmt17_comes_in_parts(tmp_path: Path, plant: Plant, version: str) -> None:
+    parts = []
+    for number, paths in enumerate(MSMT17_PARTS):
+        top = tmp_path / f"{number}" / f"MSMT17_{version}"
+        names = [
+            f"mask_{path.replace('/', '_v2/', 1)}" if version == "V2" else path for path in paths
+        ]
+        plant(top, names)
+        for name, text in MSMT17_LISTS.items():
+            (top / name).write_text(text)
+        parts.append(pack_zip(tmp_path / f"part{number}", top.parent))
+    request = Request("msmt17", parts, tmp_path / "data", Silent(), allow_partial=True)
+    prepared = prepare(request)
+    assert prepared.manifest.root == tmp_path / "data/msmt17/images" / f"MSMT17_{version}"
+    assert [image.split for image in prepared.manifest.images] == list(Split)
+    with pytest.raises(DataError, match="`test` missing"):
+        prepare(Request("msmt17", parts[:1], tmp_path / "other", Silent(), allow_partial=True))
+
+
 def test_counts_that_differ_are_an_error_before_anything_is_copied(
     tmp_path: Path, plant: Plant
 ) -> None:
@@ -146,6 +189,35 @@ def test_a_broken_image_stops_it_and_is_named_in_the_source(
     assert visible(tmp_path / "data") == {"market.bad.txt": listed}
 
 
+@pytest.mark.parametrize("as_archive", [False, True])
+def test_broken_images_are_left_out_where_that_is_wanted(
+    tmp_path: Path, plant: Plant, as_archive: bool
+) -> None:
+    tree = plant(tmp_path / "tree", [*TREE, "query/0003_c1s1_001051_00.jpg"])
+    (tree / "query/0003_c1s1_001051_00.jpg").write_bytes(b"")
+    source = pack_zip(tmp_path / "x", tree) if as_archive else tree
+    prepared = run(source, tmp_path / "data", skip_bad=True)
+    assert set(prepared.manifest.images) == EXPECTED
+    assert prepared.manifest.notes[SKIPPED] == 1
+    assert prepared.skipped == (Fault("query/0003_c1s1_001051_00.jpg", "empty"),)
+    assert (tmp_path / "data/market.bad.txt").is_file()
+    again = run(source, tmp_path / "data", skip_bad=True)
+    assert not again.new
+    assert again.manifest == prepared.manifest
+
+
+def test_counts_tell_what_was_left_out(
+    tmp_path: Path, plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = dict.fromkeys(Split, Published()) | {Split.TRAIN: Published((2,))}
+    layouts = {"market": replace(MARKET, published=published)}
+    monkeypatch.setattr("pplr_cli.data.counts.LAYOUTS", layouts)
+    source = plant(tmp_path / "tree", TREE)
+    (source / "bounding_box_train/0002_c1s1_000451_03.jpg").write_bytes(b"")
+    prepared = run(source, tmp_path / "data", skip_bad=True, allow_partial=False)
+    assert prepared.counts[0].differences() == ["train: 1 images, published 2"]
+
+
 def test_twice_is_as_good_as_once(tmp_path: Path, plant: Plant) -> None:
     archive = pack_zip(tmp_path / "x", plant(tmp_path / "tree", TREE))
     first = run(archive, tmp_path / "data")
@@ -162,6 +234,9 @@ def test_a_prepared_data_set_that_was_damaged_is_found_out(tmp_path: Path, plant
     (tmp_path / "data/market/images/query/0001_c1s1_001051_00.jpeg").unlink()
     with pytest.raises(DataError, match=r"0001_c1s1_001051_00\.jpeg: no such file"):
         run(None, tmp_path / "data")
+    plant(tmp_path / "data/market/images/query", ["0001_c1s1_001051_00.jpeg"])
+    with pytest.raises(DataError, match=r"0001_c1s1_001051_00\.jpeg: changed since"):
+        run(None, tmp_path / "data")
 
 
 def test_another_data_set_under_the_same_name_is_refused(tmp_path: Path, plant: Plant) -> None:
@@ -175,6 +250,9 @@ def test_another_data_set_under_the_same_name_is_refused(tmp_path: Path, plant: 
         assert f"move `{tmp_path / 'data/market'}` away" in (caught.value.hint or "")
     with pytest.raises(DataError, match="is there already, with a copy of these images"):
         run(tmp_path / "tree", tmp_path / "data", link=True)
+    shutil.copy(tmp_path / "tree" / TREE[0], tmp_path / "tree" / TREE[1])
+    with pytest.raises(DataError, match="there already, with images of the same names but other"):
+        run(tmp_path / "tree", tmp_path / "data")
     assert visible(tmp_path / "data") == before
     assert len(run(other, tmp_path / "data", name="other").manifest.images) == 6
 
@@ -185,6 +263,12 @@ def test_what_a_user_put_under_the_name_is_never_touched(tmp_path: Path, plant: 
     with pytest.raises(DataError, match="something else stands there"):
         run(source, tmp_path / "data")
     assert set(visible(tmp_path / "data")) == {"market/notes.txt"}
+
+
+def test_the_picture_in_the_own_folder_is_no_crop(tmp_path: Path, plant: Plant) -> None:
+    plant(tmp_path / "data/shop", ["1_2.jpg", "people.png"])
+    request = Request("folder", [tmp_path / "data/shop"], tmp_path / "data", Silent(), "shop")
+    assert prepare(request).manifest.paths == ["1_2.jpg"]
 
 
 def test_the_name_of_another_layout_is_refused(tmp_path: Path, plant: Plant) -> None:
@@ -241,6 +325,9 @@ def test_sources_that_are_neither(tmp_path: Path, plant: Plant) -> None:
     archive = pack_zip(tmp_path / "x", plant(tmp_path / "tree", TREE))
     with pytest.raises(UsageError, match="not an archive"):
         run(archive, tmp_path / "data", link=True)
+    for sources in ([tmp_path / "tree", archive], [archive, tmp_path / "tree"]):
+        with pytest.raises(UsageError, match="several sources must all be archives"):
+            prepare(Request("market", sources, tmp_path / "data", Silent()))
     assert not (tmp_path / "data").exists()
 
 

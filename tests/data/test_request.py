@@ -16,6 +16,13 @@ from pplr_cli.progress import Silent
         ("market", {"link": True}, "needs a SOURCE"),
         ("folder", {"pattern": "(?P<camera>.)"}, "needs a SOURCE"),
         ("folder", {"pattern": "(", "sources": [Path("x")]}, "no regular expression"),
+        ("market", {"table": Path("x")}, "`--csv` goes with the layout `folder` only"),
+        ("folder", {"table": Path("x")}, "`--csv` needs a SOURCE"),
+        (
+            "folder",
+            {"table": Path("x"), "pattern": "(?P<camera>.)", "sources": [Path("x")]},
+            "do the same",
+        ),
         ("market", {"name": "../up"}, "not a name"),
         ("market", {"name": ".hidden"}, "not a name"),
         ("market", {"name": ""}, "not a name"),
@@ -48,8 +55,18 @@ def test_the_command_is_the_whole_request(monkeypatch: pytest.MonkeyPatch) -> No
         "x",
         link=True,
         pattern=r"(?P<camera>\d)",
+        skip_bad=True,
     )
     assert shlex.split(request.command("--allow-partial")) == [
         *("pplr", "prepare", "folder", "my crops", "--name", "x", "--data-dir", "far"),
-        *("--link", "--pattern", r"(?P<camera>\d)", "--allow-partial"),
+        *("--link", "--pattern", r"(?P<camera>\d)", "--skip-bad", "--allow-partial"),
     ]
+    parts = Request("msmt17", [Path("1.zip"), Path("2.zip")], Path("data"), Silent())
+    assert parts.command("--skip-bad") == "pplr prepare msmt17 1.zip 2.zip --skip-bad"
+    table = Request("folder", [Path("x")], Path("data"), Silent(), table=Path("l.csv"))
+    assert table.command() == "pplr prepare folder x --csv l.csv"
+
+
+def test_the_list_of_broken_images_stands_beside_the_folder() -> None:
+    request = Request("veri", (), Path("data"), Silent(), "cars")
+    assert request.fault_list == Path("data/cars.bad.txt")
