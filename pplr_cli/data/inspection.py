@@ -23,7 +23,7 @@ from pplr_cli.errors import DataError
 from pplr_cli.progress import Reporter
 from pplr_cli.wording import listed
 
-SKIPPED = "broken images left out (--skip-bad)"
+SKIPPED = "unusable images left out (--skip-bad)"
 COPIES = "further copies of the same picture kept"
 
 
@@ -53,8 +53,8 @@ def inspect(request: Request, manifest: Manifest) -> Inspection:
     if examined.faults and not request.skip_bad:
         raise _broken(request, manifest, examined.faults)
     kept = _without(manifest, examined)
-    found = [*_skipped(request, examined.faults), *judge(kept, examined)]
-    return Inspection(kept, tuple(examined.faults), tell(kept, found, request.reporter))
+    warnings = (*_skipped(request, examined.faults), *judge(kept, examined))
+    return Inspection(kept, tuple(examined.faults), warnings)
 
 
 def changed(manifest: Manifest, faults: Sequence[Fault]) -> DataError:
@@ -92,7 +92,7 @@ def _without(manifest: Manifest, examined: Examined) -> Manifest:
     images = tuple(image for image in manifest.images if image.path not in bad)
     lost = {image.split for image in manifest.images} - {image.split for image in images}
     if lost:
-        message = f"`{manifest.root}`: every {min(lost)} image is broken:\n"
+        message = f"`{manifest.root}`: no {min(lost)} image can be used:\n"
         raise DataError(message + _lines(examined.faults), "fetch the data set again")
     contents = {image.path: examined.contents[image.path] for image in images}
     kept = replace(manifest, images=images, contents=contents)
@@ -105,7 +105,7 @@ def _without(manifest: Manifest, examined: Examined) -> Manifest:
 def _skipped(request: Request, faults: list[Fault]) -> Iterator[str]:
     if faults:
         yield (
-            f"{len(faults)} broken images left out:\n{_lines(faults)}\n"
+            f"unusable images left out: {len(faults)}\n{_lines(faults)}\n"
             f"  all of them: `{request.fault_list}`"
         )
 
@@ -125,19 +125,19 @@ def judge(manifest: Manifest, examined: Examined) -> Iterator[str]:
         pairs = [
             f"{a.path} ({a.identity}) = {b.path} ({b.identity})" for a, b in copies.contradicting
         ]
-        yield f"{len(pairs)} pictures have several identities:\n{listed(pairs)}"
+        yield f"pictures under several identities: {len(pairs)}\n{listed(pairs)}"
     if collisions := find_collisions(manifest.paths):
         shown = listed([f"{a} and {b}" for a, b in collisions])
-        yield f"names that some disks take for the same, {len(collisions)} pairs:\n{shown}"
+        yield f"names that some disks take for the same:\n{shown}"
     poor = sorted(set(examined.poor) & set(manifest.paths))
     if poor:
-        yield f"{len(poor)} images are under {POOR_SIDE} pixels wide or high:\n{listed(poor, 5)}"
+        yield f"images under {POOR_SIDE} pixels wide or high: {len(poor)}\n{listed(poor, 5)}"
 
 
 def _leakage(manifest: Manifest, leaked: tuple[tuple[Image, Image], ...]) -> str:
     """Word the leakage; for own data it is an error."""
     pairs = [f"{a.path} (train) = {b.path} ({b.split})" for a, b in leaked]
-    text = f"{len(pairs)} pictures stand in train and in query or gallery:\n{listed(pairs)}"
+    text = f"pictures both in train and in query or gallery: {len(pairs)}\n{listed(pairs)}"
     if manifest.layout != FOLDER:
         return text
     hint = (

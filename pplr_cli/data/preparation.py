@@ -109,7 +109,7 @@ def _use_in_place(request: Request, source: Path) -> Prepared:
         raise _taken(request.folder, read) if path.is_file() else _foreign(request.folder)
     found = inspect(request, read)
     found.manifest.save(request.folder)
-    return _ready(path, partial, found)
+    return _ready(request, partial, found)
 
 
 def _build(request: Request, sources: Sequence[Path]) -> Prepared:
@@ -129,11 +129,13 @@ def _build(request: Request, sources: Sequence[Path]) -> Prepared:
             discard(folder)
             return recheck(request)
         _copied(found.manifest, folder / IMAGES, request.reporter).save(folder)
-    return _ready(path, partial, found)
+    return _ready(request, partial, found)
 
 
-def _ready(path: Path, partial: tuple[str, ...], found: Inspection) -> Prepared:
-    return Prepared(Manifest.load(path), path, True, (*partial, *found.warnings), found.skipped)
+def _ready(request: Request, partial: tuple[str, ...], found: Inspection) -> Prepared:
+    warnings = tell(found.manifest, found.warnings, request.reporter)
+    path = request.folder / FILE_NAME
+    return Prepared(Manifest.load(path), path, True, (*partial, *warnings), found.skipped)
 
 
 def _fill(request: Request, sources: Sequence[Path], images: Path) -> Manifest:

@@ -99,7 +99,7 @@ def test_a_table_of_labels_and_a_list_of_what_was_skipped(tmp_path: Path, plant:
     assert (failed.exception.hint or "").endswith(f"--csv {table} --skip-bad`")
     document = json.loads(run(*arguments, "--skip-bad", "--json").stdout)
     assert document["skipped"] == [{"path": "b.jpg", "reason": "empty"}]
-    assert document["notes"] == {"broken images left out (--skip-bad)": 1}
+    assert document["notes"] == {"unusable images left out (--skip-bad)": 1}
     counts = {split: held["images"]["count"] for split, held in document["splits"].items()}
     assert counts == {"train": 1, "query": 1, "gallery": 1}
 
