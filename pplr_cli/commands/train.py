@@ -43,6 +43,7 @@ def training_command(mode: Mode) -> Callable[..., None]:
         precision: options.Precision = "fp32",
         workers: options.Workers = options.CORES,
         cache: options.Cache = True,
+        verify: options.Verify = False,
         overwrite: Overwrite = False,
         dry_run: DryRun = False,
     ) -> None:
@@ -57,7 +58,7 @@ def training_command(mode: Mode) -> Callable[..., None]:
 
         runtime = Runtime(choose_device(device), console, precision, workers, cache)
         start = start_file(config.model, console)
-        manifest = open_dataset(config.data.name, env.data_dir(data_dir), console)
+        manifest = open_dataset(config.data.name, env.data_dir(data_dir), console, verify=verify)
         check(config, mode, manifest)
         if dry_run:
             rows = [*plan(config, manifest), ("device", str(runtime.device))]

@@ -11,6 +11,7 @@ from pathlib import Path
 from pplr_cli.data.archive import archive_stem
 from pplr_cli.data.decode import Fault
 from pplr_cli.data.examination import differences, examine
+from pplr_cli.data.inspection import changed
 from pplr_cli.data.layouts import LAYOUTS, SYNTHETIC, Layout
 from pplr_cli.data.manifest import FILE_NAME, Manifest
 from pplr_cli.data.preparation import Prepared, ingest, recheck
@@ -20,18 +21,21 @@ from pplr_cli.errors import DataError
 from pplr_cli.progress import Reporter
 
 
-def open_dataset(name: str, data_dir: Path, reporter: Reporter) -> Manifest:
-    """Open a data set by its name.
+def open_dataset(
+    name: str, data_dir: Path, reporter: Reporter, *, verify: bool = False
+) -> Manifest:
+    """Open a data set by its name; with `verify`, only if every image is as it was.
 
     A known one that lies in the data folder unprepared, under a usual name, is prepared first;
     `demo` is drawn where it is absent.
 
     Raises:
-        DataError: no such data set (the hint says where it is to be had), or a damaged one.
+        DataError: no such data set (the hint says where it is to be had), a damaged one, or one
+            that was changed.
     """
     check_name(name)
     if (data_dir / name / FILE_NAME).is_file():
-        return _load(name, data_dir)
+        return _verified(name, data_dir, reporter) if verify else _load(name, data_dir)
     if name != DEMO and name not in LAYOUTS:
         raise _unknown(name, data_dir)
     reporter.info(f"data set `{name}` is not prepared yet; doing so first")
@@ -115,6 +119,13 @@ def _load(name: str, data_dir: Path) -> Manifest:
         hint = "put the images back, or move the manifest away and prepare the data set anew"
         raise DataError(f"`{path}`: its images are gone from `{manifest.root}`", hint)
     return manifest
+
+
+def _verified(name: str, data_dir: Path, reporter: Reporter) -> Manifest:
+    checked = check(name, data_dir, reporter)
+    if checked.faults:
+        raise changed(checked.manifest, checked.faults)
+    return checked.manifest
 
 
 def _unknown(name: str, data_dir: Path) -> DataError:

@@ -104,7 +104,11 @@ def test_a_check_finds_what_is_not_as_it_was(tmp_path: Path, plant: Plant) -> No
     assert checked.manifest.name == "small"
     assert checked.path == tmp_path / "data" / "small" / "manifest.json"
     assert checked.faults == ()
+    assert open_dataset("small", tmp_path / "data", Silent(), verify=True) == checked.manifest
     (checked.manifest.root / MARKET_TREE[1]).unlink()
+    open_dataset("small", tmp_path / "data", Silent())
+    with pytest.raises(DataError, match=f"{MARKET_TREE[1]}: no such file"):
+        open_dataset("small", tmp_path / "data", Silent(), verify=True)
     assert check("small", tmp_path / "data", Silent()).faults == (
         Fault(MARKET_TREE[1], "no such file"),
     )

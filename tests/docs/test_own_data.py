@@ -28,7 +28,7 @@ def blocks(language: str) -> list[str]:
 
 
 def draw_crops(folder: Path) -> list[str]:
-    """Draw crops as the page has them, and return the lines of a table that labels the test part."""
+    """Draw crops as the page has them; return the lines of a table that labels the test part."""
     settings = world.World(
         stream=9, train_people=8, test_people=4, cameras=3, visits=(3, 3), shots=(4, 4),
         height=32, width=16,
