@@ -9,7 +9,7 @@ numbered in sorted order. Without both everything is in the training split and u
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pplr_cli.data.manifest import UNKNOWN, Image, Split
@@ -49,18 +49,25 @@ def compile_pattern(text: str) -> re.Pattern[str]:
 
 
 def read_crops(
-    root: Path, pattern: re.Pattern[str] | None = None, table: Path | None = None
+    root: Path,
+    pattern: re.Pattern[str] | None = None,
+    table: Path | None = None,
+    ours: Iterable[Path] = (),
 ) -> Reading:
     """List the images below `root`.
 
-    Links to folders are not followed; FIFOs and devices are never opened.
+    Links to folders are not followed; FIFOs and devices are never opened. What pplr put there
+    itself (`ours`, files and folders) is passed over.
 
     Raises:
         DataError: no image, paths that do not match the pattern, a table that does not fit, unknown
             splits.
     """
     reading = Reading()
-    paths = sorted(_walk(root, reading))
+    here = root.resolve()
+    resolved = [path.resolve() for path in ours]
+    passed = {str(path.relative_to(here)) for path in resolved if here in path.parents}
+    paths = sorted(_walk(root, reading, passed))
     if not paths:
         raise DataError(
             f"`{root}`: holds no images",
@@ -81,20 +88,25 @@ def read_crops(
     return reading
 
 
-def _walk(root: Path, reading: Reading) -> Iterator[str]:
-    """Yield the images' paths below the root; count everything else."""
+def _walk(root: Path, reading: Reading, passed: set[str]) -> Iterator[str]:
+    """Yield the images' paths below the root; count everything else but what is `passed` over."""
     for folder, subfolders, names in os.walk(root):
         here = Path(folder)
         for name in list(subfolders):
-            if name.startswith(".") or name in IGNORED_FOLDERS or (here / name).is_symlink():
+            if str((here / name).relative_to(root)) in passed:
+                subfolders.remove(name)
+            elif name.startswith(".") or name in IGNORED_FOLDERS or (here / name).is_symlink():
                 subfolders.remove(name)
                 reading.notes[NOT_FILES] += 1
         for name in names:
             path = here / name
+            below = path.relative_to(root).as_posix()
             if not path.is_file():
                 reading.notes[NOT_FILES] += 1
+            elif below in passed:
+                continue
             elif is_image_name(name):
-                yield path.relative_to(root).as_posix()
+                yield below
             else:
                 reading.notes[OTHER_FILES] += 1
 

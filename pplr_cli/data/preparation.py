@@ -155,13 +155,12 @@ def _read(request: Request, source: Path) -> Manifest:
     """Read a tree by the request's layout."""
     if request.layout == FOLDER:
         pattern = compile_pattern(request.pattern) if request.pattern is not None else None
-        root, reading = source, read_crops(source, pattern, request.table)
+        root, ours = source, (request.folder / PICTURE, request.data_dir)
+        reading = read_crops(root, pattern, request.table, ours)
     else:
         root, reading = _read_layout(request, source)
-    picture = request.folder / PICTURE
-    images = tuple(image for image in reading.images if root / image.path != picture)
     notes = dict(sorted(reading.notes.items()))
-    return Manifest(request.folder.name, request.layout, root, images, notes)
+    return Manifest(request.folder.name, request.layout, root, tuple(reading.images), notes)
 
 
 def _read_layout(request: Request, source: Path) -> tuple[Path, Reading]:

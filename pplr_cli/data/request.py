@@ -9,6 +9,7 @@ from pathlib import Path
 from pplr_cli import env
 from pplr_cli.data.crops import compile_pattern
 from pplr_cli.data.layouts import FOLDER, KNOWN, SYNTHETIC
+from pplr_cli.data.manifest import FILE_NAME
 from pplr_cli.errors import UsageError
 from pplr_cli.progress import Reporter
 from pplr_cli.wording import nearest
@@ -51,7 +52,10 @@ class Request:
 
     def __post_init__(self) -> None:
         if self.layout not in KNOWN:
-            raise UsageError(f"`{self.layout}`: no such layout", nearest(self.layout, KNOWN))
+            hint = nearest(self.layout, KNOWN)
+            if (self.data_dir / self.layout / FILE_NAME).is_file():
+                hint = f"`pplr prepare {self.layout} --check` checks the data set of that name"
+            raise UsageError(f"`{self.layout}`: no such layout", hint)
         if self.layout == SYNTHETIC and self.sources:
             raise UsageError("`synthetic` is drawn, it takes no SOURCE", "leave SOURCE out")
         for option in self._labelling:

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -135,6 +136,27 @@ def test_a_check_passes_or_names_what_differs(tmp_path: Path, plant: Plant) -> N
 def test_a_check_takes_no_options_of_preparing(tmp_path: Path, option: str) -> None:
     result = run("shop", "--check", option, "--data-dir", tmp_path)
     assert isinstance(result.exception, UsageError)
+
+
+def test_an_ascii_locale_prepares_and_checks_any_name(tmp_path: Path, plant: Plant) -> None:
+    names = ("é ü.jpg".encode(), b"\xff.jpg", b"new\nline.jpg")
+    crops = plant(tmp_path / "crops", map(os.fsdecode, names))
+    (crops / os.fsdecode(names[1])).write_bytes(b"")
+    ascii_locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    words = [sys.executable, "-m", "pplr_cli", "prepare"]
+    data = ["--data-dir", str(tmp_path / "data")]
+
+    def call(*more: str) -> subprocess.CompletedProcess[bytes]:
+        environment = {**os.environ, **ascii_locale}
+        return subprocess.run([*words, *more, *data], env=environment, capture_output=True)
+
+    done = call("folder", str(crops), "--skip-bad")
+    assert done.returncode == 0, done.stderr
+    assert b"\\udcff.jpg: empty" in done.stderr
+    assert (tmp_path / "data/folder.bad.txt").read_bytes() == b"\xff.jpg\tempty\n"
+    assert call("folder", "--check").stdout == b"folder: all 2 images are as they were\n"
+    checked = run("folder", "--check", *data)
+    assert checked.exit_code == 0, checked.exception
 
 
 def test_failures_reach_the_table_of_errors(tmp_path: Path, plant: Plant) -> None:

@@ -1,11 +1,15 @@
+import io
 import os
 import struct
 import zlib
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from pplr_cli.data.decode import Fault, decode, decode_all
@@ -107,6 +111,45 @@ def test_images_cut_anywhere_are_broken(tmp_path: Path, suffix: str, share: floa
     whole = file.read_bytes()
     file.write_bytes(whole[: int(len(whole) * share)])
     assert len(faults(tmp_path, [file.name])) == 1
+
+
+@cache
+def whole_images() -> list[bytes]:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation], exif[ExifTags.Base.Make] = 6, "maker"
+    found = []
+    for mode, kind in (("RGB", "JPEG"), ("CMYK", "JPEG"), ("P", "PNG"), ("RGBA", "PNG")):
+        buffer = io.BytesIO()
+        noise(mode).save(buffer, kind, exif=exif)
+        found.append(buffer.getvalue())
+    return found
+
+
+@given(
+    which=st.integers(0, 3),
+    changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=6),
+    early=st.booleans(),
+)
+@settings(max_examples=300, deadline=None)
+def test_damage_of_any_kind_is_a_fault_and_nothing_else(
+    tmp_path_factory: pytest.TempPathFactory,
+    which: int,
+    changes: list[tuple[float, int]],
+    early: bool,
+) -> None:
+    content = bytearray(whole_images()[which])
+    for place, value in changes:
+        content[int(place * (min(len(content), 200 if early else 10**6) - 1))] = value
+    file = tmp_path_factory.getbasetemp() / "damaged.jpg"
+    file.write_bytes(content)
+    decoded: list[Image.Image] = []
+    use = lambda _, image: decoded.append(image)  # noqa: E731
+    try:
+        decode_all(file.parent, [file.name], use, "decoding", Silent(), 1, upright=True)
+    except DataError:
+        assert not decoded
+    else:
+        assert [image.mode for image in decoded] == ["RGB"]
 
 
 def test_the_smallest_and_the_longest_that_pass(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image as Picture
 from typer.testing import CliRunner
 
 from pplr_cli.app import app
@@ -265,6 +267,17 @@ def test_what_a_user_put_under_the_name_is_never_touched(tmp_path: Path, plant: 
     assert set(visible(tmp_path / "data")) == {"market/notes.txt"}
 
 
+def test_the_data_folder_inside_the_source_is_no_part_of_it(tmp_path: Path, plant: Plant) -> None:
+    plant(tmp_path, ["cam1/a.jpg", "data/veri/images/b.jpg"])
+    for again in (False, True):
+        request = Request(
+            "folder", [tmp_path], tmp_path / "data", Silent(), "shop", pattern=r"cam(?P<camera>\d)"
+        )
+        prepared = prepare(request)
+        assert prepared.manifest.paths == ["cam1/a.jpg"]
+        assert prepared.new != again
+
+
 def test_the_picture_in_the_own_folder_is_no_crop(tmp_path: Path, plant: Plant) -> None:
     plant(tmp_path / "data/shop", ["1_2.jpg", "people.png"])
     request = Request("folder", [tmp_path / "data/shop"], tmp_path / "data", Silent(), "shop")
@@ -314,6 +327,36 @@ def test_a_full_disk_is_seen_before_and_named_by_the_final_folder(
     assert f"`{source}`" in caught.value.message
     assert "--data-dir" in (caught.value.hint or "")
     assert visible(tmp_path / "data") == {}
+
+
+FULL = """
+mkdir -p "$0" && mount -t tmpfs -o size=1m none "$0" || exit 9
+{command}
+code=$?; ls -A "$0"; exit $code
+"""
+
+
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode != 0
+    if shutil.which("unshare")
+    else True,
+    reason="needs `unshare`",
+)
+@pytest.mark.parametrize("pack", [pack_zip, pack_tar_gz, None])
+def test_a_disk_that_is_really_too_small(tmp_path: Path, pack: Pack | None) -> None:
+    tree, data = tmp_path / "crops", tmp_path / "data"
+    tree.mkdir()
+    for number in range(3):
+        Picture.effect_noise((800, 800), 90 + number).save(tree / f"{number}.png", compress_level=0)
+    source = pack(tmp_path / "x", tree) if pack else tree
+    words = ["pplr_cli", "prepare", "folder", str(source), "--data-dir", str(data)]
+    command = shlex.join([sys.executable, "-m", *words])
+    shell = ["unshare", "-rm", "sh", "-c", FULL.format(command=command), str(data)]
+    done = subprocess.run(shell, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert re.search(r"needs 1\.\d MB, 1\.0 MB are free", done.stderr)
+    assert f"`{source}`" in done.stderr
+    assert done.stdout == ""
 
 
 def test_sources_that_are_neither(tmp_path: Path, plant: Plant) -> None:

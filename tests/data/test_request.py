@@ -38,6 +38,14 @@ def test_options_that_do_not_go_together(
     assert caught.value.hint
 
 
+def test_a_prepared_name_in_the_place_of_the_layout(tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "manifest.json").touch()
+    with pytest.raises(UsageError, match="`shop`: no such layout") as caught:
+        Request("shop", (), tmp_path, Silent())
+    assert "`pplr prepare shop --check`" in (caught.value.hint or "")
+
+
 def test_the_folder_has_the_name_of_the_data_set() -> None:
     assert Request("veri", (), Path("data"), Silent()).folder == Path("data/veri")
     assert Request("veri", (), Path("data"), Silent(), "cars").folder == Path("data/cars")
