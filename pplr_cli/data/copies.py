@@ -7,7 +7,6 @@ train and in query or gallery is leakage: the scores would flatter.
 import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import combinations
 
 from pplr_cli.data.manifest import UNKNOWN, Image, Manifest, Split
 from pplr_cli.files import portable
@@ -50,8 +49,10 @@ def _leak(group: list[Image]) -> tuple[Image, Image] | None:
 
 
 def _contradiction(group: list[Image]) -> tuple[Image, Image] | None:
+    """Return the first image with an identity and the first with another, if there are both."""
     named = [image for image in group if image.identity != UNKNOWN]
-    return next(((a, b) for a, b in combinations(named, 2) if a.identity != b.identity), None)
+    other = next((image for image in named if image.identity != named[0].identity), None)
+    return (named[0], other) if other else None
 
 
 def find_collisions(paths: list[str]) -> list[tuple[str, str]]:

@@ -140,9 +140,7 @@ def _leakage(manifest: Manifest, leaked: tuple[tuple[Image, Image], ...]) -> str
     text = f"pictures both in train and in query or gallery: {len(pairs)}\n{listed(pairs)}"
     if manifest.layout != FOLDER:
         return text
-    hint = (
-        "take them out of one of the two: trained on its test pictures, a network's scores flatter"
-    )
+    hint = "take them out of one of the two: scores on pictures of the training flatter"
     raise DataError(f"`{manifest.root}`: {text}", hint)
 
 
@@ -153,11 +151,10 @@ def _check_test_part(manifest: Manifest) -> None:
         return
     hint = "evaluation needs query and gallery images, each with identity and camera"
     for split, images in sets.items():
+        if not len(images):
+            other = Split.GALLERY if split == Split.QUERY else Split.QUERY
+            raise DataError(f"`{manifest.root}`: {other} images, but no {split} images", hint)
         for what, known in (("identity", images.has_identities), ("camera", images.has_cameras)):
-            if not len(images):
-                raise DataError(
-                    f"`{manifest.root}`: no {split} images, but others to test on", hint
-                )
             if not known:
                 raise DataError(f"`{manifest.root}`: {split} images without {what}", hint)
     if not _found_by_another_camera(sets[Split.QUERY], sets[Split.GALLERY]):

@@ -16,7 +16,7 @@ from pplr_cli.data.counts import SplitCounts, count_splits
 from pplr_cli.data.crops import compile_pattern, read_crops
 from pplr_cli.data.decode import Fault
 from pplr_cli.data.examination import differences, examine
-from pplr_cli.data.inspection import Inspection, changed, inspect, judge, tell
+from pplr_cli.data.inspection import SKIPPED, Inspection, changed, inspect, judge, tell
 from pplr_cli.data.layouts import FOLDER, LAYOUTS, SYNTHETIC
 from pplr_cli.data.manifest import FILE_NAME, Manifest
 from pplr_cli.data.request import Request
@@ -182,7 +182,7 @@ def _check_counts(request: Request, manifest: Manifest, shown: str) -> tuple[str
     if not differing:
         return ()
     message = f"`{shown}`: not the published counts:\n{listed(differing)}"
-    if not request.allow_partial:
+    if not (request.allow_partial or SKIPPED in manifest.notes):
         command = request.command("--allow-partial")
         raise DataError(message, f"fetch what is missing, or take it as it is: `{command}`")
     request.reporter.warn(message, "figures will not compare with the paper's")

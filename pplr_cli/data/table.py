@@ -50,8 +50,9 @@ def read_table(table: Path, root: Path, paths: list[str]) -> dict[str, Values]:
     except csv.Error as error:
         raise DataError(f"`{table}`: line {reader.line_num}: {error}", EXAMPLE) from error
     if problems:
-        message = f"`{table}`: {len(problems)} lines cannot be used:\n{listed(problems)}"
-        raise DataError(message, f"paths are relative to `{root}`, each stands there once")
+        message = f"`{table}`: {len(problems)} lines do not fit the images of `{root}`"
+        hint = "each image stands there once, by its path below that folder"
+        raise DataError(f"{message}:\n{listed(problems)}", hint)
     if not rows:
         raise DataError(f"`{table}`: names no image", EXAMPLE)
     return rows

@@ -218,6 +218,8 @@ def test_counts_tell_what_was_left_out(
     (source / "bounding_box_train/0002_c1s1_000451_03.jpg").write_bytes(b"")
     prepared = run(source, tmp_path / "data", skip_bad=True, allow_partial=False)
     assert prepared.counts[0].differences() == ["train: 1 images, published 2"]
+    again = run(source, tmp_path / "data", skip_bad=True, allow_partial=False)
+    assert again.warnings == ("train: 1 images, published 2",)
 
 
 def test_twice_is_as_good_as_once(tmp_path: Path, plant: Plant) -> None:
@@ -327,6 +329,21 @@ def test_a_full_disk_is_seen_before_and_named_by_the_final_folder(
     assert f"`{source}`" in caught.value.message
     assert "--data-dir" in (caught.value.hint or "")
     assert visible(tmp_path / "data") == {}
+
+
+def test_a_table_that_does_not_fit_an_archive_names_the_archive(
+    tmp_path: Path, plant: Plant
+) -> None:
+    archive = pack_zip(tmp_path / "x", plant(tmp_path / "crops", ["cam1/a.jpg"]))
+    table = tmp_path / "labels.csv"
+    table.write_text("path,camera\ncam1/b.jpg,1\n")
+    request = Request("folder", [archive], tmp_path / "data", Silent(), table=table)
+    with pytest.raises(DataError, match="line 2: no image `cam1/b.jpg`") as caught:
+        prepare(request)
+    assert f"`{archive}`" in caught.value.message
+    assert "staging" not in caught.value.message + (caught.value.hint or "")
+    table.write_text("path,camera\ncam1/a.jpg,1\n")
+    assert prepare(request).manifest.images == (Image(Split.TRAIN, "cam1/a.jpg", -1, 1),)
 
 
 FULL = """
