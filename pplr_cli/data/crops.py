@@ -17,9 +17,9 @@ from pplr_cli.data.table import Values, read_table
 from pplr_cli.data.trees import (
     IGNORED_FOLDERS,
     NOT_FILES,
-    OTHER_FILES,
     Reading,
     is_image_name,
+    reason_left_out,
 )
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.wording import listed
@@ -69,9 +69,10 @@ def read_crops(
     passed = {str(path.relative_to(here)) for path in resolved if here in path.parents}
     paths = sorted(_walk(root, reading, passed))
     if not paths:
+        left_out = "".join(f"; {what}: {count}" for what, count in reading.notes.items())
         raise DataError(
-            f"`{root}`: holds no images",
-            "images are `.jpg`, `.jpeg` and `.png` files, at any depth",
+            f"`{root}`: holds no images{left_out}",
+            "images are `.jpg`, `.jpeg` and `.png` files, at any depth; convert others",
         )
     if table is not None:
         known = read_table(table, root, paths)
@@ -108,7 +109,7 @@ def _walk(root: Path, reading: Reading, passed: set[str]) -> Iterator[str]:
             elif is_image_name(name):
                 yield below
             else:
-                reading.notes[OTHER_FILES] += 1
+                reading.notes[reason_left_out(name)] += 1
 
 
 def _match(root: Path, paths: list[str], pattern: re.Pattern[str]) -> dict[str, Values]:

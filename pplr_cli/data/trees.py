@@ -22,6 +22,7 @@ from pplr_cli.files import native
 from pplr_cli.wording import listed, named
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
+FOREIGN_SUFFIXES = frozenset({".avif", ".bmp", ".gif", ".heic", ".tif", ".tiff", ".webp"})
 IGNORED_FOLDERS = frozenset({"__MACOSX"})
 MOST_FOLDERS = 100_000
 """Folders looked into before the search for a root is given up."""
@@ -29,6 +30,7 @@ MOST_FOLDERS = 100_000
 JUNK = "junk images (identity -1) left out"
 DISTRACTORS = "distractor images (identity 0) kept"
 OTHER_FILES = "other files left out"
+FOREIGN_IMAGES = "images that are neither JPEG nor PNG left out"
 NOT_FILES = "folders, broken links and special files left out"
 
 ONE_RELEASE = "fetch or unpack the data set again: its lists and images must be of one release"
@@ -45,6 +47,12 @@ class Reading:
 def is_image_name(name: str) -> bool:
     """Tell whether a file of this name counts as an image."""
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
+
+
+def reason_left_out(name: str) -> str:
+    """Return why a file is left out that does not count as an image."""
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122
+    return FOREIGN_IMAGES if suffix in FOREIGN_SUFFIXES else OTHER_FILES
 
 
 def is_regular(entry: os.DirEntry[str]) -> bool:
@@ -191,7 +199,7 @@ def _scan(root: Path, folder: str, reading: Reading) -> list[str]:
             elif is_image_name(entry.name):
                 names.append(f"{folder}/{entry.name}")
             else:
-                reading.notes[OTHER_FILES] += 1
+                reading.notes[reason_left_out(entry.name)] += 1
     return names
 
 

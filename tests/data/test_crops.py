@@ -6,7 +6,7 @@ import pytest
 
 from pplr_cli.data.crops import NOT_NAMED, compile_pattern, read_crops
 from pplr_cli.data.manifest import UNKNOWN, Image, Split
-from pplr_cli.data.trees import NOT_FILES, OTHER_FILES
+from pplr_cli.data.trees import FOREIGN_IMAGES, NOT_FILES, OTHER_FILES
 from pplr_cli.errors import DataError, UsageError
 
 Plant = Callable[[Path, Iterable[str]], Path]
@@ -81,6 +81,15 @@ def test_a_loop_of_links_ends_and_nothing_remains(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a/x.jpg")
     with pytest.raises(DataError, match="holds no images"):
         read_crops(tmp_path, None)
+
+
+def test_images_of_other_kinds_are_told(tmp_path: Path, plant: Plant) -> None:
+    plant(tmp_path, ["a.webp", "b.BMP", "notes.txt"])
+    with pytest.raises(DataError, match=f"holds no images; {FOREIGN_IMAGES}: 2") as caught:
+        read_crops(tmp_path)
+    assert "convert" in (caught.value.hint or "")
+    plant(tmp_path, ["c.jpg"])
+    assert read_crops(tmp_path).notes == {FOREIGN_IMAGES: 2, OTHER_FILES: 1}
 
 
 def test_names_that_are_not_utf8_are_read(tmp_path: Path, plant: Plant) -> None:

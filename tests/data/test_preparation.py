@@ -338,7 +338,7 @@ def test_a_table_that_does_not_fit_an_archive_names_the_archive(
     table = tmp_path / "labels.csv"
     table.write_text("path,camera\ncam1/b.jpg,1\n")
     request = Request("folder", [archive], tmp_path / "data", Silent(), table=table)
-    with pytest.raises(DataError, match="line 2: no image `cam1/b.jpg`") as caught:
+    with pytest.raises(DataError, match=r"line 2: no image `cam1/b\.jpg`") as caught:
         prepare(request)
     assert f"`{archive}`" in caught.value.message
     assert "staging" not in caught.value.message + (caught.value.hint or "")
@@ -401,32 +401,44 @@ def test_a_tree_that_lacks_a_split_is_named_by_the_archive(tmp_path: Path, plant
 
 
 KILLED = """
-import os, signal, sys
+import os, pathlib, shutil, signal, sys
 from pathlib import Path
 from pplr_cli.data import archive, library
 from pplr_cli.data.request import Request
 from pplr_cli.progress import Silent
-write, left = archive._write, [3]
-def dying(*given):
-    write(*given)
-    left[0] -= 1
+owner, name, count, source, data_dir = sys.argv[1:]
+owner, left = {"archive": archive, "shutil": shutil, "Path": Path}[owner], [int(count)]
+real = getattr(owner, name)
+def dying(*given, **options):
+    if name != "rename" or given[0].suffix == ".staging":
+        left[0] -= 1
     if not left[0]:
         os.kill(os.getpid(), signal.SIGKILL)
-archive._write = dying
-source, data_dir = map(Path, sys.argv[1:])
-library.prepare(Request("market", [source], data_dir, Silent(), allow_partial=True))
+    return real(*given, **options)
+setattr(owner, name, dying)
+library.prepare(Request("market", [Path(source)], Path(data_dir), Silent(), allow_partial=True))
 """
 
 
-def test_a_killed_unpacking_leaves_nothing_and_the_next_succeeds(
-    tmp_path: Path, plant: Plant
+@pytest.mark.parametrize(
+    ("owner", "name", "count", "left", "as_archive"),
+    [
+        pytest.param("archive", "_write", 1, 0, True, id="before the first member"),
+        pytest.param("archive", "_write", 4, 3, True, id="before the fourth member"),
+        pytest.param("Path", "rename", 1, 8, True, id="before the unpacked folder gets its name"),
+        pytest.param("shutil", "copyfile", 3, 3, False, id="before the third copy"),
+    ],
+)
+def test_a_killed_preparation_leaves_nothing_and_the_next_succeeds(
+    tmp_path: Path, plant: Plant, owner: str, name: str, count: int, left: int, as_archive: bool
 ) -> None:
-    archive = pack_zip(tmp_path / "x", plant(tmp_path / "tree", TREE))
-    command = [sys.executable, "-c", KILLED, str(archive), str(tmp_path / "data")]
+    tree = plant(tmp_path / "tree", TREE)
+    source = pack_zip(tmp_path / "x", tree) if as_archive else tree
+    command = [sys.executable, "-c", KILLED, owner, name, str(count), source, tmp_path / "data"]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
-    assert len(visible(tmp_path / "data")) > 2
+    assert len(visible(tmp_path / "data/.market.staging")) == left
     assert not (tmp_path / "data/market").exists()
-    assert set(run(archive, tmp_path / "data").manifest.images) == EXPECTED
+    assert set(run(source, tmp_path / "data").manifest.images) == EXPECTED
     assert os.listdir(tmp_path / "data") == ["market"]  # noqa: PTH208
 
 

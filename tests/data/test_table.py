@@ -54,7 +54,7 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
 
 def test_every_wrong_line_is_named(tmp_path: Path) -> None:
     text = "path,camera\na.jpg,1\ngone.jpg,2\n../a.jpg,2\n/a.jpg,2\na.jpg,3\nyard/b c.jpg\n"
-    with pytest.raises(DataError, match="5 lines do not fit the images of `.*crops`") as caught:
+    with pytest.raises(DataError, match=r"5 lines do not fit the images of `.*crops`") as caught:
         read(tmp_path, text)
     assert [line.strip() for line in caught.value.message.splitlines()[1:]] == [
         "line 3: no image `gone.jpg`",
