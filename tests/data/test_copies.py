@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pplr_cli.data.copies import find_collisions, find_copies
@@ -13,6 +13,7 @@ records = st.lists(
 
 
 @given(records)
+@settings(deadline=None)
 def test_copies_are_what_comparing_all_pairs_finds(found: list[tuple[Split, int, str]]) -> None:
     images = [Image(split, f"{n}.jpg", who) for n, (split, who, _) in enumerate(found)]
     contents = {f"{n}.jpg": content for n, (_, _, content) in enumerate(found)}
