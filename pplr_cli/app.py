@@ -24,6 +24,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "Check a data set and make it ready for use.",
         "pplr prepare market Market-1501-v15.09.15.zip",
         "pplr prepare veri   (looks in the data folder)",
+        "pplr prepare msmt17 part1.zip part2.zip",
+        "pplr prepare market --check",
         r"pplr prepare folder crops --pattern '(?P<identity>\d+)_c(?P<camera>\d+)'",
     ),
     "train": ("Train without camera labels.", "pplr train --preset demo"),

@@ -17,6 +17,20 @@ TEMPORARY = ".tmp"
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
+def portable(name: str) -> str:
+    """Return a file name as text that is the same in every locale.
+
+    Python spells names as the locale has it; here they are UTF-8, and bytes that are none stand as
+    lone surrogates.
+    """
+    return os.fsencode(name).decode(errors="surrogateescape")
+
+
+def native(text: str) -> str:
+    """Return the file name that `portable` made the text of, as this locale spells it."""
+    return os.fsdecode(text.encode(errors="surrogateescape"))
+
+
 @contextmanager
 def atomic_write(path: Path, mode: str = "wb", keep: Path | None = None) -> Iterator[IO[Any]]:
     """Open a temporary file beside `path` that takes its place when the block ends well.

@@ -32,6 +32,7 @@ class TrainingRequest:
     precision: Precision = "fp32"
     workers: int = options.CORES
     cache: bool = True
+    verify: bool = False
     resume: bool = False
     resume_from: Path | None = None
     allow_inexact: bool = False
@@ -87,6 +88,7 @@ class TrainingRequest:
         }
         flags = {
             "--no-cache": not self.cache,
+            "--verify": self.verify,
             "--resume": self.resume,
             "--allow-inexact": self.allow_inexact,
             "--overwrite": self.overwrite,
@@ -114,5 +116,6 @@ class TrainingRequest:
             run_dir=self.folder,
             resume=True,
             resume_from=None,
+            verify=False,
             overwrite=False,
         )

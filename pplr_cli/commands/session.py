@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,7 +83,9 @@ def prepare(request: TrainingRequest, processes: int, reporter: Reporter) -> Pre
     config = request.config()
     requirements.check_processes(config, processes)
     start = start_file(config.model, reporter)
-    manifest = open_dataset(config.data.name, env.data_dir(request.data_dir), reporter)
+    manifest = open_dataset(
+        config.data.name, env.data_dir(request.data_dir), reporter, verify=request.verify
+    )
     requirements.check(config, request.mode, manifest)
     return Prepared(config, start, manifest)
 
@@ -90,7 +93,7 @@ def prepare(request: TrainingRequest, processes: int, reporter: Reporter) -> Pre
 def _launch(request: TrainingRequest) -> int:
     """Train in several processes; how it ended is written here where they cannot do so."""
     try:
-        return launch(request.words(), request.devices)
+        return launch(replace(request, verify=False).words(), request.devices)
     except PplrError as error:
         if read_status(request.folder).get("state") == "running":
             end_status(request.folder, "failed", error.message, error.exit_code)

@@ -167,3 +167,11 @@ def test_settings_can_be_overridden(tmp_path, run, own_file):
 def test_the_file_is_read_before_the_data_set(tmp_path, run):
     with pytest.raises(WeightsError, match="no such weights file"):
         run("--weights", tmp_path / "none.pth")
+
+
+def test_a_data_set_that_changed_is_found_out_where_that_is_wanted(tmp_path, run, own_file):
+    make_data_set(tmp_path / "data")
+    run("--weights", own_file, "--verify")
+    (tmp_path / "data" / "small" / "0_0.png").unlink()
+    with pytest.raises(DataError, match="not as they were"):
+        run("--weights", own_file, "--verify")

@@ -156,3 +156,17 @@ def test_second_run_is_refused(
 def test_unknown_preset_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["train", "--preset", "markt"]) == 2
     assert "did you mean `market`" in capsys.readouterr().err
+
+
+def test_a_data_set_that_changed_is_found_out_before_the_run_where_that_is_wanted(
+    tiny_preset: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(tiny_data, tmp_path / "data")
+    arguments = (tiny_preset, tmp_path / "data", tmp_path / "run", "--dry-run", "--verify")
+    assert train(*arguments) == 0
+    gone = next((tmp_path / "data" / "tiny" / "images").rglob("*.jpg"))
+    gone.unlink()
+    assert train(*arguments[:-1]) == 0
+    assert train(*arguments) == 1
+    assert f"{gone.name}: no such file" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
