@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Name = Annotated[
     str | None,
-    typer.Argument(metavar="[NAME]", help="What to fetch (default: list what there is)."),
+    typer.Argument(metavar="NAME", help="What to fetch (default: list what there is)."),
 ]
 Url = Annotated[str | None, typer.Option("--url", help="Fetch it from this web address instead.")]
 FromFile = Annotated[
@@ -63,7 +63,7 @@ def _list(entries: list["Entry"], json: bool) -> None:
         (
             each["name"],
             each["description"],
-            f"{each['size_mb']:.1f} MB",
+            f"{each['size_mb']:.0f} MB",
             "yes" if each["there"] else "no",
             each["file"],
         )

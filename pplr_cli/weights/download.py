@@ -156,9 +156,11 @@ def _chunks(
 
 def _read(response: HTTPResponse, url: str, done: int, total: int) -> bytes:
     """Read a piece, b"" at the end of the file; a body that ends before raises."""
+    if 0 < total <= done:
+        return b""
     try:
-        chunk = response.read(CHUNK)
-        if chunk or done >= total:
+        chunk = response.read1(CHUNK)  # what is there: little is lost if the connection breaks
+        if chunk or not total:
             return chunk
         what = "ended"
     except (OSError, HTTPException) as error:

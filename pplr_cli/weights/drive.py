@@ -179,6 +179,9 @@ def _refusal(url: str, text: str, way_out: str) -> WeightsError:
         return WeightsError(f"`{url}`: {what}", f"try again in 24 hours, or {way_out}")
     if status := re.search(r"status code (\d+)", text):
         return WeightsError(f"`{url}`: Google Drive answered {status[1]}", way_out)
+    if cut := re.search(r"received (\d+) bytes but the server announced (\d+)", text):
+        what = f"the connection ended after {cut[1]} of {cut[2]} bytes"
+        return WeightsError(f"`{url}`: {what}", "run the command again: it goes on from there")
     reason = re.search(r"url:\s+(.*?)\s+You may", text, re.DOTALL)
     said = " ".join((reason[1] if reason else text).split())
     return WeightsError(f"`{url}`: Google Drive refuses: {said}", way_out)

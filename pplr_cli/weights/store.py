@@ -1,5 +1,6 @@
 """Where weights come to lie: fetched once, by one process, checked, and whole under their name."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,6 +70,8 @@ def _take(entry: Entry, part: Path, shown: str) -> None:
     except WeightsError:
         part.unlink()
         raise
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
     record_path(target).unlink(missing_ok=True)
     part.replace(target)
     if isinstance(entry, Official):
