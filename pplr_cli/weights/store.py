@@ -76,6 +76,8 @@ def _take(entry: Entry, part: Path, shown: str) -> None:
     part.replace(target)
     if isinstance(entry, Official):
         write_record(target)
+    for left in target.parent.glob(f".{target.name}.*.part"):  # cut short, from another source
+        left.unlink()
     sync_folder(target.parent)
 
 

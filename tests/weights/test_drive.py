@@ -22,7 +22,7 @@ from pplr_cli.progress import Silent
 from pplr_cli.weights import drive as module
 from pplr_cli.weights.catalogue import DRIVE_FOLDER, DRIVE_URL, OFFICIAL, Official
 from pplr_cli.weights.drive import DriveFile, list_folder, pick
-from pplr_cli.weights.sources import Published
+from pplr_cli.weights.sources import Local, Published
 from pplr_cli.weights.store import holds, obtain
 
 MARKET = OFFICIAL[0]
@@ -316,6 +316,16 @@ def test_cut_download_goes_on_where_it_ended(google: Google) -> None:
     obtain(MARKET, Silent())
     assert MARKET.target.read_bytes() == WHOLE
     assert google.asked[-1] == ("market.pth", f"bytes={CUT}-")
+    assert names(MARKET) == ["pplr-market.pth", "pplr-market.pth.sha256"]
+
+
+def test_cut_download_is_forgotten_once_another_source_has_served(
+    google: Google, tmp_path: Path
+) -> None:
+    google.items = {"market.pth": Item(WHOLE, cut=CUT)}
+    refused("ended after")
+    (tmp_path / "mine.pth").write_bytes(WHOLE)
+    obtain(MARKET, Silent(), Local(tmp_path / "mine.pth"))
     assert names(MARKET) == ["pplr-market.pth", "pplr-market.pth.sha256"]
 
 
