@@ -42,10 +42,12 @@ def doctor(data_dir: options.DataDir = None, json: options.Json = False) -> None
 def _data_sets(folder: Path, problems: list[PplrError]) -> dict[str, Any]:
     """Return the prepared data sets with their numbers of images; add what is wrong with them."""
     from pplr_cli.data.library import open_dataset, prepared_names
-    from pplr_cli.data.manifest import Split
+    from pplr_cli.data.manifest import FILE_NAME, Split
 
     found: dict[str, Any] = {}
     for name in prepared_names(folder):
+        if not (folder / name / FILE_NAME).is_file():
+            continue  # opening it would prepare it
         found[name] = {"problem": None}
         with _noting(found[name], problems):
             manifest = open_dataset(name, folder, Silent())

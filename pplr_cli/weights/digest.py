@@ -9,14 +9,14 @@ import re
 from pathlib import Path
 
 from pplr_cli.errors import WeightsError
-from pplr_cli.files import write_text
+from pplr_cli.files import naming, write_text
 
 _RECORD = re.compile(r"([0-9a-fA-F]{64})(\s|$)")
 
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file in hex."""
-    with path.open("rb") as file:
+    with naming(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
