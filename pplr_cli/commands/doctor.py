@@ -59,14 +59,13 @@ def _data_sets(folder: Path, problems: list[PplrError]) -> dict[str, Any]:
 def _weights(problems: list[PplrError]) -> dict[str, Any]:
     """Return the weights that are there, and whether their SHA-256 holds; add what is wrong."""
     from pplr_cli.weights.catalogue import everything
-    from pplr_cli.weights.store import holds
 
     found: dict[str, Any] = {}
     for name, entry in everything().items():
         if entry.target.is_file():
             found[name] = {"problem": None, "file": str(entry.target), "checked": False}
             with _noting(found[name], problems):
-                found[name]["checked"] = holds(entry)
+                found[name]["checked"] = entry.holds()
     return found
 
 

@@ -1,8 +1,9 @@
 """`pplr download-weights`: list and fetch the official weights and ImageNet backbones."""
 
+import string
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import typer
 
@@ -13,6 +14,7 @@ from pplr_cli.wording import nearest
 
 if TYPE_CHECKING:
     from pplr_cli.weights.catalogue import Entry
+    from pplr_cli.weights.loading import StateDict
     from pplr_cli.weights.sources import Source
 
 Name = Annotated[
@@ -111,7 +113,7 @@ def _checked(url: str) -> str:
     try:
         parts = urlsplit(url)
         if parts.scheme in ("http", "https") and parts.hostname:
-            return url
+            return quote(url, safe=string.punctuation)  # spaces and letters beyond ASCII
     except ValueError:  # an unclosed bracket, for example
         pass
     hint = "it begins with `https://` or `http://`; a local file is taken with `--from-file`"
@@ -128,10 +130,23 @@ def _fetch(entry: "Entry", source: "Source", force: bool, json: bool) -> None:
     console = Console()
     if entry.target.is_file() and not force and source != Published():
         console.warn(f"`{entry.name}` is there already", "`--force` replaces it")
-    path = obtain(entry, console, source, force)
+    path = obtain(entry, console, source, force, _fits)
     if json:
         console.document({**_document(entry), "sha256": file_sha256(path)})
         return
     if isinstance(entry, Official):
         console.info(f"next: `pplr evaluate --preset {entry.data_set} --weights {path}`")
     console.result(str(path))
+
+
+def _fits(state: "StateDict") -> None:
+    """Raise unless the weights are those of the network that the authors trained."""
+    import torch
+
+    from pplr_cli.engine.network import Network
+    from pplr_cli.weights.catalogue import Official
+    from pplr_cli.weights.fitting import fit_network
+
+    with torch.device("meta"):  # no time for random weights
+        network = Network(Official.backbone, Official.parts, classes=1)
+    fit_network(state, network.to_empty(device="cpu"))

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from pplr_cli import env
+from pplr_cli.config import Backbone
+from pplr_cli.weights.digest import check_sha256, holds_record
 
 DRIVE_FOLDER = "1m5wDOJG7qk62PjkoOpTspNmk0nhLc4Vi"
 """Id of the Google Drive folder in which the authors of PPLR keep their weights."""
@@ -19,6 +21,8 @@ class Official:
     data_set: str
     camera: bool
     url: ClassVar[str] = DRIVE_URL
+    backbone: ClassVar[Backbone] = "resnet50"
+    parts: ClassVar[int] = 3
     size: ClassVar[int] = 192_680_000
     """About how many bytes: those of the tensors. The folder's listing gives no sizes."""
 
@@ -46,6 +50,14 @@ class Official:
     def by_hand(self) -> str:
         """What to do with a page that is open in a browser."""
         return f"save the file there, then `pplr download-weights {self.name} --from-file FILE`"
+
+    def holds(self) -> bool:
+        """Check the local file by its recorded SHA-256; return False where there is none yet.
+
+        Raises:
+            WeightsError: the file has changed.
+        """
+        return holds_record(self.target, _fetch_again(self.name))
 
 
 OFFICIAL = tuple(
@@ -88,6 +100,19 @@ class ImageNet:
             f"fetch {self.url} elsewhere, then `pplr download-weights {self.name} --from-file "
             "FILE`; or train from another start: `--set model.weights=FILE`, or `=random`"
         )
+
+    def holds(self) -> bool:
+        """Check the local file by the SHA-256 in its name; always True.
+
+        Raises:
+            WeightsError: the file has changed.
+        """
+        check_sha256(self.target, self.sha256, str(self.target), _fetch_again(self.name))
+        return True
+
+
+def _fetch_again(name: str) -> str:
+    return f"fetch it again: `pplr download-weights {name} --force`"
 
 
 _IMAGENET = (

@@ -21,14 +21,15 @@ def file_sha256(path: Path) -> str:
 
 
 def check_sha256(file: Path, expected: str, shown: str, hint: str) -> None:
-    """Check that the SHA-256 of `file`, which errors call `shown`, begins with `expected`.
+    """Check that the SHA-256 of `file`, which errors call `shown`, is (or begins with) `expected`.
 
     Raises:
         WeightsError: it does not; both are named.
     """
     found = file_sha256(file)
     if not (expected and found.startswith(expected)):
-        what = f"wrong content: SHA-256 is {found}, expected {expected}"
+        more = "..." if len(expected) < len(found) else ""
+        what = f"wrong content: SHA-256 is {found}, expected {expected}{more}"
         raise WeightsError(f"`{shown}`: {what}", hint)
 
 

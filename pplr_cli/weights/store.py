@@ -1,24 +1,31 @@
 """Where weights come to lie: fetched once, by one process, checked, and whole under their name."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from pplr_cli.errors import WeightsError
 from pplr_cli.files import locked, sync_folder
 from pplr_cli.progress import Reporter
 from pplr_cli.weights.catalogue import Entry, ImageNet, Official
-from pplr_cli.weights.digest import check_sha256, holds_record, record_path, write_record
+from pplr_cli.weights.digest import check_sha256, record_path, write_record
 from pplr_cli.weights.sources import Published, Source
 
-NEEDED = ("base.0.weight", "bnneck.weight", "bnneck0.weight")
-"""Entries that every PPLR network has."""
+if TYPE_CHECKING:
+    from pplr_cli.weights.loading import StateDict
+
+Fits = Callable[["StateDict"], object]
+"""Raises `WeightsError` if the official weights in a file are of another network."""
 
 
 def obtain(
-    entry: Entry, reporter: Reporter, source: Source | None = None, force: bool = False
+    entry: Entry,
+    reporter: Reporter,
+    source: Source | None = None,
+    force: bool = False,
+    fits: Fits | None = None,
 ) -> Path:
     """Return the local file of some weights, fetching it unless it is there.
 
@@ -30,6 +37,8 @@ def obtain(
         reporter: told of progress.
         source: where to take them from (default: where they are published).
         force: replace what is there.
+        fits: makes sure that official weights, which have no published SHA-256, are what they
+            shall be.
 
     Raises:
         WeightsError: not to be had, not these weights, or what is there is damaged.
@@ -41,32 +50,19 @@ def obtain(
         with _sole_writer(part, entry.name, reporter) as note:
             if force or not target.is_file():
                 shown = (source or Published()).bring(entry, part, note, reporter)
-                _take(entry, part, shown)
-    elif not holds(entry):
-        _check(entry, target, str(target))
+                _take(entry, part, shown, fits)
+    elif not entry.holds():
+        _check(entry, target, str(target), fits)
         write_record(target)
         reporter.info(f"`{target}`: recorded its SHA-256")
     return target
 
 
-def holds(entry: Entry) -> bool:
-    """Check the local file by its SHA-256; return False where none is known for it yet.
-
-    Raises:
-        WeightsError: the file has changed.
-    """
-    hint = f"fetch it again: `pplr download-weights {entry.name} --force`"
-    if isinstance(entry, Official):
-        return holds_record(entry.target, hint)
-    check_sha256(entry.target, entry.sha256, str(entry.target), hint)
-    return True
-
-
-def _take(entry: Entry, part: Path, shown: str) -> None:
+def _take(entry: Entry, part: Path, shown: str, fits: Fits | None) -> None:
     """Give what was fetched its final name once it is checked; what is wrong is thrown away."""
     target = entry.target
     try:
-        _check(entry, part, shown)
+        _check(entry, part, shown, fits)
     except WeightsError:
         part.unlink()
         raise
@@ -81,28 +77,22 @@ def _take(entry: Entry, part: Path, shown: str) -> None:
     sync_folder(target.parent)
 
 
-def _check(entry: Entry, file: Path, shown: str) -> None:
+def _check(entry: Entry, file: Path, shown: str, fits: Fits | None) -> None:
     """Make sure that a file holds the weights of an entry; errors call it `shown`."""
     if isinstance(entry, ImageNet):
         hint = "this is not the file that torchvision publishes: take it from another place"
         check_sha256(file, entry.sha256, shown, hint)
-    else:
-        _check_network(entry, file, shown)
-
-
-def _check_network(entry: Official, file: Path, shown: str) -> None:
-    """Make sure that a file holds the weights of a PPLR network."""
+        return
     from pplr_cli.weights.loading import read_state_dict
 
     try:
-        tensors = read_state_dict(file).tensors
+        state = read_state_dict(file)
+        if fits is not None:
+            fits(state)
     except WeightsError as error:
         what = error.message.replace(str(file), shown)
-        raise WeightsError(what, f"try again, or {entry.way_out}") from error
-    missing = [name for name in NEEDED if name not in tensors]
-    if missing:
-        what = f"`{shown}`: no PPLR network: `{missing[0]}` is missing"
-        raise WeightsError(what, "choose another file")
+        hint = f"this is no file of the official weights; {entry.way_out}"
+        raise WeightsError(what, hint) from error
 
 
 @contextmanager

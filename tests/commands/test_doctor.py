@@ -129,7 +129,7 @@ def test_weights_are_held_to_their_digests(data_dir: Path) -> None:
     assert rows["weights market"] == f"{market}, SHA-256 holds"
     assert rows["weights veri"].endswith("no SHA-256 recorded yet")
     sha = hashlib.sha256(content).hexdigest()
-    problem = f"`{resnet}`: wrong content: SHA-256 is {sha}, expected 0676ba61"
+    problem = f"`{resnet}`: wrong content: SHA-256 is {sha}, expected 0676ba61..."
     assert rows["weights resnet50"] == problem
     assert err == (
         f"error: {problem}\nhint: fetch it again: `pplr download-weights resnet50 --force`\n"
@@ -159,11 +159,18 @@ def test_nothing_is_prepared(tmp_path: Path) -> None:
     assert (code, "data set market" in out) == (0, False)
 
 
-def test_torchvision_of_another_release(tmp_path: Path) -> None:
-    package = tmp_path / "torchvision"
-    package.mkdir()
-    raising = "raise RuntimeError('operator torchvision::nms does not exist')"
-    (package / "__init__.py").write_text(raising)
+@pytest.mark.parametrize(
+    ("package", "error"),
+    [
+        ("torchvision", "operator torchvision::nms does not exist"),
+        ("torch", "libcudart.so.12: cannot open shared object file"),
+    ],
+)
+def test_broken_packages_are_problems(tmp_path: Path, package: str, error: str) -> None:
+    """Such as torch and torchvision of different releases."""
+    folder = tmp_path / package
+    folder.mkdir()
+    (folder / "__init__.py").write_text(f"raise RuntimeError({error!r})")
     program = (
         "import typer; from pplr_cli.commands.doctor import doctor; "
         "app = typer.Typer(); app.command()(doctor); app()"
@@ -176,9 +183,8 @@ def test_torchvision_of_another_release(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith(
-        "error: `import torchvision` fails: operator torchvision::nms does not exist\nhint: "
-    )
+    assert done.stderr.startswith(f"error: `import {package}` fails: {error}\nhint: ")
     assert "Traceback" not in done.stderr
-    assert "torch " in done.stdout
-    assert "none fetched yet" in done.stdout
+    rows = table(done.stdout)
+    assert "torch" in rows
+    assert rows["weights"].startswith("none fetched yet")

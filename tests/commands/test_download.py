@@ -18,6 +18,8 @@ from typer.testing import CliRunner
 
 import pplr_cli
 from pplr_cli.commands.download import download_weights
+from pplr_cli.config import Backbone
+from pplr_cli.engine.network import Network
 from pplr_cli.errors import UsageError, WeightsError
 from pplr_cli.weights import store
 from pplr_cli.weights.catalogue import everything
@@ -27,7 +29,15 @@ from pplr_cli.weights.sources import Published
 app = typer.Typer()
 app.command()(download_weights)
 
-NAMES = ("base.0.weight", "bnneck.weight", "bnneck0.weight")
+
+def save_network(path: Path, value: float, backbone: Backbone = "resnet50") -> Path:
+    """Save a PPLR network of one value; expanded, so that the file stays small."""
+    with torch.device("meta"):
+        network = Network(backbone, classes=2)
+    shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    one = torch.tensor(value)
+    torch.save({f"module.{name}": one.expand(shape) for name, shape in shapes.items()}, path)
+    return path
 
 
 @pytest.fixture(autouse=True)
@@ -39,9 +49,7 @@ def empty_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def network(tmp_path: Path) -> Path:
     """A file of a PPLR network."""
-    path = tmp_path / "mine.pth"
-    torch.save({name: torch.zeros(2) for name in NAMES}, path)
-    return path
+    return save_network(tmp_path / "mine.pth", 0.0)
 
 
 def pplr_download_weights(*arguments: str) -> str:
@@ -98,7 +106,7 @@ def test_wrong_usage(arguments: list[str], message: str, hint: str) -> None:
 def test_names_lead_to_their_source(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
-    def obtain(entry: Any, reporter: object, source: object, force: bool) -> Path:
+    def obtain(entry: Any, reporter: object, source: object, force: bool, fits: Any) -> Path:
         asked.append((entry.name, source, force))
         return Path("file.pth")
 
@@ -120,14 +128,21 @@ def test_file_at_hand_is_taken_and_told(network: Path) -> None:
 
 def test_file_that_is_there_already_is_kept_unless_forced(network: Path) -> None:
     pplr_download_weights("veri", "--from-file", str(network))
-    other = network.with_name("other.pth")
-    torch.save({name: torch.ones(2) for name in NAMES}, other)
+    other = save_network(network.with_name("other.pth"), 1.0)
     done = CliRunner().invoke(app, ["veri", "--from-file", str(other)])
     assert "`veri` is there already" in done.stderr
     assert "`--force` replaces it" in done.stderr
     assert everything()["veri"].target.read_bytes() == network.read_bytes()
     pplr_download_weights("veri", "--from-file", str(other), "--force")
     assert everything()["veri"].target.read_bytes() == other.read_bytes()
+
+
+def test_other_networks_are_refused(tmp_path: Path) -> None:
+    file = save_network(tmp_path / "small.pth", 0.0, "resnet18")
+    with pytest.raises(WeightsError, match=rf"`{file}`: another architecture: ") as caught:
+        pplr_download_weights("veri", "--from-file", str(file))
+    assert "no file of the official weights" in str(caught.value.hint)
+    assert not everything()["veri"].target.exists()
 
 
 def test_damaged_file_names_the_way_out(network: Path) -> None:
@@ -171,6 +186,8 @@ def test_mirror_as_a_user_meets_it(mirror: str, network: Path) -> None:
     assert missing.stderr.startswith(
         f"error: `{mirror}/none.pth`: the server answered 404 File not found\nhint: open https://"
     )
-    done = pplr("download-weights", "veri", "--url", f"{mirror}/{network.name}")
+    network.rename(network.with_name("größe 1.pth"))
+    done = pplr("download-weights", "veri", "--url", f"{mirror}/größe 1.pth")
     assert done.returncode == 0, done.stderr
-    assert Path(done.stdout.strip()).read_bytes() == network.read_bytes()
+    there = Path(done.stdout.strip())
+    assert there.read_bytes() == network.with_name("größe 1.pth").read_bytes()

@@ -1,5 +1,6 @@
 """What can be downloaded."""
 
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 import torch
 from torchvision.models import get_model_weights
 
-from pplr_cli.weights.catalogue import BACKBONES, OFFICIAL, everything, imagenet
+from pplr_cli.errors import WeightsError
+from pplr_cli.weights.catalogue import BACKBONES, OFFICIAL, ImageNet, everything, imagenet
+from pplr_cli.weights.digest import write_record
 
 
 def test_names_are_as_documented() -> None:
@@ -48,3 +51,24 @@ def test_every_target_is_another_file() -> None:
     entries = everything().values()
     assert len({entry.target for entry in entries}) == len(entries)
     assert all(entry.description for entry in entries)
+
+
+def test_digests_are_known_from_the_name_or_the_record(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("PPLR_CACHE_DIR", str(tmp_path / "cache"))
+    official, backbone = OFFICIAL[0], imagenet("resnet18")
+    for entry in (official, backbone):
+        entry.target.parent.mkdir(parents=True)
+        entry.target.write_bytes(b"weights")
+    assert not official.holds()
+    write_record(official.target)
+    assert official.holds()
+    with pytest.raises(WeightsError, match=r"wrong content: .*, expected f37072fd\.\.\.") as caught:
+        backbone.holds()
+    assert caught.value.hint == "fetch it again: `pplr download-weights resnet18 --force`"
+    sha = hashlib.sha256(b"weights").hexdigest()[:8]
+    own = ImageNet("mine", f"https://a.b/mine-{sha}.pth", 7)
+    own.target.write_bytes(b"weights")
+    assert own.holds()
