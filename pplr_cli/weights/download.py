@@ -48,11 +48,11 @@ def transfer(url: str, part: Path, note: IO[str], reporter: Reporter, way_out: s
         done = done if resumed else 0
         total = _total(response, done)
         check_space(part.parent, total - done, f"`{url}`")
-        note.seek(0)
-        note.truncate()
-        note.write(f"{url}\n{_validator(response)}")
-        note.flush()
         with naming(part), part.open("ab" if resumed else "wb") as file:
+            note.seek(0)
+            note.truncate()
+            note.write(f"{url}\n{_validator(response)}")  # after old bytes are gone
+            note.flush()
             for chunk in _chunks(response, url, done, total, reporter):
                 file.write(chunk)
 
