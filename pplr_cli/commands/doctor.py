@@ -41,8 +41,13 @@ def doctor(data_dir: options.DataDir = None, json: options.Json = False) -> None
 
 def _data_sets(folder: Path, problems: list[PplrError]) -> dict[str, Any]:
     """Return the prepared data sets with their numbers of images; add what is wrong with them."""
-    from pplr_cli.data.library import open_dataset, prepared_names
-    from pplr_cli.data.manifest import FILE_NAME, Split
+    try:
+        from pplr_cli.data.library import open_dataset, prepared_names
+        from pplr_cli.data.manifest import FILE_NAME, Split
+    except Exception:
+        if not problems:
+            raise
+        return {}  # a package that it needs is broken, which is told already
 
     found: dict[str, Any] = {}
     for name in prepared_names(folder):

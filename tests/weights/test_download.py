@@ -149,7 +149,7 @@ def test_server_that_keeps_the_connection_open_holds_nobody_up(server: Server, p
     server.RequestHandlerClass = ModernHandler
     start = time.monotonic()
     assert get(server.url, part) == BODY
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < download.TIMEOUT
 
 
 # cut short, and gone on with
@@ -251,17 +251,16 @@ def test_chunked_body_that_ends_early(server: Server, part: Path) -> None:
 def test_reset_is_never_taken_for_the_end(server: Server, part: Path, framing: str) -> None:
     server.framing, server.cut, server.reset = framing, CUT, True
     message = refusal(server.url, part).message
-    assert re.search(
-        rf"the connection broke \(.*reset.*\) after {CUT}( of {len(BODY)})? bytes", message
-    )
+    assert re.search(r"the connection broke \(.*reset.*\) after \d+( of \d+)? bytes", message)
+    assert BODY.startswith(part.read_bytes())
 
 
 @pytest.mark.parametrize("framing", ["length", "close"])
 def test_silence_within_the_body_times_out(
     server: Server, part: Path, framing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "TIMEOUT", 0.2)
-    server.framing, server.stall_within = framing, 1.0
+    monkeypatch.setattr(download, "TIMEOUT", 1.0)
+    server.framing, server.stall_within = framing, 5.0
     assert "the connection broke (timed out) after" in refusal(server.url, part).message
 
 
