@@ -35,7 +35,12 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "pplr evaluate --weights runs/market-train/best.pth",
         "pplr evaluate --weights official.pth --preset market --rerank",
     ),
-    "download-weights": ("List or fetch ready weights.", "pplr download-weights market"),
+    "download-weights": (
+        "List or fetch ready weights.",
+        "pplr download-weights market",
+        "pplr download-weights   (lists what there is)",
+        "pplr download-weights resnet50 --from-file resnet50-0676ba61.pth",
+    ),
     "presets": ("List, show and copy the presets.", "pplr presets show market"),
     "doctor": ("Show what this machine can do.", "pplr doctor"),
 }

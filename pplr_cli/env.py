@@ -26,8 +26,9 @@ DEBUG = Variable("PPLR_DEBUG", "1 shows tracebacks of expected failures")
 NO_COLOR = Variable("NO_COLOR", "any value turns colours off")
 TIMEOUT = Variable("PPLR_TIMEOUT", "seconds to wait for another process of a run (default: 1800)")
 TORCH_HOME = Variable("TORCH_HOME", "where torchvision keeps ImageNet weights")
+XDG_CACHE_HOME = Variable("XDG_CACHE_HOME", "the user's cache folder (default: ~/.cache)")
 
-ALL = (DATA_DIR, CACHE_DIR, DEBUG, NO_COLOR, TIMEOUT, TORCH_HOME)
+ALL = (DATA_DIR, CACHE_DIR, DEBUG, NO_COLOR, TIMEOUT, TORCH_HOME, XDG_CACHE_HOME)
 
 
 def data_dir(option: Path | None = None) -> Path:
@@ -40,6 +41,12 @@ def cache_dir() -> Path:
     import platformdirs
 
     return Path(CACHE_DIR.get() or platformdirs.user_cache_dir("pplr")).expanduser()
+
+
+def torch_home() -> Path:
+    """Return torch's own cache folder by torch's own rule: TORCH_HOME, else the user's cache."""
+    cache = Path(XDG_CACHE_HOME.get() or "~/.cache")
+    return Path(TORCH_HOME.get() or cache / "torch").expanduser()
 
 
 def debug() -> bool:

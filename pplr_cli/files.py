@@ -44,7 +44,7 @@ def atomic_write(path: Path, mode: str = "wb", keep: Path | None = None) -> Iter
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
     try:
-        with temporary.open(mode, encoding=None if "b" in mode else "utf-8") as file:
+        with naming(path), temporary.open(mode, encoding=None if "b" in mode else "utf-8") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -52,13 +52,23 @@ def atomic_write(path: Path, mode: str = "wb", keep: Path | None = None) -> Iter
             path.replace(keep)
         temporary.replace(path)
     except OSError as error:
-        nameless = error.filename is None and error.errno in _OF_THE_DISK
-        if nameless or error.filename == str(temporary):
+        if error.filename == str(temporary):
             error.filename = str(path)
         raise
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let errors of the disk (full, read-only) that name no file name `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno in _OF_THE_DISK:
+            error.filename = str(path)
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

@@ -17,6 +17,7 @@ from pplr_cli.files import (
     atomic_write,
     check_space,
     locked,
+    naming,
     native,
     portable,
     sync_folder,
@@ -83,6 +84,17 @@ def test_full_disk_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         write_text(path, "x")
     assert caught.value.filename == str(path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_nameless_errors_of_the_disk_are_named(tmp_path: Path) -> None:
+    for error, expected in (
+        (OSError(errno.ENOSPC, "full"), str(tmp_path)),
+        (OSError(errno.ENOSPC, "full", "other"), "other"),
+        (OSError(errno.ECONNRESET, "reset"), None),
+    ):
+        with pytest.raises(OSError, match=r"full|reset") as caught, naming(tmp_path):
+            raise error
+        assert caught.value.filename == expected
 
 
 def test_error_on_the_temporary_file_names_the_final_one(
