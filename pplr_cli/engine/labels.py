@@ -1,6 +1,9 @@
 """The clustering stage: pseudo-labels and cross agreement of all images (paper, section 3.2)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +14,9 @@ from pplr_cli.engine.agreement import cross_agreement
 from pplr_cli.engine.clustering import OUTLIER, cluster
 from pplr_cli.engine.jaccard import jaccard_distance
 from pplr_cli.engine.neighbors import nearest
+from pplr_cli.engine.surroundings import Surroundings, surroundings
+from pplr_cli.progress import Reporter, Silent
+from pplr_cli.stopwatch import Stopwatch
 
 
 @dataclass(frozen=True)
@@ -20,10 +26,12 @@ class PseudoLabels:
     Attributes:
         labels: cluster of each image, int64 [N]; -1 = outlier.
         agreement: cross agreement score of each image and part, float32 [N, P].
+        around: why each image is in its cluster or in none; explains, trains nothing.
     """
 
     labels: NDArray[np.int64]
     agreement: NDArray[np.float32]
+    around: Surroundings | None = None
 
     @property
     def clusters(self) -> int:
@@ -40,8 +48,19 @@ class PseudoLabels:
         """Images in each cluster, int64 [C]."""
         return np.bincount(self.labels[self.labels != OUTLIER], minlength=self.clusters)
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all arrays by name, as a file holds them."""
+        found: dict[str, NDArray[Any]] = {"labels": self.labels, "agreement": self.agreement}
+        return found | (self.around._asdict() if self.around is not None else {})
 
-def pseudo_labels(features: Tensor, clustering: Clustering, agreement: Agreement) -> PseudoLabels:
+
+def pseudo_labels(
+    features: Tensor,
+    clustering: Clustering,
+    agreement: Agreement,
+    reporter: Reporter | None = None,
+    watch: Stopwatch | None = None,
+) -> PseudoLabels:
     """Cluster the images and score how far global and part features agree.
 
     One search of the global features serves both.
@@ -50,16 +69,33 @@ def pseudo_labels(features: Tensor, clustering: Clustering, agreement: Agreement
         features: float32 [1 + P, N, D], global ones first, each L2-normalised.
         clustering: k1, k2, eps, min_samples.
         agreement: k.
+        reporter: told which part is under way.
+        watch: given the time of each part: `label_knn`, `label_jaccard`, ...
 
     Raises:
         DataError: fewer images than neighbours, or features that are not finite.
     """
+    reporter, watch = reporter or Silent(), watch or Stopwatch()
     whole, *parts = features
     near = agreement.k + 1
-    ranks = nearest(whole, max(clustering.k1, near))
-    distances = jaccard_distance(
-        whole.cpu().numpy(), ranks, clustering.k1, clustering.k2, clustering.eps
-    )
-    labels = cluster(distances, clustering.eps, clustering.min_samples)
-    scores = cross_agreement(ranks[:, :near], [nearest(part, near) for part in parts])
-    return PseudoLabels(labels, scores)
+    with _part("knn", "nearest neighbours", reporter, watch):
+        ranks = nearest(whole, max(clustering.k1, near))
+        part_ranks = [nearest(part, near) for part in parts]
+    with _part("jaccard", "Jaccard distances", reporter, watch):
+        distances = jaccard_distance(
+            whole.cpu().numpy(), ranks, clustering.k1, clustering.k2, clustering.eps
+        )
+    with _part("dbscan", "clustering", reporter, watch):
+        labels = cluster(distances, clustering.eps, clustering.min_samples)
+    with _part("agreement", "cross agreement", reporter, watch):
+        scores = cross_agreement(ranks[:, :near], part_ranks)
+    with _part("surroundings", "surroundings", reporter, watch):
+        around = surroundings(distances, ranks[:, : clustering.k1])
+    return PseudoLabels(labels, scores, around)
+
+
+@contextmanager
+def _part(name: str, title: str, reporter: Reporter, watch: Stopwatch) -> Iterator[None]:
+    """Show a part of the stage as work of unknown length, and take its time."""
+    with reporter.task(title, 0, ""), watch.timing(f"label_{name}"):
+        yield

@@ -3,7 +3,6 @@
 Identities are not among its inputs: it cannot use them.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -30,6 +29,7 @@ from pplr_cli.engine.optim import (
 from pplr_cli.engine.replicas import set_replicas
 from pplr_cli.errors import TrainingError
 from pplr_cli.runtime import Runtime
+from pplr_cli.stopwatch import Stopwatch
 
 LOOK_EVERY = 10
 """Steps between two looks at the losses: each look waits for the device."""
@@ -56,7 +56,7 @@ class Epoch:
         pseudo: the pseudo-labels it trained on; None before training.
         losses: mean of each loss over the steps.
         rate: learning rate.
-        seconds: time of each stage.
+        seconds: time of each stage, and of the parts of a stage as `<stage>_<part>`.
     """
 
     number: int
@@ -94,6 +94,7 @@ class Trainer:
         self.with_cameras = with_cameras
         self.optimizer = build_optimizer(network, config.optim)
         set_replicas(network, config.batch.replicas)
+        self._clock = self._laps = Stopwatch()  # of the epoch's stages, and within its steps
 
     def run(self, after_epoch: Callable[[Epoch], None]) -> None:
         """Train for `optim.epochs` epochs; `after_epoch` evaluates, records and saves.
@@ -102,19 +103,26 @@ class Trainer:
             TrainingError: clustering finds fewer than two clusters, or a loss is not finite.
         """
         after_epoch(Epoch(0))
-        for epoch in range(self.config.optim.epochs):
-            clock = _Clock()
-            features = self._extract()
-            clock.lap("extract")
-            pseudo = self._label(features, epoch)
-            clock.lap("label")
-            self._set_classifiers(features, pseudo)
-            proxies = self._camera_proxies(features, pseudo) if self.with_cameras else None
-            rate = learning_rate(self.config.optim, epoch)
-            set_learning_rate(self.optimizer, rate)
-            losses = self._train_epoch(epoch, pseudo, proxies)
-            clock.lap("train")
-            after_epoch(Epoch(epoch + 1, pseudo, losses, rate, clock.seconds))
+        epochs = self.config.optim.epochs
+        with self.runtime.reporter.task("training", epochs, "epochs") as task:
+            for epoch in range(epochs):
+                after_epoch(self._epoch(epoch))
+                task.advance()
+
+    def _epoch(self, epoch: int) -> Epoch:
+        """Label the images anew and train on them."""
+        clock = self._clock = Stopwatch()
+        features = self._extract()
+        clock.lap("extract")
+        pseudo = self._label(features, epoch)
+        clock.lap("label")
+        self._set_classifiers(features, pseudo)
+        proxies = self._camera_proxies(features, pseudo) if self.with_cameras else None
+        rate = learning_rate(self.config.optim, epoch)
+        set_learning_rate(self.optimizer, rate)
+        losses = self._train_epoch(epoch, pseudo, proxies)
+        clock.lap("train")
+        return Epoch(epoch + 1, pseudo, losses, rate, clock.seconds | self._laps.seconds)
 
     def _extract(self) -> Tensor:
         """Return the features of all images, [1 + P, N, D]."""
@@ -127,7 +135,13 @@ class Trainer:
 
     def _label(self, features: Tensor, epoch: int) -> PseudoLabels:
         """Return the epoch's pseudo-labels; at least two clusters."""
-        pseudo = pseudo_labels(features, self.config.clustering, self.config.agreement)
+        pseudo = pseudo_labels(
+            features,
+            self.config.clustering,
+            self.config.agreement,
+            self.runtime.reporter,
+            self._clock,
+        )
         if pseudo.clusters < 2:
             raise TrainingError(
                 f"epoch {epoch + 1}: clustering found {pseudo.clusters} clusters among "
@@ -169,12 +183,14 @@ class Trainer:
         self.network.train()
         history: list[dict[str, Tensor]] = []
         title = f"epoch {epoch + 1}/{self.config.optim.epochs}"
-        with self.runtime.reporter.task(title, len(batches), "steps") as task:
+        self._laps = Stopwatch()
+        with self.runtime.reporter.task(title, len(batches) * batch.size, "images") as task:
             for step, indices in enumerate(batches):
                 history.append(self._step(epoch, step, indices, pseudo, proxies))
                 look = (step + 1) % LOOK_EVERY == 0 or step + 1 == len(batches)
                 note = self._look(history, epoch, step) if look else ""
-                task.advance(note=note)
+                task.advance(len(indices), note)
+                self._laps.lap("train_wait")
         return {name: _mean(history, name) for name in history[0]}
 
     def _step(
@@ -197,12 +213,17 @@ class Trainer:
                 for values in (pseudo.labels, pseudo.agreement, self.images.cameras)
             )
         )
+        laps = self._laps
+        laps.lap("train_data")
         with self.runtime.autocast():
             output = self.network(images, pseudo.clusters)
+        laps.lap("train_network")
         losses = objective(output, targets, epoch, self.config.loss, proxies)
+        laps.lap("train_losses")
         self.optimizer.zero_grad()
         losses["loss_total"].backward()
         self.optimizer.step()
+        laps.lap("train_update")
         return {name: value.detach() for name, value in losses.items()}
 
     def _look(self, history: list[dict[str, Tensor]], epoch: int, step: int) -> str:
@@ -215,20 +236,7 @@ class Trainer:
                 f"epoch {epoch + 1}, step {first + 1}: the loss is {recent[bad[0]].item()}",
                 "lower `optim.lr`, or use --precision fp32; the weights saved before are whole",
             )
-        return f"loss {recent.mean().item():.3f}"
-
-
-class _Clock:
-    """Seconds of each stage, by a clock that never goes backwards."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.monotonic()
-
-    def lap(self, stage: str) -> None:
-        now = time.monotonic()
-        self.seconds[stage] = now - self._last
-        self._last = now
+        return f"step {step + 1}, loss {recent.mean().item():.3f}"
 
 
 def _mean(history: list[dict[str, Tensor]], name: str) -> float:
