@@ -61,9 +61,11 @@ def test_parts_are_told_and_timed() -> None:
     told: list[str] = []
 
     class Listener(Silent):
-        def task(self, title: str, total: int, unit: str) -> AbstractContextManager[Task]:
+        def task(
+            self, title: str, total: int, unit: str, done: int = 0
+        ) -> AbstractContextManager[Task]:
             told.append(title)
-            return super().task(title, total, unit)
+            return super().task(title, total, unit, done)
 
     watch = Stopwatch()
     pseudo = pseudo_labels(*stage_input(SETS[0]), Listener(), watch)

@@ -17,9 +17,7 @@ def ranks_of(features: np.ndarray, k: int) -> np.ndarray:
 
 
 @settings(max_examples=20, deadline=None)
-@given(
-    n=st.integers(6, 40), k1=st.integers(2, 6), eps=st.floats(0.1, 0.9), seed=st.integers(0, 99)
-)
+@given(n=st.integers(6, 40), k1=st.integers(2, 6), eps=st.floats(0.1, 0.9), seed=st.integers(0, 99))
 def test_is_what_the_definition_says(n: int, k1: int, eps: float, seed: int) -> None:
     features = np.random.default_rng(seed).standard_normal((n, 4)).astype(np.float32)
     features /= np.linalg.norm(features, axis=1, keepdims=True)
