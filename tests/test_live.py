@@ -136,7 +136,7 @@ def test_bars_go_when_the_last_task_ends(monkeypatch: pytest.MonkeyPatch) -> Non
     assert view._live is None
     assert view._open == []
     assert "inner" in terminal.getvalue()
-    assert terminal.getvalue().endswith("\x1b[2K")  # the lines are wiped
+    assert terminal.getvalue().endswith("\x1b[2K\x1b[1A\x1b[2K\x1b[?25h\r")  # wiped
 
 
 # plain lines

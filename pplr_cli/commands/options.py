@@ -34,6 +34,10 @@ Cache = Annotated[
     bool,
     typer.Option("--cache/--no-cache", help="Keep decoded images on disk (PPLR_CACHE_DIR)."),
 ]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Tell only results, warnings and errors.")
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell more of what is done.")]
 
 CORES = os.cpu_count() or 1
 

@@ -26,6 +26,9 @@ Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Delete the run that the folder holds.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")]
+TensorBoard = Annotated[
+    bool, typer.Option("--tensorboard", help="Write the figures for TensorBoard as well.")
+]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed (default: the preset's).")]
 
 
@@ -45,16 +48,22 @@ def training_command(mode: Mode) -> Callable[..., None]:
         cache: options.Cache = True,
         overwrite: Overwrite = False,
         dry_run: DryRun = False,
+        tensorboard: TensorBoard = False,
+        quiet: options.Quiet = False,
+        verbose: options.Verbose = False,
     ) -> None:
         config = presets.resolve(preset, mode, options.overrides(settings, data, seed))
         folder = run_dir or Path("runs") / f"{Path(preset).stem}-{mode}"
-        console = Console()
+        console = Console(verbosity=verbose - quiet)
 
         from pplr_cli.data.library import open_dataset
         from pplr_cli.engine.requirements import check, plan
+        from pplr_cli.report.board import require_tensorboard
         from pplr_cli.runtime import Runtime, choose_device
         from pplr_cli.weights.start import start_file
 
+        if tensorboard:
+            require_tensorboard()
         runtime = Runtime(choose_device(device), console, precision, workers, cache)
         start = start_file(config.model, console)
         manifest = open_dataset(config.data.name, env.data_dir(data_dir), console)
@@ -63,10 +72,10 @@ def training_command(mode: Mode) -> Callable[..., None]:
             rows = [*plan(config, manifest), ("device", str(runtime.device))]
             console.table(("what", "value"), [*rows, ("run folder", str(folder))])
         else:
-            _train(config, mode, manifest, start, folder, overwrite, console, runtime)
+            _train(config, mode, manifest, start, folder, overwrite, console, runtime, tensorboard)
 
     cameras = "with" if mode == "train-cam" else "without"
-    command.__doc__ = f"Train {cameras} camera labels; weights and curves go to the run folder."
+    command.__doc__ = f"Train {cameras} camera labels; weights and report go to the run folder."
     return command
 
 
@@ -83,13 +92,14 @@ def _train(
     overwrite: bool,
     console: Console,
     runtime: "Runtime",
+    tensorboard: bool,
 ) -> None:
     """Train, and leave a run folder that also says why a run failed."""
     from pplr_cli.report.run import RunFolder
 
     run = RunFolder(folder, config, mode, overwrite=overwrite)
     with run.open_log() as log, console.logging_to(log):
-        trainer, course = _assemble(config, mode, manifest, start, run, runtime)
+        trainer, course = _assemble(config, mode, manifest, start, run, runtime, tensorboard)
         trainer.run(course.after_epoch)
         _conclude(course, run, console)
 
@@ -101,13 +111,17 @@ def _assemble(
     start: Path | None,
     run: "RunFolder",
     runtime: "Runtime",
+    tensorboard: bool,
 ) -> "tuple[Trainer, Course]":
     """Decode the images and build the trainer and what follows each epoch."""
     from pplr_cli.data.images import load_images
     from pplr_cli.data.manifest import Split
     from pplr_cli.engine.start import starting_network
     from pplr_cli.engine.trainer import Trainer, TrainingImages
+    from pplr_cli.report.board import Board
     from pplr_cli.report.course import Course
+    from pplr_cli.report.page import Report
+    from pplr_cli.report.run import BOARD
     from pplr_cli.retrieval.evaluator import Evaluator
 
     network = starting_network(config, start, runtime.reporter)
@@ -128,12 +142,14 @@ def _assemble(
         with_cameras=mode == "train-cam",
     )
     evaluator = Evaluator(manifest, config, runtime) if manifest.can_evaluate else None
-    return trainer, Course(config, network, evaluator, run, runtime.reporter)
+    report = Report(run.path, images, pixels, runtime.reporter)
+    board = Board(run.path / BOARD, runtime.reporter) if tensorboard else None
+    return trainer, Course(config, network, evaluator, run, report, runtime.reporter, board)
 
 
 def _conclude(course: "Course", run: "RunFolder", console: Console) -> None:
     """Print the result of a run."""
-    weights, curves = course.finish()
+    weights, report = course.finish()
     if course.last is not None and course.best is not None:
         start = f"{100 * course.first.mAP:.1f} -> " if course.first is not None else ""
         console.result(
@@ -147,6 +163,6 @@ def _conclude(course: "Course", run: "RunFolder", console: Console) -> None:
             f"at most {row['cluster_size_max']}), {row['outliers']} outliers of {row['images']}"
         )
     console.result(f"weights: {weights}")
-    console.result(f"curves: {curves}")
+    console.result(f"report: {report}")
     if course.last is not None:
         console.info(f"next: `pplr evaluate --weights {weights}`")

@@ -4,11 +4,13 @@ import csv
 import io
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from pplr_cli.config import Config, Mode
 from pplr_cli.engine.labels import PseudoLabels
@@ -19,11 +21,15 @@ from pplr_cli.report.machine import describe
 from pplr_cli.retrieval.ranking import Scores
 
 CONFIG, ENVIRONMENT, LOG = "config.yaml", "environment.json", "log.txt"
-METRICS, TABLE, CURVES, LABELS = "metrics.jsonl", "metrics.csv", "curves.png", "labels"
-BEST, LAST = "best.pth", "last.pth"
-OWN = {CONFIG, ENVIRONMENT, LOG, METRICS, TABLE, CURVES, LABELS, BEST, LAST}
+METRICS, TABLE, REPORT, LABELS = "metrics.jsonl", "metrics.csv", "report.html", "labels"
+BEST, LAST, BOARD = "best.pth", "last.pth", "tensorboard"
+OWN = {CONFIG, ENVIRONMENT, LOG, METRICS, TABLE, REPORT, LABELS, BEST, LAST, BOARD}
 """All that a run folder holds; nothing else is ever deleted."""
 REPORTED_RANKS = (1, 5, 10)
+PERCENTILES = (10, 25, 50, 75, 90)
+"""Of the agreement of each part, over the images."""
+STAGES = ("extract", "label", "train", "evaluate")
+"""What an epoch's time goes into; `seconds_<stage>_<part>` are parts of these."""
 
 
 class RunFolder:
@@ -55,9 +61,11 @@ class RunFolder:
         """Open `log.txt` for writing."""
         return (self.path / LOG).open("w", encoding="utf-8", errors="backslashreplace")
 
-    def record(self, epoch: Epoch, scores: Scores | None) -> dict[str, Any]:
+    def record(
+        self, epoch: Epoch, scores: Scores | None, health: Mapping[str, float] | None = None
+    ) -> dict[str, Any]:
         """Write the epoch's line to `metrics.jsonl` and `metrics.csv`, and its labels."""
-        row = flat_row(epoch, scores)
+        row = flat_row(epoch, scores, health or {})
         self.rows.append(row)
         lines = "".join(json.dumps(row) + "\n" for row in self.rows)
         write_text(self.path / METRICS, lines)
@@ -67,8 +75,8 @@ class RunFolder:
         return row
 
     def _save_labels(self, number: int, pseudo: PseudoLabels) -> None:
-        with atomic_write(self.path / LABELS / f"epoch-{number:03d}.npz") as file:
-            np.savez_compressed(file, labels=pseudo.labels, agreement=pseudo.agreement)
+        with atomic_write(labels_file(self.path, number)) as file:
+            np.savez_compressed(file, **pseudo.arrays())  # type: ignore[arg-type]
 
     def _clear(self, overwrite: bool) -> None:
         """Make sure that the folder is empty; delete an earlier run if that is wanted."""
@@ -88,26 +96,60 @@ class RunFolder:
         shutil.rmtree(self.path)
 
 
-def flat_row(epoch: Epoch, scores: Scores | None) -> dict[str, Any]:
-    """Return an epoch's figures under flat names; rates and scores as fractions, times in s."""
+def labels_file(run: Path, epoch: int) -> Path:
+    """Return where the pseudo-labels of an epoch are kept (`PseudoLabels.arrays`)."""
+    return run / LABELS / f"epoch-{epoch:03d}.npz"
+
+
+def read_labels(run: Path, epoch: int, *names: str) -> dict[str, NDArray[Any]]:
+    """Return an epoch's arrays (all, or those named), without those that were not kept."""
+    path = labels_file(run, epoch)
+    if not path.is_file():
+        return {}
+    with np.load(path) as arrays:
+        return {name: arrays[name] for name in names or arrays.files if name in arrays}
+
+
+def flat_row(
+    epoch: Epoch, scores: Scores | None, health: Mapping[str, float] | None = None
+) -> dict[str, Any]:
+    """Return an epoch's figures under flat names (docs/records.md); shares and scores from 0 to 1.
+
+    No identity of a training image is behind any of them.
+    """
     row: dict[str, Any] = {"epoch": epoch.number}
     if epoch.pseudo is not None:
-        pseudo = epoch.pseudo
-        row |= {
-            "images": len(pseudo.labels),
-            "clusters": pseudo.clusters,
-            "outliers": pseudo.outliers,
-            "cluster_size_median": float(np.median(pseudo.sizes)),
-            "cluster_size_max": int(pseudo.sizes.max()),
-            "agreement_mean": float(pseudo.agreement.mean()),
-            "learning_rate": epoch.rate,
-        }
+        row |= _labels_row(epoch.pseudo)
+        row |= {"learning_rate": epoch.rate}
+    row |= health or {}
     row |= epoch.losses
     row |= {f"seconds_{stage}": round(value, 3) for stage, value in epoch.seconds.items()}
     if scores is not None:
         row |= {"mAP": scores.mAP, "mINP": scores.mINP}
         row |= {f"rank{k}": scores.rank(k) for k in REPORTED_RANKS}
     return row
+
+
+def _labels_row(pseudo: PseudoLabels) -> dict[str, Any]:
+    """Return the figures of the pseudo-labels."""
+    row = {
+        "images": len(pseudo.labels),
+        "clusters": pseudo.clusters,
+        "outliers": pseudo.outliers,
+        "cluster_size_median": float(np.median(pseudo.sizes)),
+        "cluster_size_max": int(pseudo.sizes.max()),
+        "agreement_mean": float(pseudo.agreement.mean()),
+    }
+    for number, scores in enumerate(pseudo.agreement.T, start=1):
+        row[f"agreement_part{number}_mean"] = float(scores.mean())
+        for percent, value in zip(PERCENTILES, np.percentile(scores, PERCENTILES), strict=True):
+            row[f"agreement_part{number}_p{percent}"] = float(value)
+    return row
+
+
+def stage_seconds(row: Mapping[str, Any]) -> dict[str, float]:
+    """Return the time of each stage of an epoch's row."""
+    return {stage: row[f"seconds_{stage}"] for stage in STAGES if f"seconds_{stage}" in row}
 
 
 def _as_csv(rows: list[dict[str, Any]]) -> str:
