@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from pplr_cli.commands import options
 from pplr_cli.console import Console
 from pplr_cli.errors import UsageError
 from pplr_cli.wording import nearest
@@ -17,13 +18,18 @@ File = Annotated[
 ]
 
 
-def download_weights(name: Name = None, file: File = None) -> None:
+def download_weights(
+    name: Name = None,
+    file: File = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
     """List the weights that can be fetched, or fetch one of them and print its path."""
     from pplr_cli.weights.catalogue import Official, everything
     from pplr_cli.weights.drive import fetch_official
     from pplr_cli.weights.imagenet import imagenet_file
 
-    console = Console()
+    console = Console(verbosity=verbose - quiet)
     entries = everything()
     if name is None:
         rows = [

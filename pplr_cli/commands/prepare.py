@@ -58,12 +58,14 @@ def prepare(
     link: Link = False,
     pattern: Pattern = None,
     json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Check a data set and leave it under its name in the data folder."""
     from pplr_cli.data import library
     from pplr_cli.data.request import Request
 
-    console = Console()
+    console = Console(verbosity=verbose - quiet)
     folder = env.data_dir(data_dir)
     prepared = library.prepare(
         Request(layout, source, folder, console, name, allow_partial, link, pattern)

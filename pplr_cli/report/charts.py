@@ -171,8 +171,8 @@ def _whole_ticks(low: float, high: float) -> list[int]:
 
 def _number(value: float, step: float | None = None) -> str:
     """Return a number with the digits that its size, or the step of its axis, asks for."""
-    if value and abs(step or value) < 1e-3:
-        return f"{value:.1e}"
+    if abs(step or value) < 1e-3:
+        return f"{value:.2g}"
     digits = max(0, -math.floor(math.log10(step))) if step else (0 if abs(value) >= 1000 else 3)
     text = f"{value:,.{digits}f}"
     return text if step or "." not in text else text.rstrip("0").rstrip(".")

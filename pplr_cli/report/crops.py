@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,12 +44,11 @@ class Cluster(NamedTuple):
 
 
 class Outlier(NamedTuple):
-    """An image in no cluster, its nearest images, and why it is in none."""
+    """An image in no cluster, its nearest images, and why it is in none (empty = not kept)."""
 
     crop: Crop
     nearest: list[Crop]
-    neighbors: int | None
-    reciprocal: int | None
+    why: str
 
 
 class Album:
@@ -59,10 +58,14 @@ class Album:
         images: the training images.
         pixels: uint8 [N, H, W, 3].
         arrays: the epoch's `labels`, `agreement` and, where they were kept, its surroundings.
+        clustering: the settings of the run, for the reasons.
     """
 
-    def __init__(self, images: ImageSet, pixels: Pixels, arrays: Arrays) -> None:
+    def __init__(
+        self, images: ImageSet, pixels: Pixels, arrays: Arrays, clustering: Mapping[str, Any]
+    ) -> None:
         self._images, self._pixels, self._arrays = images, pixels, arrays
+        self._clustering = clustering
         self._labels: NDArray[np.int64] = arrays["labels"]
         _, height, width, _ = pixels.shape
         self.size = (WIDTH, round(WIDTH * min(height / width, TALLEST)))
@@ -117,14 +120,14 @@ class Album:
 
     def _outlier(self, image: int) -> Outlier:
         if "neighbors" not in self._arrays:
-            return Outlier(self._crop(image), [], None, None)
+            return Outlier(self._crop(image), [], "")
         others = zip(self._arrays["nearest"][image], self._arrays["within"][image], strict=True)
-        return Outlier(
-            self._crop(image),
-            [self._crop(int(other), within=bool(within)) for other, within in others],
-            int(self._arrays["neighbors"][image]),
-            int(self._arrays["reciprocal"][image]),
+        nearest = [self._crop(int(other), within=bool(within)) for other, within in others]
+        neighbors, reciprocal = (
+            int(self._arrays[name][image]) for name in ("neighbors", "reciprocal")
         )
+        why = why_outlier(neighbors, reciprocal, self._clustering)
+        return Outlier(self._crop(image), nearest, why)
 
     def _crop(self, image: int, *, within: bool = False, alone: bool = False) -> Crop:
         """Return an image with its camera and, but for `alone`, its cluster."""
@@ -142,6 +145,28 @@ class Album:
             buffer, "JPEG", quality=QUALITY, optimize=True
         )
         return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def why_outlier(neighbors: int, reciprocal: int, clustering: Mapping[str, Any]) -> str:
+    """Say why DBSCAN left an image out.
+
+    Args:
+        neighbors: images within eps, itself included: fewer than `min_samples`, and none of them
+            has that many, or it would be in a cluster.
+        reciprocal: of its k1 - 1 nearest images, how many have it among theirs.
+        clustering: the settings `min_samples` and `k1`.
+    """
+    needed = clustering["min_samples"]
+    if neighbors == 1:
+        near = f"No other image counts as its neighbour; a cluster takes {needed}, itself included."
+    else:
+        others = "1 image counts" if neighbors == 2 else f"{neighbors - 1} images count"
+        near = (
+            f"Only {others} as its neighbour: {neighbors} with itself, where a cluster takes "
+            f"{needed}; nor does {'that one' if neighbors == 2 else 'any of them'} have so many."
+        )
+    mutual = "none has" if not reciprocal else "1 has" if reciprocal == 1 else f"{reciprocal} have"
+    return f"{near} Of its {clustering['k1'] - 1} nearest images {mutual} it among their own."
 
 
 def spread(items: Sequence[int] | NDArray[np.int64], most: int) -> NDArray[np.int64]:

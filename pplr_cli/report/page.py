@@ -103,7 +103,7 @@ def _context(records: Records, images: ImageSet, pixels: Pixels) -> dict[str, An
     rows, epochs, settings = records.rows, records.epochs, records.settings
     shown = epochs[-1]["epoch"] if epochs else 0
     arrays = read_labels(records.path, shown)
-    album = Album(images, pixels, arrays) if arrays else None
+    album = Album(images, pixels, arrays, settings["clustering"]) if arrays else None
     found = findings(rows)
     return {
         "records": records,
@@ -126,7 +126,6 @@ def _context(records: Records, images: ImageSet, pixels: Pixels) -> dict[str, An
         "outliers": album.outliers() if album else [],
         "eps": settings["clustering"]["eps"],
         "min_samples": settings["clustering"]["min_samples"],
-        "k1": settings["clustering"]["k1"],
         "quality": _quality(records, images),
         "aals_epoch": settings["loss"]["aals_epoch"] + 1,
         "losses": _losses(epochs),

@@ -76,7 +76,18 @@ def test_says_what_is_wrong(first: dict[str, Any], last: dict[str, Any], said: s
 
 
 def test_one_epoch_is_no_trend() -> None:
-    assert findings([{"epoch": 0}, GOOD | {"single_camera_share": 1.0}]) == []
+    assert findings([]) == []
+    assert findings([{"epoch": 0}, GOOD | {"single_camera_share": 1.0, "outlier_share": 0.9}]) == []
+    (found,) = findings([GOOD | {"largest_cluster_share": 0.8}])
+    assert found.kind == "collapse"
+
+
+def test_the_camera_mode_is_not_told_to_use_itself() -> None:
+    bad = GOOD | {"single_camera_share": 0.6}
+    (plain,) = findings([bad, bad])
+    (cameras,) = findings([bad, bad | {"loss_camera": 1.0}])
+    assert "train-cam" in plain.hint
+    assert "train-cam" not in cameras.hint
 
 
 def test_without_cameras_nothing_is_said_of_them() -> None:
