@@ -21,6 +21,8 @@ REFRESHES = 4
 """Redraws of the bars in a second."""
 BAR_CELLS = (8, 32)
 """Least and largest width of a bar."""
+RATE_CELLS = 14
+"""Width that a rate is padded to, lest the bar beside it jumps."""
 GAP = "  "
 
 
@@ -52,8 +54,11 @@ class Work:
         if not self.unit:
             return clock(time.monotonic() - self.start)
         scale, digits, name = (1e6, 1, "MB") if self.unit == "bytes" else (1, 0, self.unit)
-        of = f"/{self.total / scale:,.{digits}f}" if self.total else ""
-        return f"{self.done / scale:,.{digits}f}{of} {name}"
+        done = f"{self.done / scale:,.{digits}f}"
+        if not self.total:
+            return f"{done} {name}"
+        total = f"{self.total / scale:,.{digits}f}"
+        return f"{done:>{len(total)}}/{total} {name}"
 
     @property
     def rate(self) -> str:
@@ -118,8 +123,12 @@ class BarView:
         """Return a task's line: what fits, the title and the count first."""
         cells = {"title": _cut(set_cell_size(work.title, titles), width)}
         room = width - cell_len(cells["title"])
-        wanted = {"count": work.count, "left": _left(work, holds_others), "rate": work.rate}
-        if holds_others:
+        wanted = {
+            "count": work.count,
+            "left": _left(work, holds_others),
+            "rate": f"{work.rate:>{RATE_CELLS}}",
+        }
+        if holds_others or not work.rate:
             wanted["rate"] = ""
         for name, text in wanted.items():
             if text and len(text) + len(GAP) <= room:
@@ -187,7 +196,7 @@ class LineView:
         work = open_[-1]
         parts = [work.count, work.rate, _left(work, holds_others=False), work.note]
         parts += [f"{outer.title}: {text}" for outer in open_[:-1] if (text := _left(outer, True))]
-        self._tell(f"{work.title}: {', '.join(filter(None, parts))}")
+        self._tell(f"{work.title}: {', '.join(part.strip() for part in parts if part)}")
 
 
 class _Told:

@@ -34,10 +34,10 @@ def test_durations(seconds: float, text: str) -> None:
 
 def test_what_is_known_of_a_task(hand: Clock) -> None:
     work = Work("decode", 100, "images")
-    assert (work.count, work.rate, work.left()) == ("0/100 images", "", None)
+    assert (work.count, work.rate, work.left()) == ("  0/100 images", "", None)
     hand.now += 10
     work.advance(20, "at 20")
-    assert (work.count, work.rate, work.left()) == ("20/100 images", "2.0 images/s", 40.0)
+    assert (work.count, work.rate, work.left()) == (" 20/100 images", "2.0 images/s", 40.0)
     hand.now += 5  # the estimate shrinks as time passes without news
     assert (work.left(), work.left(ends=False)) == (35.0, 0.0)
     work.advance(80)
@@ -100,8 +100,10 @@ def bare(lines: list[str]) -> list[str]:
 
 def test_bars_show_count_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     run, epoch, note = bare(drawn(120, monkeypatch))
-    assert re.fullmatch(r"training    ━{32}  2/50 epochs  0:10 this epoch, 23:40 left", run)
-    assert re.fullmatch(r"epoch 3/50  ━{32}  8,960/25,600 images  112.0 images/s  2:29 left", epoch)
+    assert re.fullmatch(r"training    ━{32}   2/50 epochs  0:10 this epoch, 23:40 left", run)
+    assert re.fullmatch(
+        r"epoch 3/50  ━{32}   8,960/25,600 images  112.0 images/s  2:29 left", epoch
+    )
     assert note == "step 140, loss 3.210"
 
 

@@ -1,5 +1,6 @@
 """Whether a run goes well, told without identities."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pplr_cli.app import run
+from pplr_cli.data.manifest import Manifest
+from pplr_cli.data.synthetic.world import World, make
+from pplr_cli.progress import Silent
 from pplr_cli.report import health
 from pplr_cli.report.health import findings, measure
 
@@ -93,3 +98,40 @@ def test_the_camera_mode_is_not_told_to_use_itself() -> None:
 def test_without_cameras_nothing_is_said_of_them() -> None:
     rows = [{"outlier_share": 0.1, "largest_cluster_share": 0.1}] * 2
     assert findings(rows) == []
+
+
+PRESET = """
+data: {name: world, height: 96, width: 48}
+model: {backbone: tiny, weights: synthetic, classes: 40}
+clustering: {k1: 12, eps: 0.45}
+agreement: {k: 10}
+batch: {size: 32, instances: 4, replicas: 2}
+optim: {epochs: 2, iters: 6, lr: 5.0e-4}
+"""
+
+
+@pytest.mark.parametrize(
+    ("rendering", "turn", "said"),
+    [(0.3, 0.5, ""), (4.0, 1.0, "warning: the clusters follow the cameras: ")],
+)
+def test_a_run_that_goes_well_and_one_that_does_not(
+    rendering: float, turn: float, said: str, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """The same people under cameras that differ little, and under ones that differ very much."""
+    world = World(
+        stream=0, train_people=20, test_people=1, visits=(4, 5), shots=(3, 4),
+        rendering=rendering, turn=turn,
+    )  # fmt: skip
+    root = tmp_path / "world" / "images"
+    images = make(root, world, seed=0, reporter=Silent())
+    Manifest("world", "synthetic", root, tuple(images), {}).save(tmp_path / "world")
+    (tmp_path / "preset.yaml").write_text(PRESET)
+    options = ["--preset", str(tmp_path / "preset.yaml"), "--data-dir", str(tmp_path)]
+    assert run(["train", *options, "--run-dir", str(tmp_path / "run"), "-q"]) == 0
+    told = capsys.readouterr().err
+    assert said in told
+    assert ("warning" in told) == bool(said)
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert ("The clusters follow the cameras" in page) == bool(said)
+    assert ("No sign of trouble" in page) != bool(said)
