@@ -59,4 +59,5 @@ class Evaluator:
         )
         ids, cameras = zip(*((s.identities, s.cameras) for s in self._sets), strict=True)
         block = memory.distance_block(memory.budget(self._engine.memory_gb))
-        return evaluate(query, gallery, *ids, *cameras, rerank=rerank, budget=block)
+        with self._runtime.reporter.task("ranking", 0, ""):
+            return evaluate(query, gallery, *ids, *cameras, rerank=rerank, budget=block)
