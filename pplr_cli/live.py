@@ -111,7 +111,7 @@ class BarView:
 
     def _render(self) -> Group:
         open_ = list(self._open)
-        width = self._console.width - 1  # the last column makes some terminals wrap
+        width = self._console.width - 3  # a `^C` that the terminal writes must not wrap
         titles = max((cell_len(work.title) for work in open_), default=0)
         lines = [self._line(work, work is not open_[-1], titles, width) for work in open_]
         note = open_[-1].note if open_ else ""
