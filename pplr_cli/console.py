@@ -1,11 +1,10 @@
 """The one place that prints: results on stdout, everything else on stderr.
 
-`Console` implements the `Reporter` protocol for people: a bar with rate and time left on a
-terminal, a plain line every few seconds elsewhere.
+`Console` implements the `Reporter` protocol for people: bars with rate and time left on a
+terminal, a plain line now and then elsewhere (`live.py`).
 """
 
 import json
-import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,30 +12,38 @@ from typing import IO, Any
 
 from rich.cells import cell_len
 from rich.console import Console as RichConsole
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from pplr_cli import env
 from pplr_cli.errors import PplrError
+from pplr_cli.live import BarView, LineView, Work
 from pplr_cli.progress import Task
-
-PLAIN_SECONDS = 10.0
-"""Seconds between two progress lines where there is no terminal."""
-
-_CONTROLS = {
-    code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)
-}
+from pplr_cli.wording import printable
 
 
 class Console:
-    """Prints for people and for pipelines; obeys NO_COLOR and the absence of a terminal."""
+    """Prints for people and for pipelines; obeys NO_COLOR and the absence of a terminal.
 
-    def __init__(self, stdout: IO[str] | None = None, stderr: IO[str] | None = None) -> None:
+    Args:
+        stdout: where results go.
+        stderr: where everything else goes.
+        verbosity: below 0 only warnings and errors are told beside results, above 0 also details.
+    """
+
+    def __init__(
+        self,
+        stdout: IO[str] | None = None,
+        stderr: IO[str] | None = None,
+        verbosity: int = 0,
+    ) -> None:
         self._out = RichConsole(file=stdout, highlight=False, emoji=False, soft_wrap=True)
         self._err = RichConsole(
             file=stderr, stderr=stderr is None, highlight=False, emoji=False, soft_wrap=True
         )
         self._log: IO[str] | None = None
+        self._verbosity = verbosity
+        self._lines = LineView(self.info)
+        self._view = BarView(self._err) if self._err.is_interactive else self._lines
 
     @contextmanager
     def logging_to(self, file: IO[str]) -> Iterator[None]:
@@ -69,7 +76,7 @@ class Console:
         """Print a table, never cut; columns that hold only numbers are right-aligned."""
         if title:
             self._out.print(_plain(title), style="italic")
-        grid = [[_plain(cell).plain for cell in row] for row in (columns, *rows)]
+        grid = [[printable(cell) for cell in row] for row in (columns, *rows)]
         padded = [_pad(column) for column in zip(*grid, strict=True)]
         for number, line in enumerate(zip(*padded, strict=True)):
             self._out.print(Text("  ".join(line).rstrip()), style="bold" if number == 0 else None)
@@ -78,30 +85,25 @@ class Console:
 
     def info(self, message: str) -> None:
         """Tell one line of news."""
-        self._err.print(_plain(message))
-        self._write_log(message)
+        self._tell(message, 0)
+
+    def detail(self, message: str) -> None:
+        """Tell one line that only `--verbose` wants; the log has it always."""
+        self._tell(message, 1)
 
     def warn(self, message: str, hint: str | None = None) -> None:
         """Tell of something that is not as it should be."""
         self._labelled("warning", "yellow", message, hint)
 
     @contextmanager
-    def task(self, title: str, total: int, unit: str) -> Iterator[Task]:
-        """Show a bar on a terminal, a plain line every few seconds elsewhere."""
-        if not self._err.is_interactive:
-            yield _Lines(self, title, total, unit)
+    def task(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Task]:
+        """Show a bar on a terminal, a plain line now and then elsewhere."""
+        work = Work(printable(title), total, unit, done)
+        if self._verbosity < 0:
+            yield work
             return
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TextColumn("{task.fields[count]}"),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}", markup=False),
-        )
-        with Progress(*columns, console=self._err, transient=True) as progress:
-            task = progress.add_task(title, total=total or None, count="", rate="", note="")
-            yield _Bar(progress, task, total, unit)
+        with self._view.show(work) as shown:
+            yield shown
 
     # failures
 
@@ -117,69 +119,22 @@ class Console:
                 self._err.print(Text.assemble((f"{word}: ", f"bold {colour}"), _plain(text)))
                 self._write_log(f"{word}: {text}")
 
+    def _tell(self, message: str, level: int) -> None:
+        if level <= self._verbosity:
+            self._err.print(_plain(message))
+            self._lines.printed()
+        self._write_log(message)
+
     def _write_log(self, text: str) -> None:
         """Copy a line to the log; a log that cannot be written ends, the work does not."""
         if self._log is None:
             return
         try:
-            self._log.write(f"{_plain(text)}\n")
+            self._log.write(f"{printable(text)}\n")
             self._log.flush()
         except OSError as error:
             self._log = None
             self.warn(f"the log ends here: {error.strerror}", "the work goes on")
-
-
-class _Bar:
-    """A task shown as a bar."""
-
-    def __init__(self, progress: Progress, task: TaskID, total: int, unit: str) -> None:
-        self._progress, self._task, self._total, self._unit = progress, task, total, unit
-        self._start, self._done = time.monotonic(), 0
-
-    def advance(self, amount: int = 1, note: str = "") -> None:
-        """Move the bar."""
-        self._done += amount
-        rate = _rate(self._done, time.monotonic() - self._start, self._unit)
-        count = _count(self._done, self._total, self._unit)
-        self._progress.update(self._task, advance=amount, count=count, rate=rate, note=note)
-
-
-class _Lines:
-    """A task shown as a plain line every `PLAIN_SECONDS`; short tasks stay silent."""
-
-    def __init__(self, console: Console, title: str, total: int, unit: str) -> None:
-        self._console, self._title, self._total, self._unit = console, title, total, unit
-        self._start = self._shown = time.monotonic()
-        self._done = 0
-
-    def advance(self, amount: int = 1, note: str = "") -> None:
-        """Print a line when the last one is long enough ago."""
-        self._done += amount
-        now = time.monotonic()
-        if now - self._shown < PLAIN_SECONDS:
-            return
-        self._shown = now
-        elapsed = now - self._start
-        parts = [
-            _count(self._done, self._total, self._unit),
-            _rate(self._done, elapsed, self._unit),
-        ]
-        if 0 < self._done < self._total:
-            parts.append(f"{elapsed / self._done * (self._total - self._done):.0f} s left")
-        self._console.info(f"{self._title}: {', '.join(filter(None, [*parts, note]))}")
-
-
-def _count(done: int, total: int, unit: str) -> str:
-    """Return how much is done, of how much where that is known; bytes as megabytes."""
-    scale, digits, name = (1e6, 1, "MB") if unit == "bytes" else (1, 0, unit)
-    of = f"/{total / scale:.{digits}f}" if total else ""
-    return f"{done / scale:.{digits}f}{of} {name}"
-
-
-def _rate(done: int, seconds: float, unit: str) -> str:
-    """Return the rate for people; bytes as megabytes."""
-    rate = done / max(seconds, 1e-9)
-    return f"{rate / 1e6:.1f} MB/s" if unit == "bytes" else f"{rate:.1f} {unit}/s"
 
 
 def _pad(column: Sequence[str]) -> list[str]:
@@ -191,12 +146,8 @@ def _pad(column: Sequence[str]) -> list[str]:
 
 
 def _plain(text: str) -> Text:
-    """Return text that no terminal takes for a command: control characters are escaped.
-
-    File names may hold anything; bytes that are no UTF-8 reach us as lone surrogates.
-    """
-    escaped = text.translate(_CONTROLS).encode(errors="backslashreplace").decode()
-    return Text(escaped)
+    """Return text that no terminal takes for a command."""
+    return Text(printable(text))
 
 
 def report_unexpected(error: BaseException) -> PplrError | None:

@@ -13,7 +13,7 @@ class Task(Protocol):
     """One piece of work under way."""
 
     def advance(self, amount: int = 1, note: str = "") -> None:
-        """Count `amount` more units as done; `note` is a short text shown beside the rate."""
+        """Count `amount` more units as done; `note` is shown beside it until the next one."""
 
 
 class Reporter(Protocol):
@@ -22,11 +22,23 @@ class Reporter(Protocol):
     def info(self, message: str) -> None:
         """Tell one line of news."""
 
+    def detail(self, message: str) -> None:
+        """Tell one line that only those want who ask for more (`--verbose`)."""
+
     def warn(self, message: str, hint: str | None = None) -> None:
         """Tell of something that is not as it should be but does not stop the work."""
 
-    def task(self, title: str, total: int, unit: str) -> AbstractContextManager[Task]:
-        """Open a task of `total` units (`unit` in the plural: "images", "steps", "bytes")."""
+    def task(
+        self, title: str, total: int, unit: str, done: int = 0
+    ) -> AbstractContextManager[Task]:
+        """Open a task, inside another one if need be.
+
+        Args:
+            title: what is done.
+            total: units in all; 0 = unknown.
+            unit: in the plural ("images", "steps", "bytes"); "" where nothing is counted.
+            done: units done by an earlier process.
+        """
 
 
 class _SilentTask:
@@ -40,10 +52,13 @@ class Silent:
     def info(self, message: str) -> None:
         """Do nothing."""
 
+    def detail(self, message: str) -> None:
+        """Do nothing."""
+
     def warn(self, message: str, hint: str | None = None) -> None:
         """Do nothing."""
 
     @contextmanager
-    def task(self, title: str, total: int, unit: str) -> Iterator[Task]:
+    def task(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Task]:
         """Give a task that counts nothing."""
         yield _SilentTask()

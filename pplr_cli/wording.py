@@ -1,7 +1,11 @@
-"""Words that several errors share: the first of many names, the nearest of the known ones."""
+"""Words that several places share: the first of many names, the nearest one, tame characters."""
 
 import difflib
 from collections.abc import Sequence
+
+_CONTROLS = {
+    code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)
+}
 
 
 def listed(items: Sequence[str], most: int = 20) -> str:
@@ -18,6 +22,14 @@ def nearest(word: str, known: Sequence[str]) -> str:
     """Return "did you mean `x`?" or, where nothing is near, all that there is."""
     match = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"did you mean `{match[0]}`?" if match else f"there are {', '.join(known)}"
+
+
+def printable(text: str) -> str:
+    """Return text in which control characters and what UTF-8 cannot spell are escaped.
+
+    File names may hold anything; bytes that are no UTF-8 reach us as lone surrogates.
+    """
+    return text.translate(_CONTROLS).encode(errors="backslashreplace").decode()
 
 
 def _cut(items: Sequence[str], most: int) -> list[str]:

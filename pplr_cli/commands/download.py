@@ -39,27 +39,30 @@ def download_weights(
     drive_file: DriveFile = None,
     force: Force = False,
     json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """List the weights that can be fetched, or fetch one of them and print its path."""
     from pplr_cli.weights.catalogue import everything
 
+    console = Console(verbosity=verbose - quiet)
     entries = everything()
     if name is None:
         if force or any((url, from_file, drive_file)):
             raise UsageError("no NAME is given", f"there are {', '.join(entries)}")
-        _list(list(entries.values()), json)
+        _list(list(entries.values()), console, json)
     elif name not in entries:
         raise UsageError(f"`{name}`: no such weights", nearest(name, list(entries)))
     else:
         source = _source(entries[name], url, from_file, drive_file)
-        _fetch(entries[name], source, force, json)
+        _fetch(entries[name], source, console, force, json)
 
 
-def _list(entries: list["Entry"], json: bool) -> None:
+def _list(entries: list["Entry"], console: Console, json: bool) -> None:
     """Print what there is, with size and file, and whether it is there."""
     documents = [_document(entry) for entry in entries]
     if json:
-        Console().document(documents)
+        console.document(documents)
         return
     rows = [
         (
@@ -71,7 +74,7 @@ def _list(entries: list["Entry"], json: bool) -> None:
         )
         for each in documents
     ]
-    Console().table(("name", "weights", "size", "there", "file"), rows)
+    console.table(("name", "weights", "size", "there", "file"), rows)
 
 
 def _document(entry: "Entry") -> dict[str, Any]:
@@ -120,14 +123,13 @@ def _checked(url: str) -> str:
     raise UsageError(f"`--url {url}`: no web address", hint)
 
 
-def _fetch(entry: "Entry", source: "Source", force: bool, json: bool) -> None:
+def _fetch(entry: "Entry", source: "Source", console: Console, force: bool, json: bool) -> None:
     """Fetch an entry and print its path."""
     from pplr_cli.weights.catalogue import Official
     from pplr_cli.weights.digest import file_sha256
     from pplr_cli.weights.sources import Published
     from pplr_cli.weights.store import obtain
 
-    console = Console()
     if entry.target.is_file() and not force and source != Published():
         console.warn(f"`{entry.name}` is there already", "`--force` replaces it")
     path = obtain(entry, console, source, force, _fits)

@@ -43,13 +43,15 @@ def evaluate(
     cache: options.Cache = True,
     verify: options.Verify = False,
     json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Print mAP and rank-1, 5 and 10 of a weights file, the paper's figures beside them."""
     from pplr_cli.data.library import open_dataset
     from pplr_cli.runtime import Runtime, choose_device
     from pplr_cli.weights.loading import read_state_dict
 
-    console = Console()
+    console = Console(verbosity=verbose - quiet)
     runtime = Runtime(choose_device(device), console, precision, workers, cache)
     state = read_state_dict(weights)
     config = _settings(state, preset, options.overrides(settings, data))

@@ -38,6 +38,10 @@ Verify = Annotated[
     bool,
     typer.Option("--verify", help="First compare every image with the data set's manifest."),
 ]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Tell only results, warnings and errors.")
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell more of what is done.")]
 
 CORES = os.cpu_count() or 1
 

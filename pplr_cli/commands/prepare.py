@@ -81,9 +81,11 @@ def prepare(
     skip_bad: SkipBad = False,
     check: Check = False,
     json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Check a data set and leave it under its name in the data folder."""
-    console = Console()
+    console = Console(verbosity=verbose - quiet)
     folder = env.data_dir(data_dir)
     if check:
         others = (sources, name, allow_partial, link, pattern, table, skip_bad)

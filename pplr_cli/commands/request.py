@@ -37,6 +37,8 @@ class TrainingRequest:
     resume_from: Path | None = None
     allow_inexact: bool = False
     overwrite: bool = False
+    tensorboard: bool = False
+    verbosity: int = 0
 
     def __post_init__(self) -> None:
         if self.preset is None and not (self.resumes and self.run_dir):
@@ -92,6 +94,9 @@ class TrainingRequest:
             "--resume": self.resume,
             "--allow-inexact": self.allow_inexact,
             "--overwrite": self.overwrite,
+            "--tensorboard": self.tensorboard,
+            "--quiet": self.verbosity < 0,
+            "--verbose": self.verbosity > 0,
         }
         valued |= {name: value for name, (value, usual) in defaulted.items() if value != usual}
         words: list[str] = [self.mode]

@@ -27,13 +27,15 @@ from pplr_cli.launch import launch, started_by_launcher
 from pplr_cli.processes import join
 from pplr_cli.progress import Reporter, Silent
 from pplr_cli.report import resume
+from pplr_cli.report.board import Board, require_tensorboard
 from pplr_cli.report.course import Course
-from pplr_cli.report.curves import draw_curves
+from pplr_cli.report.page import Report
 from pplr_cli.report.run import (
     BEST,
-    CURVES,
+    BOARD,
     LAST,
     PREVIOUS,
+    REPORT,
     STATE,
     RunFolder,
     check_folder,
@@ -81,6 +83,8 @@ def execute(request: TrainingRequest, console: Console, *, dry_run: bool) -> Non
 def prepare(request: TrainingRequest, processes: int, reporter: Reporter) -> Prepared:
     """Find and check all that training needs."""
     config = request.config()
+    if request.tensorboard:
+        require_tensorboard()
     requirements.check_processes(config, processes)
     start = start_file(config.model, reporter)
     manifest = open_dataset(
@@ -126,6 +130,7 @@ class Session:
         self._console = console
         self._interrupts = Interrupts(with_parent=started_by_launcher())
         self._begun = False  # whether the folder holds this run, and not an earlier one
+        self._redraw: Callable[[], None] = lambda: None
 
     def run(self, prepared: Callable[[], Prepared]) -> None:
         """Train, and leave a run folder that also says how the run ended."""
@@ -149,10 +154,24 @@ class Session:
         folder = self._open_folder(found.config, rows, stack) if self._processes.first else None
         self._begun = True
         reporter = self._runtime.reporter
-        course = Course(trainer, evaluator, folder, facts, reporter, self._interrupts)
+        shows = [] if folder is None else self._shows(found.manifest, trainer.images)
+        course = Course(trainer, evaluator, folder, facts, reporter, self._interrupts, *shows)
         trainer.run(course.after_epoch, course.at_boundary)
+        course.finish()
         if folder is not None:
-            self._conclude(folder, found.config)
+            self._conclude(folder)
+
+    def _shows(
+        self, manifest: Manifest, images: TrainingImages
+    ) -> list[Callable[[dict[str, Any]], None]]:
+        """Return what shows each recorded row: the report, and TensorBoard where it is wanted."""
+        reporter = self._runtime.reporter
+        report = Report(self._folder, manifest.split(Split.TRAIN), images.pixels, reporter)
+        self._redraw = report.redraw
+        shows: list[Callable[[dict[str, Any]], None]] = [lambda _: report.redraw()]
+        if self._request.tensorboard:
+            shows.append(Board(self._folder / BOARD, reporter).add)
+        return shows
 
     def _saved_state(self) -> dict[str, Any] | None:
         """Return the state to continue from; None = the run has none yet, or is a new one."""
@@ -221,6 +240,7 @@ class Session:
                 raise typer.Exit(failure.error.exit_code) from error
             if self._begun:
                 end_status(self._folder, "failed", failure.error.message, told.exit_code)
+                self._redraw()
             raise (failure.error if known else error) from error
 
     def _tell_interruption(self, stop: Interrupted) -> None:
@@ -229,20 +249,21 @@ class Session:
         name = stop.signal.name
         if self._begun:
             end_status(self._folder, "interrupted", name, stop.exit_code)
+            self._redraw()
         saved = self._begun and (self._folder / STATE).exists()
         command = (self._request.continued() if saved else self._request).command()
         what = "the state is saved, continue" if saved else "nothing was saved yet, start again"
         self._console.info(f"stopped by {name}; {what} with `{command}`")
 
-    def _conclude(self, folder: RunFolder, config: Config) -> None:
-        """Draw the curves and print the result of a run."""
-        draw_curves(folder.rows, folder.path / CURVES, f"PPLR on {config.data.name}")
+    def _conclude(self, folder: RunFolder) -> None:
+        """Print the result of a run."""
         write_status(folder.path, "finished", code=0)
+        self._redraw()
         scored = [row for row in folder.rows if "mAP" in row]
         weights = folder.path / (BEST if (folder.path / BEST).is_file() else LAST)
         self._console.result(_retrieval(scored) if folder.best else _clusters(folder.rows[-1]))
         self._console.result(f"weights: {weights}")
-        self._console.result(f"curves: {folder.path / CURVES}")
+        self._console.result(f"report: {folder.path / REPORT}")
         if folder.best:
             self._console.info(f"next: `pplr evaluate --weights {weights}`")
 

@@ -40,6 +40,9 @@ Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Delete the run that the folder holds.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")]
+TensorBoard = Annotated[
+    bool, typer.Option("--tensorboard", help="Write the figures for TensorBoard as well.")
+]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed (default: the preset's).")]
 
 
@@ -64,6 +67,9 @@ def training_command(mode: Mode) -> Callable[..., None]:
         allow_inexact: AllowInexact = False,
         overwrite: Overwrite = False,
         dry_run: DryRun = False,
+        tensorboard: TensorBoard = False,
+        quiet: options.Quiet = False,
+        verbose: options.Verbose = False,
     ) -> None:
         request = TrainingRequest(
             mode=mode,
@@ -83,15 +89,17 @@ def training_command(mode: Mode) -> Callable[..., None]:
             resume_from=resume_from,
             allow_inexact=allow_inexact,
             overwrite=overwrite,
+            tensorboard=tensorboard,
+            verbosity=verbose - quiet,
         )
         request.config()  # what is wrong with the settings shows before torch is imported
 
         from pplr_cli.commands import session
 
-        session.execute(request, Console(), dry_run=dry_run)
+        session.execute(request, Console(verbosity=request.verbosity), dry_run=dry_run)
 
     cameras = "with" if mode == "train-cam" else "without"
-    command.__doc__ = f"Train {cameras} camera labels; weights and curves go to the run folder."
+    command.__doc__ = f"Train {cameras} camera labels; weights and report go to the run folder."
     return command
 
 

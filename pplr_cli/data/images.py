@@ -43,6 +43,7 @@ def load_images(
     path = env.cache_dir() / "images" / f"{_key(images, height, width)}.npy"
     if not path.is_file():
         _write_cache(path, shape, images, reporter, workers)
+    reporter.detail(f"{len(images):,} decoded images: `{path}`")
     cached: Pixels = np.load(path, mmap_mode="c")  # torch wants writable memory; never written
     return cached
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pplr_cli.engine.centroids import Proxies
 from pplr_cli.engine.labels import PseudoLabels
+from pplr_cli.stopwatch import Stopwatch
 
 
 @dataclass
@@ -16,15 +17,15 @@ class EpochState:
     Attributes:
         pseudo: the pseudo-labels it trains on.
         proxies: the camera proxies; None without camera losses.
+        watch: time of each stage so far, and of its parts as `<stage>_<part>`.
         losses: the losses of each step done, detached.
-        seconds: time of each stage so far.
         looked: steps whose losses are known to be finite.
     """
 
     pseudo: PseudoLabels
     proxies: Proxies | None
+    watch: Stopwatch = field(default_factory=Stopwatch)
     losses: list[dict[str, Tensor]] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
     looked: int = 0
 
     @property
@@ -47,7 +48,7 @@ class Epoch:
         pseudo: the pseudo-labels it trained on; None before training.
         losses: mean of each loss over the steps.
         rate: learning rate.
-        seconds: time of each stage.
+        seconds: time of each stage, and of its parts as `<stage>_<part>`.
     """
 
     number: int

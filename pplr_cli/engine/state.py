@@ -15,6 +15,7 @@ from pplr_cli.engine.labels import PseudoLabels
 from pplr_cli.engine.optim import grow_classifiers
 from pplr_cli.engine.trainer import Trainer
 from pplr_cli.errors import TrainingError
+from pplr_cli.stopwatch import Stopwatch
 
 
 def trainer_state(trainer: Trainer) -> dict[str, Any]:
@@ -58,22 +59,21 @@ def restore(trainer: Trainer, state: Mapping[str, Any]) -> None:
 
 def _epoch_state(current: EpochState) -> dict[str, Any]:
     names = list(current.losses[0]) if current.losses else []
-    steps = [torch.stack([step[name] for name in names]) for step in current.losses]
     return {
-        "labels": torch.from_numpy(current.pseudo.labels),
-        "agreement": torch.from_numpy(current.pseudo.agreement),
+        "pseudo": {name: torch.from_numpy(v) for name, v in current.pseudo.arrays().items()},
         "proxies": None if current.proxies is None else tuple(current.proxies),
         "loss_names": names,
-        "steps": steps,
-        "seconds": dict(current.seconds),
+        "steps": [torch.stack([step[name] for name in names]) for step in current.losses],
+        "seconds": current.watch.seconds,
     }
 
 
 def _restored(state: Mapping[str, Any], device: torch.device) -> EpochState:
-    pseudo = PseudoLabels(state["labels"].numpy(), state["agreement"].numpy())
+    arrays = {name: tensor.numpy() for name, tensor in state["pseudo"].items()}
     proxies = state["proxies"]
     if proxies is not None:
         proxies = Proxies(*(tensor.to(device) for tensor in proxies))
     names, steps = state["loss_names"], [step.to(device) for step in state["steps"]]
     losses = [dict(zip(names, step.unbind(), strict=True)) for step in steps]
-    return EpochState(pseudo, proxies, losses, dict(state["seconds"]), looked=len(losses))
+    watch = Stopwatch(state["seconds"])
+    return EpochState(PseudoLabels.of(arrays), proxies, watch, losses, looked=len(losses))

@@ -3,7 +3,6 @@
 Identities are not among its inputs: it cannot use them.
 """
 
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -30,6 +29,7 @@ from pplr_cli.engine.optim import (
 from pplr_cli.engine.replicas import set_replicas
 from pplr_cli.errors import TrainingError
 from pplr_cli.runtime import Runtime
+from pplr_cli.stopwatch import Stopwatch
 from pplr_cli.wording import named
 
 LOOK_EVERY = 10
@@ -101,25 +101,32 @@ class Trainer:
         self.processes.copy_from_first(self.network.state_dict().values())
         if self.epoch == 0 and self.current is None:
             after_epoch(Epoch(0))
-        while self.epoch < self.config.optim.epochs:
-            current = self.current = self.current or self._begin_epoch()
-            self._train_epoch(current, at_boundary)
-            rate = learning_rate(self.config.optim, self.epoch)
-            losses = current.mean_losses()
-            after_epoch(Epoch(self.epoch + 1, current.pseudo, losses, rate, current.seconds))
-            self.epoch, self.current = self.epoch + 1, None
+        epochs = self.config.optim.epochs
+        with self.runtime.reporter.task("training", epochs, "epochs", self.epoch) as task:
+            while self.epoch < epochs:
+                current = self.current = self.current or self._begin_epoch()
+                self._train_epoch(current, at_boundary)
+                after_epoch(self._summary(current))
+                self.epoch, self.current = self.epoch + 1, None
+                task.advance()
         at_boundary()
 
     def _begin_epoch(self) -> EpochState:
         """Label all images anew and set up what the epoch trains on."""
-        clock = _Clock()
+        watch = Stopwatch()
         features = self._extract()
-        clock.lap("extract")
-        pseudo = self._label(features)
+        watch.lap("extract")
+        pseudo = self._label(features, watch)
         self._set_classifiers(features, pseudo)
         proxies = self._camera_proxies(features, pseudo) if self.with_cameras else None
-        clock.lap("label")
-        return EpochState(pseudo, proxies, seconds=clock.seconds)
+        watch.lap("label")
+        return EpochState(pseudo, proxies, watch)
+
+    def _summary(self, current: EpochState) -> Epoch:
+        """Return what the epoch did, all its steps done."""
+        rate, losses = learning_rate(self.config.optim, self.epoch), current.mean_losses()
+        seconds = current.watch.seconds
+        return Epoch(self.epoch + 1, current.pseudo, losses, rate, seconds)
 
     def _extract(self) -> Tensor:
         """Return the features of all images, [1 + P, N, D]."""
@@ -130,10 +137,17 @@ class Trainer:
             batch=self.config.engine.extract_batch,
         )
 
-    def _label(self, features: Tensor) -> PseudoLabels:
+    def _label(self, features: Tensor, watch: Stopwatch) -> PseudoLabels:
         """Return the epoch's pseudo-labels; at least two clusters."""
         config = self.config
-        pseudo = pseudo_labels(features, config.clustering, config.agreement, self.processes)
+        pseudo = pseudo_labels(
+            features,
+            config.clustering,
+            config.agreement,
+            self.processes,
+            self.runtime.reporter,
+            watch,
+        )
         if pseudo.clusters < 2:
             raise TrainingError(
                 f"epoch {self.epoch + 1}: clustering found {pseudo.clusters} clusters among "
@@ -163,19 +177,20 @@ class Trainer:
         batches = self._batches(current.pseudo)
         set_learning_rate(self.optimizer, learning_rate(self.config.optim, self.epoch))
         self.network.train()
+        current.watch.go_on()
         title = f"epoch {self.epoch + 1}/{self.config.optim.epochs}"
-        start = time.monotonic() - current.seconds.get("train", 0.0)
-        with self.runtime.reporter.task(title, len(batches), "steps") as task:
-            task.advance(current.steps)
+        done = current.steps * len(batches[0])
+        with self.runtime.reporter.task(title, batches.size, "images", done) as task:
             at_boundary()
             for step in range(current.steps, len(batches)):
                 current.losses.append(self._step(step, batches[step], current))
                 look = (step + 1) % LOOK_EVERY == 0
-                task.advance(note=self.look(current) if look else "")
-                current.seconds["train"] = time.monotonic() - start
+                task.advance(len(batches[step]), self.look(current) if look else "")
+                current.watch.lap("train_wait")
                 at_boundary()
         self.look(current)
         self.processes.copy_from_first(self.network.buffers())
+        current.watch.total("train")
 
     def _batches(self, pseudo: PseudoLabels) -> NDArray[np.int64]:
         """Return the images of each batch of the epoch, int64 [iters, B]."""
@@ -194,22 +209,26 @@ class Trainer:
         self, step: int, indices: NDArray[np.int64], current: EpochState
     ) -> dict[str, Tensor]:
         """Take one optimisation step on the images `indices`; return its losses, detached."""
-        pseudo = current.pseudo
+        pseudo, watch = current.pseudo, current.watch
         images = self._augmented(step, indices)
-        with self.runtime.autocast():
-            own = self.network(images, pseudo.clusters)
-        output = Output(*(self.processes.whole_batch(tensor) for tensor in own))
         targets = Targets(
             *(
                 torch.from_numpy(values[indices]).to(self.device)
                 for values in (pseudo.labels, pseudo.agreement, self.images.cameras)
             )
         )
+        watch.lap("train_data")
+        with self.runtime.autocast():
+            own = self.network(images, pseudo.clusters)
+        output = Output(*(self.processes.whole_batch(tensor) for tensor in own))
+        watch.lap("train_network")
         losses = objective(output, targets, self.epoch, self.config.loss, current.proxies)
+        watch.lap("train_losses")
         self.optimizer.zero_grad()
         losses["loss_total"].backward()
         self.processes.sum_gradients(self.network.parameters())
         self.optimizer.step()
+        watch.lap("train_update")
         return {name: value.detach() for name, value in losses.items()}
 
     def _augmented(self, step: int, indices: NDArray[np.int64]) -> Tensor:
@@ -237,17 +256,4 @@ class Trainer:
                 "lower `optim.lr`, or use --precision fp32; the weights saved before are whole",
             )
         current.looked = current.steps
-        return f"loss {totals.mean().item():.3f}"
-
-
-class _Clock:
-    """Seconds of each stage, by a clock that never goes backwards."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.monotonic()
-
-    def lap(self, stage: str) -> None:
-        now = time.monotonic()
-        self.seconds[stage] = now - self._last
-        self._last = now
+        return f"step {current.steps}, loss {totals.mean().item():.3f}"

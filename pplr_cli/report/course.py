@@ -1,6 +1,8 @@
-"""What happens between two steps and after each epoch: save, evaluate, record, tell."""
+"""What happens between two steps and after each epoch: save, evaluate, record, tell, draw."""
 
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from pplr_cli.engine.checkpoint import save_state, save_weights
@@ -9,9 +11,14 @@ from pplr_cli.engine.state import trainer_state
 from pplr_cli.engine.trainer import Trainer
 from pplr_cli.interrupts import SAVING, Interrupted, Interrupts
 from pplr_cli.progress import Reporter
-from pplr_cli.report.run import BEST, LAST, STATE, RunFolder
+from pplr_cli.report.health import findings, measure
+from pplr_cli.report.lines import epoch_details, epoch_lines
+from pplr_cli.report.run import BEST, LAST, STATE, RunFolder, read_labels
 from pplr_cli.retrieval.evaluator import Evaluator
 from pplr_cli.retrieval.ranking import Scores
+from pplr_cli.stopwatch import Stopwatch
+
+Row = dict[str, Any]
 
 
 class Course:
@@ -22,8 +29,9 @@ class Course:
         evaluator: None where the data set has no labelled query and gallery.
         folder: where the run is recorded; None in all processes but the first.
         facts: what the bits of the run depend on (`resume.facts`), kept with each state.
-        reporter: told one line an epoch.
+        reporter: told a few lines an epoch.
         interrupts: what signals have asked for.
+        shows: called with each recorded row; they draw the report, for example.
     """
 
     def __init__(
@@ -34,11 +42,13 @@ class Course:
         facts: dict[str, Any],
         reporter: Reporter,
         interrupts: Interrupts,
+        *shows: Callable[[Row], None],
     ) -> None:
         self._trainer, self._config = trainer, trainer.config
         self._evaluator, self._folder, self._facts = evaluator, folder, facts
-        self._reporter, self._interrupts = reporter, interrupts
+        self._reporter, self._interrupts, self._shows = reporter, interrupts, shows
         self._saved = time.monotonic()
+        self._warned: set[str] = set()
 
     def at_boundary(self) -> None:
         """Save the state if it is time or was asked for; end the run if a signal asked for that.
@@ -68,15 +78,25 @@ class Course:
         self._saved = time.monotonic()
 
     def after_epoch(self, epoch: Epoch) -> None:
-        """Evaluate if it is time, record the epoch and save the weights."""
+        """Evaluate if it is time, record the epoch, save the weights, tell and draw."""
         self._interrupts.release()
+        watch = Stopwatch(epoch.seconds)
         scores = self._evaluate(epoch.number)
+        if scores is not None:
+            watch.lap("evaluate")
         if self._folder is None or (epoch.number == 0 and scores is None):
             return
-        row = self._record(self._folder, epoch, scores)
-        self._reporter.info(_line(row, self._config.optim.epochs))
+        row = self._record(self._folder, replace(epoch, seconds=watch.seconds), scores)
         if epoch.number:
             self._save_weights(self._folder, row)
+        self._tell(self._folder)
+        for show in self._shows:
+            show(row)
+
+    def finish(self) -> None:
+        """Repeat what is wrong with the run."""
+        if self._folder is not None:
+            self._warn(self._folder, set())
 
     def _evaluate(self, number: int) -> Scores | None:
         """Return the scores after epoch `number` if the settings ask for them then."""
@@ -86,9 +106,9 @@ class Course:
             return None
         return self._evaluator.scores(self._trainer.network)
 
-    def _record(self, folder: RunFolder, epoch: Epoch, scores: Scores | None) -> dict[str, Any]:
+    def _record(self, folder: RunFolder, epoch: Epoch, scores: Scores | None) -> Row:
         """Record the epoch; records that cannot be written do not end the run."""
-        row = folder.add(epoch, scores)
+        row = folder.add(epoch, scores, self._health(folder, epoch))
         try:
             folder.write_records(epoch)
         except OSError as error:
@@ -98,7 +118,14 @@ class Course:
             )
         return row
 
-    def _save_weights(self, folder: RunFolder, row: dict[str, Any]) -> None:
+    def _health(self, folder: RunFolder, epoch: Epoch) -> dict[str, float]:
+        """Return what the epoch's clusters look like from outside."""
+        if epoch.pseudo is None:
+            return {}
+        previous = read_labels(folder.path, epoch.number - 1, "labels").get("labels")
+        return measure(epoch.pseudo.labels, self._trainer.images.cameras, previous)
+
+    def _save_weights(self, folder: RunFolder, row: Row) -> None:
         """Write `last.pth`, and `best.pth` where the mAP is the highest yet."""
         told = ("epoch", "mAP", "rank1")
         about = folder.about | {key: row[key] for key in told if key in row}
@@ -106,17 +133,18 @@ class Course:
         if row is folder.best:
             save_weights(self._trainer.network, folder.path / BEST, about)
 
+    def _tell(self, folder: RunFolder) -> None:
+        """Tell the last epoch's figures, and once what is wrong."""
+        lines = epoch_lines(folder.rows, self._config.optim.epochs)
+        self._reporter.info("\n  ".join(lines))
+        for line in epoch_details(folder.rows[-1]):
+            self._reporter.detail(f"  {line}")
+        self._warned = self._warn(folder, self._warned)
 
-def _line(row: dict[str, float], epochs: int) -> str:
-    """Return an epoch's figures as one line."""
-    parts = []
-    if "clusters" in row:
-        parts.append(f"{row['clusters']} clusters, {row['outliers']} of {row['images']} outliers")
-        parts.append(f"agreement {row['agreement_mean']:.2f}")
-        parts.append(f"loss {row['loss_total']:.3f}")
-    if "mAP" in row:
-        parts.append(f"mAP {100 * row['mAP']:.1f}, rank-1 {100 * row['rank1']:.1f}")
-    if "seconds_train" in row:
-        seconds = sum(value for key, value in row.items() if key.startswith("seconds_"))
-        parts.append(f"{seconds:.1f} s")
-    return f"epoch {row['epoch']}/{epochs}: {', '.join(parts)}"
+    def _warn(self, folder: RunFolder, known: set[str]) -> set[str]:
+        """Warn of what is wrong, unless it is known; return the kinds of all that is wrong."""
+        found = findings(folder.rows)
+        for finding in found:
+            if finding.kind not in known:
+                self._reporter.warn(finding.message, finding.hint)
+        return {finding.kind for finding in found}

@@ -6,13 +6,14 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from pplr_cli.config import Config, Mode
 from pplr_cli.engine.checkpoint import previous
@@ -25,15 +26,19 @@ from pplr_cli.report.status import STATUS, write_status
 from pplr_cli.retrieval.ranking import Scores
 
 CONFIG, ENVIRONMENT, LOG, LOCK = "config.yaml", "environment.json", "log.txt", ".lock"
-METRICS, TABLE, CURVES, LABELS = "metrics.jsonl", "metrics.csv", "curves.png", "labels"
-BEST, LAST, STATE = "best.pth", "last.pth", "state.pt"
+METRICS, TABLE, REPORT, LABELS = "metrics.jsonl", "metrics.csv", "report.html", "labels"
+BEST, LAST, STATE, BOARD = "best.pth", "last.pth", "state.pt", "tensorboard"
 PREVIOUS, DAMAGED = previous(Path(STATE)).name, "state.damaged.pt"
 OWN = {
-    *(CONFIG, ENVIRONMENT, STATUS, LOG, LOCK, METRICS, TABLE, CURVES, LABELS, BEST, LAST),
+    *(CONFIG, ENVIRONMENT, STATUS, LOG, LOCK, METRICS, TABLE, REPORT, LABELS, BEST, LAST, BOARD),
     *(STATE, PREVIOUS, DAMAGED),
 }
 """All that a run folder holds; nothing else is ever deleted."""
 REPORTED_RANKS = (1, 5, 10)
+PERCENTILES = (10, 25, 50, 75, 90)
+"""Of the agreement of each part, over the images."""
+STAGES = ("extract", "label", "train", "evaluate")
+"""What an epoch's time goes into; `seconds_<stage>_<part>` are parts of these."""
 
 
 def check_folder(path: Path, *, overwrite: bool, resume: bool) -> None:
@@ -134,12 +139,13 @@ class RunFolder:
     @property
     def best(self) -> dict[str, Any] | None:
         """The row of the trained network with the highest mAP, the first of equals."""
-        scored = [row for row in self.rows if row["epoch"] and "mAP" in row]
-        return max(scored, key=lambda row: row["mAP"]) if scored else None
+        return best_row(self.rows)
 
-    def add(self, epoch: Epoch, scores: Scores | None) -> dict[str, Any]:
+    def add(
+        self, epoch: Epoch, scores: Scores | None, health: Mapping[str, float] | None = None
+    ) -> dict[str, Any]:
         """Add an epoch to the rows and return its row."""
-        self.rows.append(flat_row(epoch, scores))
+        self.rows.append(flat_row(epoch, scores, health or {}))
         return self.rows[-1]
 
     def write_records(self, epoch: Epoch) -> None:
@@ -151,30 +157,70 @@ class RunFolder:
             self._save_labels(epoch.number, epoch.pseudo)
 
     def _save_labels(self, number: int, pseudo: PseudoLabels) -> None:
-        with atomic_write(self.path / LABELS / f"epoch-{number:03d}.npz") as file:
-            np.savez_compressed(file, labels=pseudo.labels, agreement=pseudo.agreement)
+        with atomic_write(labels_file(self.path, number)) as file:
+            np.savez_compressed(file, **pseudo.arrays())  # type: ignore[arg-type]
 
 
-def flat_row(epoch: Epoch, scores: Scores | None) -> dict[str, Any]:
-    """Return an epoch's figures under flat names; rates and scores as fractions, times in s."""
+def labels_file(run: Path, epoch: int) -> Path:
+    """Return where the pseudo-labels of an epoch are kept (`PseudoLabels.arrays`)."""
+    return run / LABELS / f"epoch-{epoch:03d}.npz"
+
+
+def read_labels(run: Path, epoch: int, *names: str) -> dict[str, NDArray[Any]]:
+    """Return an epoch's arrays (all, or those named), without those that were not kept."""
+    path = labels_file(run, epoch)
+    if not path.is_file():
+        return {}
+    with np.load(path) as arrays:
+        return {name: arrays[name] for name in names or arrays.files if name in arrays}
+
+
+def best_row(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the first row of the highest mAP since training began, None where there is none."""
+    scored = [row for row in rows if row["epoch"] and "mAP" in row]
+    return max(scored, key=lambda row: row["mAP"]) if scored else None
+
+
+def flat_row(
+    epoch: Epoch, scores: Scores | None, health: Mapping[str, float] | None = None
+) -> dict[str, Any]:
+    """Return an epoch's figures under flat names (docs/records.md); shares and scores from 0 to 1.
+
+    No identity of a training image is behind any of them.
+    """
     row: dict[str, Any] = {"epoch": epoch.number}
     if epoch.pseudo is not None:
-        pseudo = epoch.pseudo
-        row |= {
-            "images": len(pseudo.labels),
-            "clusters": pseudo.clusters,
-            "outliers": pseudo.outliers,
-            "cluster_size_median": float(np.median(pseudo.sizes)),
-            "cluster_size_max": int(pseudo.sizes.max()),
-            "agreement_mean": float(pseudo.agreement.mean()),
-            "learning_rate": epoch.rate,
-        }
+        row |= _labels_row(epoch.pseudo)
+        row |= {"learning_rate": epoch.rate}
+    row |= health or {}
     row |= epoch.losses
     row |= {f"seconds_{stage}": round(value, 3) for stage, value in epoch.seconds.items()}
     if scores is not None:
         row |= {"mAP": scores.mAP, "mINP": scores.mINP}
         row |= {f"rank{k}": scores.rank(k) for k in REPORTED_RANKS}
     return row
+
+
+def _labels_row(pseudo: PseudoLabels) -> dict[str, Any]:
+    """Return the figures of the pseudo-labels."""
+    row = {
+        "images": len(pseudo.labels),
+        "clusters": pseudo.clusters,
+        "outliers": pseudo.outliers,
+        "cluster_size_median": float(np.median(pseudo.sizes)),
+        "cluster_size_max": int(pseudo.sizes.max()),
+        "agreement_mean": float(pseudo.agreement.mean()),
+    }
+    for number, scores in enumerate(pseudo.agreement.T, start=1):
+        row[f"agreement_part{number}_mean"] = float(scores.mean())
+        for percent, value in zip(PERCENTILES, np.percentile(scores, PERCENTILES), strict=True):
+            row[f"agreement_part{number}_p{percent}"] = float(value)
+    return row
+
+
+def stage_seconds(row: Mapping[str, Any]) -> dict[str, float]:
+    """Return the time of each stage of an epoch's row."""
+    return {stage: row[f"seconds_{stage}"] for stage in STAGES if f"seconds_{stage}" in row}
 
 
 def _as_csv(rows: list[dict[str, Any]]) -> str:

@@ -59,6 +59,7 @@ class Evaluator:
         )
         ids, cameras = zip(*((s.identities, s.cameras) for s in self._sets), strict=True)
         block = memory.distance_block(memory.budget(self._engine.memory_gb))
-        return self._runtime.processes.once(
-            lambda: evaluate(query, gallery, *ids, *cameras, rerank=rerank, budget=block)
-        )
+        with self._runtime.reporter.task("ranking", 0, ""):
+            return self._runtime.processes.once(
+                lambda: evaluate(query, gallery, *ids, *cameras, rerank=rerank, budget=block)
+            )

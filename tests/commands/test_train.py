@@ -33,7 +33,7 @@ def test_a_run_leaves_what_the_docs_say(
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {
         "config.yaml", "environment.json", "metrics.jsonl", "metrics.csv", "log.txt", "best.pth",
-        "last.pth", "labels", "curves.png", "state.pt", "state.previous.pt", "status.json",
+        "last.pth", "labels", "report.html", "state.pt", "state.previous.pt", "status.json",
     }  # fmt: skip
     rows = lines(tmp_path)
     assert [row["epoch"] for row in rows] == [0, 1, 2]

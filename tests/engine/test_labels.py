@@ -1,6 +1,7 @@
 """The clustering stage against every golden set."""
 
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from pplr_cli.engine.jaccard import jaccard_distance
 from pplr_cli.engine.labels import PseudoLabels, pseudo_labels
 from pplr_cli.engine.symmetric import symmetric_search
 from pplr_cli.errors import DataError
+from pplr_cli.progress import Silent, Task
+from pplr_cli.stopwatch import Stopwatch
 
 FOLDER = Path(os.environ.get("PPLR_GOLDEN_DIR") or Path(__file__).parents[1] / "golden")
 SETS = sorted(FOLDER.glob("labels_*.npz"))
@@ -52,6 +55,25 @@ def test_labels_and_agreement_are_the_official_ones(path: Path) -> None:
     assert found.labels.tolist() == expected.tolist()
     assert found.outliers == (expected == -1).sum()
     np.testing.assert_allclose(found.agreement, golden["agreement"], atol=1e-6)
+
+
+def test_parts_are_told_and_timed() -> None:
+    told: list[str] = []
+
+    class Listener(Silent):
+        def task(
+            self, title: str, total: int, unit: str, done: int = 0
+        ) -> AbstractContextManager[Task]:
+            told.append(title)
+            return super().task(title, total, unit, done)
+
+    watch = Stopwatch()
+    pseudo = pseudo_labels(*stage_input(SETS[0]), Listener(), watch)
+    assert len(told) == len(watch.seconds) == 5
+    assert list(watch.seconds)[:2] == ["label_knn", "label_jaccard"]
+    assert set(pseudo.arrays()) == {
+        *("labels", "agreement", "neighbors", "reciprocal", "nearest", "within"),
+    }
 
 
 @pytest.mark.usefixtures("_search")

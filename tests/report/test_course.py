@@ -22,7 +22,22 @@ from pplr_cli.retrieval.ranking import Scores
 from pplr_cli.runtime import Runtime
 
 LOSSES = {"loss_refinement": 1.0, "loss_triplet": 1.0, "loss_part": 1.0, "loss_total": 3.0}
-PSEUDO = PseudoLabels(np.array([0, 0, 1, 1]), np.ones((4, 3), np.float32))
+CAMERAS = np.array([0, 1, 2, 0, 1, 2])
+PSEUDO = PseudoLabels(np.array([0, 0, 1, 1, 2, 2]), np.ones((6, 3), np.float32))
+
+
+class Listener(Silent):
+    """A reporter that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.warnings: list[str] = []
+
+    def info(self, message: str) -> None:
+        self.told.append(message)
+
+    def warn(self, message: str, hint: str | None = None) -> None:
+        self.warnings.append(message)
 
 
 class Scripted:
@@ -35,16 +50,6 @@ class Scripted:
         return Scores(next(self.values), np.zeros(50), 0.0, 5, 0)
 
 
-class Warnings(Silent):
-    """A reporter that keeps warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, message: str, hint: str | None = None) -> None:
-        self.warnings.append(message)
-
-
 class Run:
     """A run whose epochs are given."""
 
@@ -52,16 +57,21 @@ class Run:
         self, path: Path, preset: Path, settings: list[str], values: list[float] | None = None
     ) -> None:
         config = presets.resolve(str(preset), "train", settings)
-        images = TrainingImages(
-            np.zeros((4, 32, 16, 3), np.uint8), np.zeros(4, np.int64), ("a", "b", "c", "d")
-        )
+        images = TrainingImages(np.zeros((6, 32, 16, 3), np.uint8), CAMERAS, tuple("abcdef"))
         network = Network("tiny", classes=2)
         self.trainer = Trainer(config, network, images, Runtime(), with_cameras=False)
+        self.shown: list[dict[str, Any]] = []
         self.folder = RunFolder(path, config, "train", "")
-        self.interrupts, self.reporter = Interrupts(), Warnings()
+        self.interrupts, self.reporter = Interrupts(), Listener()
         evaluator: Any = None if values is None else Scripted(values)
         self.course = Course(
-            self.trainer, evaluator, self.folder, {"threads": 1}, self.reporter, self.interrupts
+            self.trainer,
+            evaluator,
+            self.folder,
+            {"threads": 1},
+            self.reporter,
+            self.interrupts,
+            self.shown.append,
         )
 
     def epochs(self, count: int) -> None:
@@ -71,7 +81,7 @@ class Run:
 
     def at_step(self, steps: int) -> None:
         loss = {"loss_total": torch.tensor(1.0)}
-        self.trainer.current = EpochState(PSEUDO, None, [loss] * steps)
+        self.trainer.current = EpochState(PSEUDO, None, losses=[loss] * steps)
         self.course.at_boundary()
 
 
@@ -141,3 +151,42 @@ def test_records_that_cannot_be_written_do_not_end_the_run(
     (tmp_path / "metrics.csv").rmdir()
     run.course.after_epoch(Epoch(2, PSEUDO, LOSSES, 1e-3))
     assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 3
+
+
+def test_an_epoch_is_told_in_short_lines(tmp_path: Path, tiny_preset: Path) -> None:
+    run = Run(tmp_path, tiny_preset, ["optim.epochs=2"], [0.2, 0.6, 0.4])
+    run.epochs(2)
+    assert run.reporter.warnings == []
+    before, _, second = run.reporter.told
+    assert before.startswith("epoch 0/2: mAP 20.0, rank-1 0.0, ")
+    head, losses, scores = second.split("\n  ")
+    assert head == "epoch 2/2: 3 clusters, 0 of 6 outliers, agreement 1.00, 1.0 s"
+    assert losses == "loss 3.000: refinement 1.000, triplet 1.000, part 1.000; lr 1.0e-03"
+    assert scores == "mAP 40.0, rank-1 0.0, best mAP 60.0 after epoch 1"
+
+
+def test_health_stands_in_the_rows(tmp_path: Path, tiny_preset: Path) -> None:
+    run = Run(tmp_path, tiny_preset, ["optim.epochs=2"])
+    run.epochs(2)
+    first, second = run.folder.rows
+    assert first["single_camera_share"] == second["single_camera_share"] == 0.0
+    assert "previous_ari" not in first
+    assert second["previous_ari"] == 1.0
+
+
+def test_what_is_wrong_is_told_once_and_again_at_the_end(tmp_path: Path, tiny_preset: Path) -> None:
+    run = Run(tmp_path, tiny_preset, ["optim.epochs=3"])
+    run.epochs(3)
+    assert run.reporter.warnings == []
+    bad = PseudoLabels(CAMERAS, np.ones((6, 3), np.float32))
+    for number in (4, 5):
+        run.course.after_epoch(Epoch(number, bad, LOSSES, 1e-3, {"train": 1.0}))
+    assert [each[:32] for each in run.reporter.warnings] == ["the clusters follow the cameras:"]
+    run.course.finish()
+    assert len(run.reporter.warnings) == 2
+
+
+def test_each_recorded_row_is_shown(tmp_path: Path, tiny_preset: Path) -> None:
+    run = Run(tmp_path, tiny_preset, ["optim.epochs=2"])
+    run.epochs(2)
+    assert [row["epoch"] for row in run.shown] == [1, 2]
