@@ -9,19 +9,19 @@ from torch import Tensor
 
 from pplr_cli.data.augment import normalise
 from pplr_cli.engine.network import Network
+from pplr_cli.engine.pixels import take
 from pplr_cli.runtime import Runtime
 
 
 def to_device(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
     """Copy uint8 images to a device, without waiting for a GPU."""
-    tensor = torch.from_numpy(np.ascontiguousarray(pixels))
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+    return take(torch.from_numpy(pixels), slice(None), device)
 
 
 @torch.no_grad()
 def extract(
     network: Network,
-    pixels: NDArray[np.uint8],
+    images: Tensor | NDArray[np.uint8],
     runtime: Runtime,
     *,
     batch: int,
@@ -31,23 +31,24 @@ def extract(
 
     Args:
         network: set to evaluation mode here.
-        pixels: uint8 [N, H, W, 3], possibly memory-mapped.
+        images: uint8 [N, H, W, 3], as `pixels.place` returned them, or on the host.
         runtime: its device is where the network is; the features stay there.
         batch: images at a time.
         parts: whether the part features are wanted too; without them the result is [1, N, D].
     """
     network.eval()
+    images = torch.as_tensor(images)
     branches = 1 + network.parts if parts else 1
-    features = torch.empty((branches, len(pixels), network.feature_size), device=runtime.device)
-    with runtime.reporter.task("extracting features", len(pixels), "images") as task:
-        for rows in _batches(len(pixels), batch):
-            images = normalise(to_device(pixels[rows], runtime.device))
+    features = torch.empty((branches, len(images), network.feature_size), device=runtime.device)
+    with runtime.reporter.task("extracting features", len(images), "images") as task:
+        for rows in _batches(len(images), batch):
+            batch_images = normalise(take(images, rows, runtime.device))
             with runtime.autocast():
-                whole, part = network.embed(images)
+                whole, part = network.embed(batch_images)
             features[0, rows] = whole
             if parts:
                 features[1:, rows] = part
-            task.advance(len(images))
+            task.advance(len(whole))
     return features
 
 

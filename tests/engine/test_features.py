@@ -6,6 +6,7 @@ import torch
 from pplr_cli.data.augment import normalise
 from pplr_cli.engine.features import extract
 from pplr_cli.engine.network import Network
+from pplr_cli.engine.pixels import place
 from pplr_cli.runtime import Runtime
 
 
@@ -14,8 +15,9 @@ def test_batches_do_not_matter() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (11, 32, 16, 3), dtype=np.uint8)
     with torch.no_grad():
         whole, parts = network.embed(normalise(torch.from_numpy(pixels)))
+    placed = place(pixels, torch.device("cpu"))
     for batch in (1, 4, 11, 50):
-        found = extract(network.train(), pixels, Runtime(), batch=batch)
+        found = extract(network.train(), placed, Runtime(), batch=batch)
         torch.testing.assert_close(found, torch.cat((whole[None], parts)), rtol=0, atol=1e-5)
     alone = extract(network, pixels, Runtime(), batch=4, parts=False)
     torch.testing.assert_close(alone, whole[None], rtol=0, atol=1e-5)
