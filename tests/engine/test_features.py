@@ -1,6 +1,7 @@
 """Extraction against the network applied at once."""
 
 import numpy as np
+import pytest
 import torch
 
 from pplr_cli.data.augment import normalise
@@ -29,3 +30,16 @@ def test_features_have_unit_length() -> None:
     found = extract(Network("tiny"), pixels, Runtime(precision="bf16"), batch=2)
     assert found.dtype == torch.float32
     torch.testing.assert_close(found.norm(dim=-1), torch.ones(4, 5))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_gpu_gives_the_same_features() -> None:
+    network = Network("tiny")
+    pixels = np.random.default_rng(0).integers(0, 256, (11, 32, 16, 3), dtype=np.uint8)
+    expected = extract(network, pixels, Runtime(), batch=4)
+    device = torch.device("cuda", 0)
+    placed = place(pixels, device)
+    found = extract(network.to(device), placed, Runtime(device), batch=4)
+    assert found.device == device
+    torch.testing.assert_close(found.cpu(), expected, rtol=0, atol=1e-3)
