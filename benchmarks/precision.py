@@ -42,8 +42,8 @@ def main() -> None:
     placed = place(pixels, device)
 
     def labels(precision: Precision, batch: int) -> PseudoLabels:
-        runtime = Runtime(device, precision=precision)
-        features = extract(network, placed, runtime, batch=batch)
+        with Runtime(device, precision=precision).autocast():
+            features = extract(network, placed, Runtime(device), batch=batch)
         return pseudo_labels(features, config.clustering, config.agreement)
 
     reference = labels("fp32", options.batch)

@@ -1,4 +1,9 @@
-"""Feature extraction in evaluation mode with the test transform."""
+"""Feature extraction in evaluation mode with the test transform.
+
+In float32, whatever the precision of training: from bf16 features the label stage makes clusters
+that fit the identities less well (`benchmarks/precision.py`), and extraction is a small part of an
+epoch.
+"""
 
 from collections.abc import Iterator
 
@@ -43,8 +48,7 @@ def extract(
     with runtime.reporter.task("extracting features", len(images), "images") as task:
         for rows in _batches(len(images), batch):
             batch_images = normalise(take(images, rows, runtime.device))
-            with runtime.autocast():
-                whole, part = network.embed(batch_images)
+            whole, part = network.embed(batch_images)
             features[0, rows] = whole
             if parts:
                 features[1:, rows] = part

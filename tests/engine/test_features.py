@@ -25,11 +25,12 @@ def test_batches_do_not_matter() -> None:
     assert not network.training
 
 
-def test_features_have_unit_length() -> None:
+def test_features_have_unit_length_and_are_float32_at_any_precision() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (5, 32, 16, 3), dtype=np.uint8)
-    found = extract(Network("tiny"), pixels, Runtime(precision="bf16"), batch=2)
-    assert found.dtype == torch.float32
+    network = Network("tiny")
+    found = extract(network, pixels, Runtime(precision="bf16"), batch=2)
     torch.testing.assert_close(found.norm(dim=-1), torch.ones(4, 5))
+    assert torch.equal(found, extract(network, pixels, Runtime(), batch=2))
 
 
 @pytest.mark.gpu
