@@ -5,6 +5,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,8 @@ def load_images(
     path = env.cache_dir() / "images" / f"{_key(images, height, width)}.npy"
     if not path.is_file():
         _build(path, shape, images, reporter, workers)
-    os.utime(path)  # in use: see KEPT_DAYS
+    with suppress(OSError):  # the cache may be read-only, or another user's
+        os.utime(path)  # in use: see KEPT_DAYS
     cached: Pixels = np.load(path, mmap_mode="c")  # torch wants writable memory; never written
     return cached
 
@@ -74,8 +76,9 @@ def _sweep(folder: Path) -> None:
     """Remove what killed processes left half written, and arrays that nobody uses any more."""
     oldest = time.time() - KEPT_DAYS * 86400
     for file in (*folder.glob("*.tmp"), *folder.glob("*.npy")):
-        if file.suffix == ".tmp" or file.stat().st_mtime < oldest:
-            file.unlink()
+        with suppress(OSError):  # another user's
+            if file.suffix == ".tmp" or file.stat().st_mtime < oldest:
+                file.unlink()
 
 
 def _write_cache(

@@ -238,3 +238,14 @@ def test_disk_that_fills_up_is_told_before_decoding(
         load(found)
     assert "--no-cache" in str(caught.value.hint)
     assert not list((tmp_path / "cache" / "images").iterdir())
+
+
+def test_cache_of_another_user_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = image_set(tmp_path / "data")
+    expected = load(found).copy()
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "utime", refuse)
+    np.testing.assert_array_equal(load(found), expected)
