@@ -1,5 +1,6 @@
-"""What the operating system says of this machine's memory."""
+"""What the operating system says of this machine's memory, and how it hands it out."""
 
+import ctypes
 import re
 from pathlib import Path
 
@@ -21,3 +22,20 @@ def read(path: str) -> str:
         return Path(path).read_text(errors="replace")
     except OSError:
         return ""
+
+
+def keep_freed_memory() -> None:
+    """Have this process keep freed memory for its next tensors instead of giving it back.
+
+    Every step of training frees its tensors and takes new ones of the same sizes. Those above
+    32 MB are mapped afresh, page by page and zeroed: a fifth of the time of a step on a CPU. Does
+    nothing where the C library is not glibc.
+    """
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(_M_MMAP_MAX, 0)
+        library.mallopt(_M_TRIM_THRESHOLD, -1)
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+"""From <malloc.h>."""

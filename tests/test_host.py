@@ -1,5 +1,10 @@
 """Memory as the system tells it."""
 
+import platform
+import resource
+import subprocess
+import sys
+
 import pytest
 
 from pplr_cli import host
@@ -28,3 +33,25 @@ def test_unknown_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_missing_file_reads_as_nothing() -> None:
     assert host.read("/nowhere/at/all") == ""
+
+
+def page_faults(setting: str) -> int:
+    """Return the page faults of a process that frees and takes 100 MB again."""
+    code = f"""
+import resource
+from pplr_cli import host
+{setting}
+text = b"x" * 100_000_000
+del text
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+text = b"x" * 100_000_000
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    return int(subprocess.check_output([sys.executable, "-c", code], text=True))
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to")
+def test_freed_memory_is_kept() -> None:
+    page = resource.getpagesize()
+    assert page_faults("") > 0
+    assert page_faults("host.keep_freed_memory()") < 0.01 * 100_000_000 / page

@@ -1,20 +1,27 @@
 """The training and test transforms on whole batches, each image with its own random choices.
 
 Images come resized (`images.py`); flip, pad and crop, normalisation and random erasing happen on
-the device that trains. The choices depend on (seed, epoch, step) alone.
+the device that trains. The choices depend on (seed, epoch, step) and the place in the batch alone.
+
+On a CPU all this costs is memory traffic: the pixels are moved as bytes, whole rows at a time, and
+become floats last. Nothing here waits for a GPU.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from pplr_cli.data import seeds
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
+SCALE = tuple(1 / (255 * std) for std in STD)
+SHIFT = tuple(-mean / std for mean, std in zip(MEAN, STD, strict=True))
 PADDING = 10
 FLIP_PROBABILITY = 0.5
 ERASE_PROBABILITY = 0.5
@@ -40,7 +47,7 @@ class Choices:
     erase: NDArray[np.int64]
 
     def __getitem__(self, rows: slice) -> "Choices":
-        """Return the choices for some of the images."""
+        """Return the choices of some images: what a process needs that holds only these."""
         return Choices(self.flip[rows], self.top[rows], self.left[rows], self.erase[rows])
 
 
@@ -73,42 +80,60 @@ def _draw_boxes(count: int, height: int, width: int, rng: np.random.Generator) -
 
 
 def augment(images: Tensor, choices: Choices) -> Tensor:
-    """Return the training transform of uint8 [B, H, W, 3] as float32 [B, 3, H, W].
+    """Return the training transform of uint8 [B, H, W, 3] as float32 [B, 3, H, W], channels last.
 
     Flip, pad 10 black pixels, crop back to H x W, normalise, erase.
     """
-    count, height, width, _ = images.shape
-    device = images.device
-    flip, top, left = (
-        torch.from_numpy(values).to(device) for values in (choices.flip, choices.top, choices.left)
-    )
-    rows = torch.arange(height, device=device) + top[:, None] - PADDING
-    columns = torch.arange(width, device=device) + left[:, None] - PADDING
-    inside = _within(rows, height)[:, :, None] & _within(columns, width)[:, None]
-    columns = torch.where(flip[:, None], width - 1 - columns, columns)
-    rows, columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
-    batch = torch.arange(count, device=device)[:, None, None]
-    cropped = images[batch, rows[:, :, None], columns[:, None]] * inside[..., None]
-    return _erase(normalise(cropped), torch.from_numpy(choices.erase).to(device))
+    padded = F.pad(images, (0, 0, PADDING, PADDING, PADDING, PADDING))
+    _flip(padded, choices)
+    normal = normalise(_crop(padded, choices))
+    _erase(normal.permute(0, 2, 3, 1), choices)
+    return normal
 
 
 def normalise(images: Tensor) -> Tensor:
-    """Return uint8 [B, H, W, 3] as float32 [B, 3, H, W] with ImageNet's mean and deviation."""
-    mean = torch.tensor(MEAN, device=images.device)
-    std = torch.tensor(STD, device=images.device)
-    return ((images.float() / 255 - mean) / std).permute(0, 3, 1, 2)
+    """Return uint8 [B, H, W, 3] in ImageNet's scale as float32 [B, 3, H, W], channels last."""
+    width = images.shape[2]
+    values = images.flatten(2).float()
+    scale, shift = (_row(colour, width, images.device) for colour in (SCALE, SHIFT))
+    torch.addcmul(shift, values, scale, out=values)
+    return values.view(images.shape).permute(0, 3, 1, 2)
 
 
-def _within(positions: Tensor, size: int) -> Tensor:
-    return (positions >= 0) & (positions < size)
+@cache
+def _row(colour: tuple[float, ...], width: int, device: torch.device) -> Tensor:
+    """Return a row of pixels of one colour, [3 W]; kept, since a GPU is waited for to copy it."""
+    return torch.tensor(colour).repeat(width).to(device)
 
 
-def _erase(images: Tensor, boxes: Tensor) -> Tensor:
-    """Fill each image's box with the mean colour; after normalisation, as the official code."""
-    top, left, height, width = (values[:, None] for values in boxes.unbind(1))
-    rows = torch.arange(images.shape[2], device=images.device)
-    columns = torch.arange(images.shape[3], device=images.device)
-    in_rows = (rows >= top) & (rows < top + height)
-    in_columns = (columns >= left) & (columns < left + width)
-    box = in_rows[:, None, :, None] & in_columns[:, None, None, :]
-    return torch.where(box, torch.tensor(MEAN, device=images.device)[:, None, None], images)
+def _flip(images: Tensor, choices: Choices) -> None:
+    """Mirror the chosen images, in place: one after the other stays in a CPU's cache."""
+    for index in np.flatnonzero(choices.flip).tolist():
+        images[index] = images[index].flip(1)
+
+
+def _crop(padded: Tensor, choices: Choices) -> Tensor:
+    """Cut every image's own window out of padded images, and copy it row by row."""
+    count, height, width, channels = padded.shape
+    corners = (np.arange(count) * height + choices.top) * width + choices.left
+    rows = torch.arange(height - 2 * PADDING, device=padded.device) * width
+    starts = (_to(corners, padded.device)[:, None] + rows).flatten()
+    width -= 2 * PADDING
+    runs = padded.flatten().unfold(0, channels * width, channels)  # view: W pixels from each one on
+    return runs.index_select(0, starts).view(count, len(rows), width, channels)
+
+
+def _erase(images: Tensor, choices: Choices) -> None:
+    """Fill each image's box with the mean colour; after normalisation, as the official code.
+
+    In place on [B, H, W, 3]: the boxes are a tenth of the pixels, a mask would touch all.
+    """
+    colour = _row(MEAN, 1, images.device)
+    for image, (top, left, height, width) in zip(images, choices.erase.tolist(), strict=True):
+        if height:
+            image[top : top + height, left : left + width] = colour
+
+
+def _to(values: NDArray[np.int64], device: torch.device) -> Tensor:
+    """Copy a few numbers to the device; small enough that the driver takes them without a wait."""
+    return torch.from_numpy(values).to(device, non_blocking=True)

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +16,16 @@ from pplr_cli import env
 from pplr_cli.data.decode import decode_all
 from pplr_cli.data.manifest import ImageSet
 from pplr_cli.errors import DataError
-from pplr_cli.files import check_space, sync_folder
+from pplr_cli.files import check_space, locked, sync_folder
 from pplr_cli.progress import Reporter
 
 Pixels = NDArray[np.uint8]
 
 TRANSFORM_VERSION = 1
 """Raise it when the pixels change that a file decodes to."""
+NO_ROOM = "make room there, move the cache with PPLR_CACHE_DIR, or use --no-cache (more memory)"
+KEPT_DAYS = 60
+"""An array that no run has used for so long is removed when the next one is written."""
 
 
 def load_images(
@@ -42,27 +47,69 @@ def load_images(
         return pixels
     path = env.cache_dir() / "images" / f"{_key(images, height, width)}.npy"
     if not path.is_file():
-        _write_cache(path, shape, images, reporter, workers)
+        _build(path, shape, images, reporter, workers)
+    with suppress(OSError):  # the cache may be read-only, or another user's
+        os.utime(path)  # in use: see KEPT_DAYS
     reporter.detail(f"{len(images):,} decoded images: `{path}`")
     cached: Pixels = np.load(path, mmap_mode="c")  # torch wants writable memory; never written
     return cached
 
 
+def _build(
+    path: Path, shape: tuple[int, ...], images: ImageSet, reporter: Reporter, workers: int
+) -> None:
+    """Write the array unless another process does; one at a time writes into the cache."""
+
+    def wait() -> None:
+        reporter.info("another pplr is decoding images into the cache; waiting for it")
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.parent / "lock"
+    with locked(lock, wait):
+        try:
+            if not path.is_file():
+                _sweep(path.parent)
+                _write_cache(path, shape, images, reporter, workers)
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left half written, and arrays that nobody uses any more."""
+    oldest = time.time() - KEPT_DAYS * 86400
+    for file in (*folder.glob("*.tmp"), *folder.glob("*.npy")):
+        with suppress(OSError):  # another user's
+            if file.suffix == ".tmp" or file.stat().st_mtime < oldest:
+                file.unlink()
+
+
 def _write_cache(
     path: Path, shape: tuple[int, ...], images: ImageSet, reporter: Reporter, workers: int
 ) -> None:
-    """Write the array under a name of this process; only a whole one gets the final name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    check_space(path.parent, int(np.prod(shape)), "the decoded images")
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    """Write the array under another name; only a whole one gets the final name."""
+    size = int(np.prod(shape))
+    check_space(path.parent, size, "the decoded images", NO_ROOM)
+    temporary = path.with_suffix(".tmp")
     try:
         pixels = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+        _reserve(temporary, path)
         _fill(pixels, images, reporter, workers)
         pixels.flush()
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def _reserve(temporary: Path, path: Path) -> None:
+    """Take the disk's blocks now: writing into a mapped file with none left kills the process."""
+    with temporary.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+        except OSError as error:
+            raise DataError(
+                f"`{path.parent}`: the decoded images: {error.strerror}", NO_ROOM
+            ) from error
 
 
 def _fill(pixels: Pixels, images: ImageSet, reporter: Reporter, workers: int) -> None:

@@ -1,28 +1,26 @@
-"""Feature extraction in evaluation mode with the test transform."""
+"""Feature extraction in evaluation mode with the test transform.
+
+In float32, whatever the precision of training: from bf16 features the label stage makes clusters
+that fit the identities less well (`benchmarks/precision.py`), and extraction is a small part of an
+epoch.
+"""
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pplr_cli.data.augment import normalise
 from pplr_cli.engine.network import Network
+from pplr_cli.engine.pixels import take
 from pplr_cli.processes import Processes
 from pplr_cli.runtime import Runtime
-
-
-def to_device(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """Copy uint8 images to a device, without waiting for a GPU."""
-    tensor = torch.from_numpy(np.ascontiguousarray(pixels))
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
 @torch.no_grad()
 def extract(
     network: Network,
-    pixels: NDArray[np.uint8],
+    images: Tensor,
     runtime: Runtime,
     *,
     batch: int,
@@ -35,25 +33,23 @@ def extract(
 
     Args:
         network: set to evaluation mode here.
-        pixels: uint8 [N, H, W, 3], possibly memory-mapped.
+        images: uint8 [N, H, W, 3], as `pixels.place` returned them.
         runtime: its device is where the network is; the features stay there.
         batch: images at a time.
         parts: whether the part features are wanted too; without them the result is [1, N, D].
     """
     network.eval()
     branches = 1 + network.parts if parts else 1
-    features = torch.empty((branches, len(pixels), network.feature_size), device=runtime.device)
-    shares = _shares(len(pixels), batch, runtime.processes)
+    features = torch.empty((branches, len(images), network.feature_size), device=runtime.device)
+    shares = _shares(len(images), batch, runtime.processes)
     own = shares[runtime.processes.rank]
     with runtime.reporter.task("extracting features", own.stop - own.start, "images") as task:
         for rows in _batches(own, batch):
-            images = normalise(to_device(pixels[rows], runtime.device))
-            with runtime.autocast():
-                whole, part = network.embed(images)
+            whole, part = network.embed(normalise(take(images, rows, runtime.device)))
             features[0, rows] = whole
             if parts:
                 features[1:, rows] = part
-            task.advance(len(images))
+            task.advance(len(whole))
     runtime.processes.exchange([features[:, rows] for rows in shares])
     return features
 

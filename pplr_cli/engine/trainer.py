@@ -11,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pplr_cli import host
 from pplr_cli.config import Config
 from pplr_cli.data.augment import augment, draw_choices
 from pplr_cli.data.sampler import epoch_batches
 from pplr_cli.engine.centroids import Proxies, camera_proxies, group_means
 from pplr_cli.engine.epoch import Epoch, EpochState
-from pplr_cli.engine.features import extract, to_device
+from pplr_cli.engine.features import extract
 from pplr_cli.engine.labels import PseudoLabels, pseudo_labels
 from pplr_cli.engine.network import Network, Output
 from pplr_cli.engine.objective import Targets, objective
@@ -26,6 +27,7 @@ from pplr_cli.engine.optim import (
     learning_rate,
     set_learning_rate,
 )
+from pplr_cli.engine.pixels import place, take
 from pplr_cli.engine.replicas import set_replicas
 from pplr_cli.errors import TrainingError
 from pplr_cli.runtime import Runtime
@@ -81,6 +83,9 @@ class Trainer:
         self.device = runtime.device
         self.processes = runtime.processes
         self.with_cameras = with_cameras
+        if self.device.type == "cpu":
+            host.keep_freed_memory()
+        self._pixels = place(images.pixels, self.device)
         self.optimizer = build_optimizer(network, config.optim)
         self.epoch = 0
         self.current: EpochState | None = None
@@ -132,7 +137,7 @@ class Trainer:
         """Return the features of all images, [1 + P, N, D]."""
         return extract(
             self.network,
-            self.images.pixels,
+            self._pixels,
             self.runtime,
             batch=self.config.engine.extract_batch,
         )
@@ -175,6 +180,7 @@ class Trainer:
     def _train_epoch(self, current: EpochState, at_boundary: Callable[[], None]) -> None:
         """Train on the batches of the epoch that are left."""
         batches = self._batches(current.pseudo)
+        targets = self._targets(current.pseudo)
         set_learning_rate(self.optimizer, learning_rate(self.config.optim, self.epoch))
         self.network.train()
         current.watch.go_on()
@@ -183,7 +189,7 @@ class Trainer:
         with self.runtime.reporter.task(title, batches.size, "images", done) as task:
             at_boundary()
             for step in range(current.steps, len(batches)):
-                current.losses.append(self._step(step, batches[step], current))
+                current.losses.append(self._step(step, batches[step], targets, current))
                 look = (step + 1) % LOOK_EVERY == 0
                 task.advance(len(batches[step]), self.look(current) if look else "")
                 current.watch.lap("train_wait")
@@ -205,24 +211,29 @@ class Trainer:
             epoch=self.epoch,
         )
 
+    def _targets(self, pseudo: PseudoLabels) -> Targets:
+        """Return what is known of all N images, on the device."""
+        known = (pseudo.labels, pseudo.agreement, self.images.cameras)
+        return Targets(*(torch.from_numpy(values).to(self.device) for values in known))
+
     def _step(
-        self, step: int, indices: NDArray[np.int64], current: EpochState
+        self, step: int, indices: NDArray[np.int64], targets: Targets, current: EpochState
     ) -> dict[str, Tensor]:
-        """Take one optimisation step on the images `indices`; return its losses, detached."""
-        pseudo, watch = current.pseudo, current.watch
-        images = self._augmented(step, indices)
-        targets = Targets(
-            *(
-                torch.from_numpy(values[indices]).to(self.device)
-                for values in (pseudo.labels, pseudo.agreement, self.images.cameras)
-            )
-        )
+        """Take one optimisation step on the images `indices`; return its losses, detached.
+
+        Nothing in it waits for a GPU.
+        """
+        watch = current.watch
+        rows = torch.from_numpy(indices)
+        images = self._augmented(step, rows)
+        there = rows.to(self.device, non_blocking=True)
+        drawn = Targets(*(values[there] for values in targets))
         watch.lap("train_data")
         with self.runtime.autocast():
-            own = self.network(images, pseudo.clusters)
+            own = self.network(images, current.pseudo.clusters)
         output = Output(*(self.processes.whole_batch(tensor) for tensor in own))
         watch.lap("train_network")
-        losses = objective(output, targets, self.epoch, self.config.loss, current.proxies)
+        losses = objective(output, drawn, self.epoch, self.config.loss, current.proxies)
         watch.lap("train_losses")
         self.optimizer.zero_grad()
         losses["loss_total"].backward()
@@ -231,14 +242,14 @@ class Trainer:
         watch.lap("train_update")
         return {name: value.detach() for name, value in losses.items()}
 
-    def _augmented(self, step: int, indices: NDArray[np.int64]) -> Tensor:
+    def _augmented(self, step: int, rows: Tensor) -> Tensor:
         """Return this process's images of a batch, augmented, float32 [B / size, 3, H, W]."""
-        _, height, width, _ = self.images.pixels.shape
+        _, height, width, _ = self._pixels.shape
         choices = draw_choices(
-            len(indices), height, width, seed=self.config.seed, epoch=self.epoch, step=step
+            len(rows), height, width, seed=self.config.seed, epoch=self.epoch, step=step
         )
-        own = self.processes.share(len(indices))
-        return augment(to_device(self.images.pixels[indices[own]], self.device), choices[own])
+        own = self.processes.share(len(rows))
+        return augment(take(self._pixels, rows[own], self.device), choices[own])
 
     def look(self, current: EpochState) -> str:
         """Return the last losses' mean for people; refuse to go on if one is not finite."""

@@ -6,6 +6,7 @@ from pplr_cli.data.manifest import ImageSet, Manifest, Split
 from pplr_cli.engine import memory
 from pplr_cli.engine.features import extract
 from pplr_cli.engine.network import Network
+from pplr_cli.engine.pixels import place
 from pplr_cli.errors import DataError
 from pplr_cli.retrieval.ranking import Scores, evaluate
 from pplr_cli.runtime import Runtime
@@ -33,12 +34,15 @@ class Evaluator:
         size = (config.data.height, config.data.width)
         self._sets = [manifest.split(Split.QUERY), manifest.split(Split.GALLERY)]
         self._pixels = [
-            load_images(
-                images,
-                *size,
-                runtime.reporter,
-                workers=runtime.workers,
-                cache=runtime.cache,
+            place(
+                load_images(
+                    images,
+                    *size,
+                    runtime.reporter,
+                    workers=runtime.workers,
+                    cache=runtime.cache,
+                ),
+                runtime.device,
             )
             for images in self._sets
         ]

@@ -3,9 +3,11 @@
 import random
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from torchvision import transforms
 from torchvision.transforms import functional
 
@@ -54,41 +56,83 @@ def test_choices_depend_on_seed_epoch_and_step_alone() -> None:
     assert all(draw() != draw(**{name: 9}) for name in ("seed", "epoch", "step"))
 
 
-def slow_box(height: int, width: int, rng: random.Random) -> tuple[int, int]:
-    """Return height and width of an erased box by the definition; (0, 0) = none."""
-    if rng.uniform(0, 1) >= 0.5:
-        return 0, 0
-    for _ in range(100):
-        area = rng.uniform(0.02, 0.4) * height * width
-        aspect = rng.uniform(0.3, 1 / 0.3)
-        h, w = round((area * aspect) ** 0.5), round((area / aspect) ** 0.5)
-        if h < height and w < width:
-            return h, w
-    return 0, 0
+def slow_choice(height: int, width: int, rng: random.Random) -> tuple[float, ...]:
+    """Return an image's flip, top, left and erased box (height 0 = none), by the definition."""
+    flip, top, left = rng.random() < 0.5, rng.randint(0, 20), rng.randint(0, 20)
+    if rng.uniform(0, 1) < 0.5:
+        for _ in range(100):
+            area = rng.uniform(0.02, 0.4) * height * width
+            aspect = rng.uniform(0.3, 1 / 0.3)
+            h, w = round((area * aspect) ** 0.5), round((area / aspect) ** 0.5)
+            if h < height and w < width:
+                box = rng.randint(0, height - h), rng.randint(0, width - w), h, w
+                return flip, top, left, *box
+    return flip, top, left, 0, 0, 0, 0
 
 
-def test_distributions_are_those_of_the_definition() -> None:
-    count, height, width = 20_000, 96, 32
-    choices = draw_choices(count, height, width, seed=0, epoch=0, step=0)
+def described(choices: np.ndarray, height: int, width: int) -> dict[str, np.ndarray]:
+    """Return the variables whose distributions the definition fixes; boxes where there is one."""
+    flip, top, left, *_ = choices.T
+    box_top, box_left, h, w = choices[choices[:, 5] > 0][:, 3:].T
+    return {
+        "flip": flip, "crop rows": top, "crop columns": left, "erased": choices[:, 5] > 0,
+        "area": h * w / (height * width), "aspect": h / w, "height": h, "width": w,
+        "box top": box_top / (height - h), "box left": box_left / (width - w),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("height", "width"), [(384, 128), (256, 256), (40, 24)])
+def test_distributions_are_those_of_the_definition(height: int, width: int) -> None:
+    batches = [draw_choices(64, height, width, seed=0, epoch=0, step=s) for s in range(150)]
+    drawn = [np.column_stack((c.flip, c.top, c.left, c.erase)) for c in batches]
     rng = random.Random(0)
-    slow = np.array([slow_box(height, width, rng) for _ in range(count)])
-    boxes = choices.erase
-    assert abs(choices.flip.mean() - 0.5) < 0.015
-    for offsets in (choices.top, choices.left):
-        counts = np.bincount(offsets, minlength=21)
-        assert len(counts) == 21
-        assert np.abs(counts / count - 1 / 21).max() < 0.01
-    assert abs((boxes[:, 2] > 0).mean() - (slow[:, 0] > 0).mean()) < 0.015
-    erased, expected = boxes[boxes[:, 2] > 0], slow[slow[:, 0] > 0]
-    for column, size in ((2, height), (3, width)):
-        grid = np.linspace(0.1, 0.9, 9)
-        ours = np.quantile(erased[:, column], grid)
-        theirs = np.quantile(expected[:, column - 2], grid)
-        assert np.abs(ours - theirs).max() <= 0.02 * size + 1
-    assert (boxes[:, 0] + boxes[:, 2] <= height).all()
-    assert (boxes[:, 1] + boxes[:, 3] <= width).all()
-    free = height - erased[:, 2]
-    assert abs((erased[:, 0] / free).mean() - 0.5) < 0.02
+    slow = np.array([slow_choice(height, width, rng) for _ in range(10_000)], float)
+    ours = np.concatenate(drawn).astype(float)
+    expected = described(slow, height, width)
+    for name, values in described(ours, height, width).items():
+        assert stats.ks_2samp(values, expected[name]).pvalue > 1e-4, name
+
+
+def test_choices_of_an_image_know_nothing_of_each_other() -> None:
+    choices = draw_choices(10_000, 384, 128, seed=3, epoch=0, step=0)
+    erased = choices.erase[:, 2] > 0
+    drawn = np.column_stack((choices.flip, choices.top, choices.left, erased)).astype(float)
+    both = np.hstack((drawn, np.roll(drawn, 1, axis=0)))  # nor of the image before
+    assert np.abs(np.corrcoef(both.T) - np.eye(8)).max() < 0.05
+
+
+@pytest.mark.parametrize("rows", [slice(0, 8), slice(2, 5), slice(5, 8)])
+def test_a_part_of_a_batch_is_augmented_as_in_the_whole(rows: slice) -> None:
+    images = pixels(8, 30, 20)
+    choices = draw_choices(8, 30, 20, seed=5, epoch=1, step=2)
+    torch.testing.assert_close(
+        augment(images[rows], choices[rows]), augment(images, choices)[rows], rtol=0, atol=0
+    )
+
+
+def test_images_are_left_as_they_were_and_come_out_channels_last() -> None:
+    images = pixels(6, 30, 20)
+    before = images.clone()
+    choices = draw_choices(6, 30, 20, seed=0, epoch=0, step=0)
+    assert choices.flip.any()
+    for changed in (augment(images, choices), normalise(images)):
+        assert changed.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(images, before)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_gpu_makes_the_same_images_without_waiting() -> None:
+    images = pixels(16, 96, 32)
+    choices = draw_choices(16, 96, 32, seed=0, epoch=0, step=0)
+    there = images.cuda()
+    augment(there, choices)  # copies the constants, which waits once
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        found = augment(there, choices)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    torch.testing.assert_close(found.cpu(), augment(images, choices), rtol=0, atol=1e-6)
 
 
 def test_where_no_box_fits_nothing_is_erased() -> None:

@@ -1,9 +1,14 @@
 """Decoding, resizing and the cache of decoded images."""
 
+import errno
 import multiprocessing
 import os
 import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing.context import SpawnProcess
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
@@ -45,13 +50,22 @@ def resized(file: Path) -> np.ndarray:
     return np.asarray(decode(file).resize((8, 16), Image.Resampling.BICUBIC))
 
 
+def cached(tmp_path: Path) -> set[Path]:
+    return set((tmp_path / "cache" / "images").glob("*.npy"))
+
+
 def load(found: ImageSet, *, cache: bool = True) -> np.ndarray:
     return load_images(found, 16, 8, Silent(), workers=2, cache=cache)
 
 
-def test_resize_is_the_official_transform_to_the_bit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [(64, 128), (128, 384), (45, 101), (300, 500), (7, 139)])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_resize_is_the_official_transform_to_the_bit(
+    size: tuple[int, int], mode: str, tmp_path: Path
+) -> None:
+
     path = tmp_path / "a.jpg"
-    picture(0, (64, 128)).save(path)
+    picture(0, size).convert(mode).save(path)
     official = transforms.Resize((384, 128), interpolation=transforms.InterpolationMode.BICUBIC)
     expected = np.asarray(official(Image.open(path).convert("RGB")))
     unknown = np.array([-1])
@@ -71,7 +85,7 @@ def test_cache_holds_what_decoding_gives(tmp_path: Path) -> None:
 def test_second_use_decodes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = image_set(tmp_path / "data")
     expected = load(found).copy()
-    monkeypatch.setattr(images, "decode_all", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(images, "decode_all", lambda *_, **__: pytest.fail("decoded again"))
     np.testing.assert_array_equal(load(found), expected)
 
 
@@ -122,10 +136,10 @@ def test_half_written_cache_is_not_used(tmp_path: Path, monkeypatch: pytest.Monk
     found = image_set(tmp_path / "data")
     whole = decode_module.decode
 
-    def stop(path: Path, *, upright: bool) -> Image.Image:
+    def stop(path: Path, **options: bool) -> Image.Image:
         if path.name == "2.png":
             raise KeyboardInterrupt
-        return whole(path, upright=upright)
+        return whole(path, **options)
 
     monkeypatch.setattr(decode_module, "decode", stop)
     with pytest.raises(KeyboardInterrupt):
@@ -135,23 +149,88 @@ def test_half_written_cache_is_not_used(tmp_path: Path, monkeypatch: pytest.Monk
     assert len(load(found)) == 4
 
 
-def decode_in_another_process(found: ImageSet, start: Barrier) -> None:
+def in_another_process(work: Callable[..., None], *arguments: object) -> SpawnProcess:
+    job = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
+    job.start()
+    return job
+
+
+def decode_after(found: ImageSet, start: Barrier) -> None:
     start.wait()
     load(found)
 
 
 def test_two_processes_may_fill_the_cache_at_once(tmp_path: Path) -> None:
     found = image_set(tmp_path / "data", 200)
-    context = multiprocessing.get_context("spawn")
-    start = context.Barrier(2)
-    jobs = [context.Process(target=decode_in_another_process, args=(found, start)) for _ in "ab"]
-    for job in jobs:
-        job.start()
+    start = multiprocessing.get_context("spawn").Barrier(2)
+    jobs = [in_another_process(decode_after, found, start) for _ in range(2)]
     for job in jobs:
         job.join()
     assert [job.exitcode for job in jobs] == [0, 0]
-    assert len(list((tmp_path / "cache" / "images").iterdir())) == 1
+    assert len(cached(tmp_path)) == 1
     np.testing.assert_array_equal(load(found)[7], resized(found.files[7]))
+
+
+def test_one_decodes_and_the_others_wait_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = image_set(tmp_path / "data")
+    expected = load(found).copy()
+    (whole,) = cached(tmp_path)
+    aside = whole.rename(tmp_path / "aside")
+
+    @contextmanager
+    def busy(lock: Path, wait: Callable[[], None]) -> Iterator[None]:
+        wait()
+        aside.rename(whole)  # the other process is done
+        lock.touch()
+        yield
+
+    told: list[str] = []
+    monkeypatch.setattr(images, "locked", busy)
+    monkeypatch.setattr(images, "decode_all", lambda *_, **__: pytest.fail("decoded again"))
+    monkeypatch.setattr(Silent, "info", lambda _, message: told.append(message))
+    np.testing.assert_array_equal(load(found), expected)
+    assert told == ["another pplr is decoding images into the cache; waiting for it"]
+
+
+def decode_and_be_killed(found: ImageSet) -> None:
+    whole = decode_module.decode
+
+    def kill(path: Path, **options: bool) -> Image.Image:
+        if path.name == "2.png":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return whole(path, **options)
+
+    decode_module.decode = kill
+    load(found)
+
+
+def test_what_a_killed_process_left_is_removed_and_decoded_anew(tmp_path: Path) -> None:
+    found = image_set(tmp_path / "data")
+    job = in_another_process(decode_and_be_killed, found)
+    job.join()
+    assert job.exitcode == -signal.SIGKILL
+    (stray,) = (tmp_path / "cache" / "images").glob("*.tmp")
+    changed = image_set(tmp_path / "other", 3)
+    load(changed)
+    assert not stray.exists()
+    np.testing.assert_array_equal(load(found)[2], resized(found.files[2]))
+    assert {file.suffix for file in (tmp_path / "cache" / "images").iterdir()} == {".npy"}
+
+
+def test_arrays_that_nobody_uses_go_when_the_next_is_written(tmp_path: Path) -> None:
+    sets = [image_set(tmp_path / name, 2) for name in ("old", "used", "new")]
+    load(sets[0])
+    (old,) = cached(tmp_path)
+    load(sets[1])
+    (used,) = cached(tmp_path) - {old}
+    for file in (old, used):
+        os.utime(file, (0, 0))
+    load(sets[1])
+    load(sets[2])
+    assert not old.exists()
+    assert used.exists()
 
 
 def test_broken_images_are_all_named(tmp_path: Path) -> None:
@@ -179,3 +258,30 @@ def test_full_disk_is_told_before_decoding(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(PplrError, match=r"decoded images.* 0\.0 MB are free"):
         load(found)
+
+
+def test_disk_that_fills_up_is_told_before_decoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = image_set(tmp_path / "data")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    monkeypatch.setattr(images, "decode_all", lambda *_, **__: pytest.fail("decoded"))
+    with pytest.raises(DataError, match="No space left") as caught:
+        load(found)
+    assert "--no-cache" in str(caught.value.hint)
+    assert not list((tmp_path / "cache" / "images").iterdir())
+
+
+def test_cache_of_another_user_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = image_set(tmp_path / "data")
+    expected = load(found).copy()
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "utime", refuse)
+    np.testing.assert_array_equal(load(found), expected)

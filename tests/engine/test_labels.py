@@ -68,7 +68,7 @@ def test_parts_are_told_and_timed() -> None:
             return super().task(title, total, unit, done)
 
     watch = Stopwatch()
-    pseudo = pseudo_labels(*stage_input(SETS[0]), Listener(), watch)
+    pseudo = pseudo_labels(*stage_input(SETS[0]), reporter=Listener(), watch=watch)
     assert len(told) == len(watch.seconds) == 5
     assert list(watch.seconds)[:2] == ["label_knn", "label_jaccard"]
     assert set(pseudo.arrays()) == {

@@ -16,6 +16,7 @@ from pplr_cli.engine.network import Network
 from pplr_cli.engine.objective import Targets, objective
 from pplr_cli.engine.optim import build_optimizer
 from pplr_cli.engine.replicas import set_replicas
+from pplr_cli.runtime import Runtime
 
 CASES = [
     f"cam={camera} epoch={epoch} replicas={replicas}"
@@ -94,3 +95,31 @@ def compare(
     if first:
         norms = {n: network.get_parameter(n).grad.norm().item() for n in expected["grad_norm"]}  # type: ignore[union-attr]
         assert norms == pytest.approx(expected["grad_norm"], rel=1e-2)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_step_on_a_gpu_waits_for_nothing(
+    precision: str, golden_images: torch.Tensor, batch: tuple[Targets, Proxies]
+) -> None:
+    device = torch.device("cuda", 0)
+    runtime = Runtime(device, precision=precision)  # type: ignore[arg-type]
+    images = golden_images.to(device, memory_format=torch.channels_last)
+    targets, proxies = (type(v)(*(t.to(device) for t in v)) for v in batch)
+    network = Network("resnet50").to(device, memory_format=torch.channels_last).train()
+    set_replicas(network, 4)
+    optimizer = build_optimizer(network, Optim())
+    for mode in ("default", "error"):  # the first step sets things up
+        torch.cuda.set_sync_debug_mode(mode)
+        try:
+            for epoch in (0, 5):
+                with runtime.autocast():
+                    output = network(images, CLUSTERS)
+                losses = objective(output, targets, epoch, SETTINGS, proxies)
+                optimizer.zero_grad()
+                losses["loss_total"].backward()
+                optimizer.step()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    assert losses["loss_total"].isfinite()
