@@ -49,7 +49,9 @@ class Evaluation:
 
 
 def draw_plots(evaluation: Evaluation, folder: Path) -> None:
-    """Write all pictures and the table into `folder`, replacing those of an earlier call.
+    """Write all pictures and the table into `folder`.
+
+    Pictures of an earlier call stay where this one draws none of their name.
 
     Raises:
         DataError: an image to be shown cannot be decoded.
@@ -116,9 +118,8 @@ def _write_table(evaluation: Evaluation, path: Path) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["query", "identity", "camera", "average_precision", "first_match_rank"])
     for number, name in enumerate(query.paths):
-        row = [name, query.identities[number], query.cameras[number]]
-        found = not np.isnan(survey.precision[number])
-        scores = (f"{survey.precision[number]:.6f}", int(survey.place[number]) + 1)
-        writer.writerow([*row, *(scores if found else ("", ""))])
+        precision, place = survey.precision[number], survey.place[number]
+        found = ("", "") if np.isnan(place) else (f"{precision:.6f}", int(place) + 1)
+        writer.writerow([name, query.identities[number], query.cameras[number], *found])
     with atomic_write(path) as file:
         file.write(text.getvalue().encode(errors="surrogateescape"))
