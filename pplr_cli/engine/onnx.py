@@ -102,6 +102,15 @@ def build(network: Network, height: int, width: int, about: Mapping[str, Any]) -
         )
     assert program is not None
     proto = program.model_proto
+    for part in (
+        proto.graph,
+        *proto.graph.node,
+        *proto.graph.input,
+        *proto.graph.output,
+        *proto.graph.value_info,
+        *proto.graph.initializer,
+    ):
+        del part.metadata_props[:]  # stack traces, with the paths of this machine
     proto.producer_name, proto.producer_version = "pplr", __version__
     entries = {"preprocessing": preprocessing(height, width), "output": _output(network), **about}
     for key, value in entries.items():

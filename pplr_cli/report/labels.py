@@ -113,7 +113,7 @@ def read_labels(run: Path, epoch: int | None, parts: int) -> EpochLabels:
 
 def _read(file: Path, parts: int) -> PseudoLabels:
     try:
-        with np.load(file, allow_pickle=False) as saved:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as saved:
             labels: NDArray[np.int64] = saved["labels"]
             agreement: NDArray[np.float32] = saved["agreement"]
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:

@@ -15,7 +15,7 @@ from pplr_cli.commands.evaluate import evaluate
 from pplr_cli.data.manifest import Image, Manifest, Split
 from pplr_cli.engine.checkpoint import save_weights
 from pplr_cli.engine.network import Network
-from pplr_cli.errors import DataError, UsageError, WeightsError
+from pplr_cli.errors import DataError, PplrError, UsageError, WeightsError
 
 PEOPLE, CAMERAS = 6, 3
 PRESET = """
@@ -130,6 +130,9 @@ def test_json_is_one_document(tmp_path, run, own_file, rerank):
         "queries": PEOPLE,
         "skipped": 0,
         "paper": {},
+        "gates": [],
+        "plots": None,
+        "separation": None,
     }
     assert scores["rank1"] == 0
     assert scores["rank10"] > 0
@@ -167,3 +170,48 @@ def test_settings_can_be_overridden(tmp_path, run, own_file):
 def test_the_file_is_read_before_the_data_set(tmp_path, run):
     with pytest.raises(WeightsError, match="no such weights file"):
         run("--weights", tmp_path / "none.pth")
+
+
+@pytest.mark.parametrize("rerank", [False, True])
+def test_plots_are_drawn_and_change_no_figure(tmp_path, run, own_file, rerank):
+    make_data_set(tmp_path / "data", lambda person: person if person > 1 else 100)
+    options = ["--weights", own_file, *(["--rerank"] if rerank else [])]
+    plain = json.loads(run(*options, "--json")[0])
+    out, _ = run(*options, "--plots", tmp_path / "plots")
+    drawn = {path.name for path in (tmp_path / "plots").iterdir()}
+    assert {"best.png", "worst.pdf", "random", "cmc.png", "distances.pdf", "queries.csv"} <= drawn
+    assert len(list((tmp_path / "plots" / "worst").iterdir())) == 4  # two queries have no match
+    assert f"pictures: {tmp_path / 'plots'}" in out
+    assert "100.0 % of the pairs of one identity are nearer" in out
+    document = json.loads(run(*options, "--plots", tmp_path / "plots", "--json")[0])
+    assert {**document, "plots": None, "separation": None} == plain
+    assert document["separation"]["same_pairs"] == 4 * 2
+    assert document["separation"]["different_pairs"] == 4 * 10
+    assert document["separation"]["distance"] == ("re-ranked" if rerank else "euclidean")
+
+
+def test_the_json_document_is_as_documented(tmp_path, run, own_file, check_schema):
+    make_data_set(tmp_path / "data")
+    options = ["--weights", own_file, "--json", "--fail-below", "mAP=0.5"]
+    documents = [run(*options)[0], run(*options, "--plots", tmp_path / "plots")[0]]
+    check_schema("evaluate.md", *map(json.loads, documents))
+
+
+def test_a_figure_that_falls_short_fails_after_the_results(tmp_path, own_file, capsys):
+    make_data_set(tmp_path / "data", lambda person: (person + 1) % PEOPLE)
+    arguments = ["--weights", own_file, "--data-dir", tmp_path / "data", "--no-cache", "--json"]
+    gates = ["--fail-below", "rank1=0", "--fail-below", "mAP=0.9"]
+    runner = CliRunner()
+    done = runner.invoke(app, [str(word) for word in (*arguments, *gates)])
+    assert isinstance(done.exception, PplrError)
+    document = json.loads(done.stdout)
+    assert [gate["passed"] for gate in document["gates"]] == [True, False]
+    assert done.exception.message == (
+        f"`mAP` is {document['mAP']:.4f}, {0.9 - document['mAP']:.2g} below the 0.9 of "
+        "`--fail-below`"
+    )
+
+
+def test_a_wrong_gate_shows_before_anything_is_read(tmp_path, run):
+    with pytest.raises(UsageError, match="unknown figure `rank2`"):
+        run("--weights", tmp_path / "none.pth", "--fail-below", "rank2=0.5")

@@ -67,7 +67,9 @@ def test_everything_is_drawn_under_its_name(
         path.parent.mkdir(exist_ok=True)
         Picture.new("RGB", (4, 8), "navy").save(path)
     draw_plots(found, tmp_path / "plots")
-    names = {p.relative_to(tmp_path / "plots").as_posix() for p in (tmp_path / "plots").rglob("*.*")}
+    names = {
+        p.relative_to(tmp_path / "plots").as_posix() for p in (tmp_path / "plots").rglob("*.*")
+    }
     lot = found.query.paths[choose(found)["random"][0]]
     assert names == {
         "best.png", "best.pdf", "worst.png", "worst.pdf", "random.png", "random.pdf", "cmc.png",

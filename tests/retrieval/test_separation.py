@@ -37,7 +37,9 @@ def test_counts_equal_those_of_all_pairs(queries, gallery, block, squared, seed)
 
 
 def test_distances_that_rounding_left_outside_are_counted():
-    counter = PairCounter(Lists.of([np.array([0])]), Lists.of([np.zeros(0, np.int64)]), squared=True)
+    counter = PairCounter(
+        Lists.of([np.array([0])]), Lists.of([np.zeros(0, np.int64)]), squared=True
+    )
     counter.see(np.array([[-1e-7, 4.0001]], np.float32), 0)
     assert counter.separation.same[0] == 1
     assert counter.separation.different[-1] == 1

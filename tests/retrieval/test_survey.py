@@ -55,9 +55,7 @@ def test_blocks_of_any_size_give_the_scores_the_images_and_the_pairs(inputs, rer
 
 def test_small_gallery_leaves_places_empty(inputs):
     query, gallery, ids, gallery_ids, cams, gallery_cams = inputs
-    found = survey(
-        query, gallery[:4], ids, gallery_ids[:4], cams, gallery_cams[:4], top=10
-    )
+    found = survey(query, gallery[:4], ids, gallery_ids[:4], cams, gallery_cams[:4], top=10)
     assert (found.ranked.images[:, 4:] == NONE).all()
 
 
