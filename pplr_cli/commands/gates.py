@@ -51,7 +51,7 @@ def require(outcomes: Sequence[Mapping[str, Any]]) -> None:
         PplrError: which figure falls short, and by how much.
     """
     short = [
-        f"`{one['figure']}` is {one['value']:.4f}, {one['least'] - one['value']:.2g} below the "
+        f"`{one['figure']}` is {one['value']:.4f}, {one['least'] - one['value']:.3g} below the "
         f"{one['least']:g} of `--fail-below`"
         for one in outcomes
         if not one["passed"]

@@ -44,7 +44,7 @@ def check_schema() -> Callable[..., None]:
 def _table(text: str) -> dict[str, str]:
     """Return the type of each field from the lines "| `field` | type | meaning |"."""
     section = text.partition("## The JSON document")[2].partition("\n## ")[0]
-    return dict(re.findall(r"^\| `([^`]+)` \| ([a-z ]+) \| .+ \|$", section, re.MULTILINE))
+    return dict(re.findall(r"^\| `([^`]+)` \| ([a-z ]+) \| .*\|$", section, re.MULTILINE))
 
 
 def _pattern(row: str) -> str:

@@ -173,28 +173,34 @@ def test_the_file_is_read_before_the_data_set(tmp_path, run):
 
 
 @pytest.mark.parametrize("rerank", [False, True])
-def test_plots_are_drawn_and_change_no_figure(tmp_path, run, own_file, rerank):
+def test_plots_are_drawn_and_change_no_figure(
+    tmp_path, run, own_file, rerank, monkeypatch, check_schema
+):
+    monkeypatch.setattr("pplr_cli.report.plots.EACH", 1)
     make_data_set(tmp_path / "data", lambda person: person if person > 1 else 100)
-    options = ["--weights", own_file, *(["--rerank"] if rerank else [])]
-    plain = json.loads(run(*options, "--json")[0])
-    out, _ = run(*options, "--plots", tmp_path / "plots")
-    drawn = {path.name for path in (tmp_path / "plots").iterdir()}
-    assert {"best.png", "worst.pdf", "random", "cmc.png", "distances.pdf", "queries.csv"} <= drawn
-    assert len(list((tmp_path / "plots" / "worst").iterdir())) == 4  # two queries have no match
-    assert f"pictures: {tmp_path / 'plots'}" in out
-    assert "100.0 % of the pairs of one identity are nearer" in out
-    document = json.loads(run(*options, "--plots", tmp_path / "plots", "--json")[0])
-    assert {**document, "plots": None, "separation": None} == plain
-    assert document["separation"]["same_pairs"] == 4 * 2
-    assert document["separation"]["different_pairs"] == 4 * 10
-    assert document["separation"]["distance"] == ("re-ranked" if rerank else "euclidean")
-
-
-def test_the_json_document_is_as_documented(tmp_path, run, own_file, check_schema):
-    make_data_set(tmp_path / "data")
     options = ["--weights", own_file, "--json", "--fail-below", "mAP=0.5"]
-    documents = [run(*options)[0], run(*options, "--plots", tmp_path / "plots")[0]]
-    check_schema("evaluate.md", *map(json.loads, documents))
+    options += ["--rerank"] if rerank else []
+    plain = json.loads(run(*options)[0])
+    drawn = json.loads(run(*options, "--plots", tmp_path / "plots")[0])
+    names = {path.name for path in (tmp_path / "plots").iterdir()}
+    assert {"best.png", "worst.pdf", "random", "cmc.png", "distances.pdf", "queries.csv"} <= names
+    assert {**drawn, "plots": None, "separation": None} == plain
+    assert drawn["separation"]["same_pairs"] == 4 * 2  # two queries have no match
+    assert drawn["separation"]["different_pairs"] == 4 * 10
+    assert drawn["separation"]["distance"] == ("re-ranked" if rerank else "euclidean")
+    check_schema("evaluate.md", plain, drawn)
+
+
+def test_people_read_the_threshold_and_where_the_pictures_are(tmp_path, run, own_file, monkeypatch):
+    folders = []
+    monkeypatch.setattr(
+        "pplr_cli.report.plots.draw_plots", lambda _, folder: folders.append(folder)
+    )
+    make_data_set(tmp_path / "data")
+    out, _ = run("--weights", own_file, "--plots", tmp_path / "plots")
+    assert folders == [tmp_path / "plots"]
+    assert "100.0 % of the pairs of one identity are nearer, 0.0 % of the others" in out
+    assert out.endswith(f"pictures: {tmp_path / 'plots'}\n")
 
 
 def test_a_figure_that_falls_short_fails_after_the_results(tmp_path, own_file, capsys):
@@ -207,7 +213,7 @@ def test_a_figure_that_falls_short_fails_after_the_results(tmp_path, own_file, c
     document = json.loads(done.stdout)
     assert [gate["passed"] for gate in document["gates"]] == [True, False]
     assert done.exception.message == (
-        f"`mAP` is {document['mAP']:.4f}, {0.9 - document['mAP']:.2g} below the 0.9 of "
+        f"`mAP` is {document['mAP']:.4f}, {0.9 - document['mAP']:.3g} below the 0.9 of "
         "`--fail-below`"
     )
 
