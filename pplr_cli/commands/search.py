@@ -61,6 +61,8 @@ def search(
         searched = without_broken(searched, console, workers)
     ranked = retrieval.search(network, wanted, searched, config, runtime, top=top)
     results = _results(wanted, searched, ranked)
+    if not any(result.matches for result in results):
+        console.warn(f"`{gallery}`: holds no image but the query")
     pictures = _draw(results, plots) if plots is not None else []
     if json:
         about = {"weights": str(weights), "gallery": str(gallery), "images": len(searched)}

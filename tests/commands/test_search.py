@@ -94,6 +94,13 @@ def test_a_query_given_through_a_link_is_still_itself(search, crops, tmp_path):
     assert len(images) == 5
 
 
+def test_a_gallery_of_nothing_but_the_query_is_told(search, crops):
+    query = crops / "camera0" / "0.png"
+    code, out, err = search("--query", query, gallery=query)
+    assert (code, len(out.splitlines())) == (0, 1)
+    assert f"warning: `{query}`: holds no image but the query" in err
+
+
 def test_broken_images_are_listed_and_left_out_on_request(search, crops):
     (crops / "camera0" / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (crops / "notes.txt").write_text("not an image")
