@@ -27,6 +27,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "Check a data set and make it ready for use.",
         "pplr prepare market Market-1501-v15.09.15.zip",
         "pplr prepare veri   (looks in the data folder)",
+        "pplr prepare msmt17 part1.zip part2.zip",
+        "pplr prepare market --check",
         r"pplr prepare folder crops --pattern '(?P<identity>\d+)_c(?P<camera>\d+)'",
     ),
     "train": ("Train without camera labels.", "pplr train --preset demo"),
@@ -51,7 +53,12 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "Write the retrieval feature as an ONNX file.",
         "pplr export --weights best.pth --to model.onnx",
     ),
-    "download-weights": ("List or fetch ready weights.", "pplr download-weights market"),
+    "download-weights": (
+        "List or fetch ready weights.",
+        "pplr download-weights market",
+        "pplr download-weights   (lists what there is)",
+        "pplr download-weights resnet50 --from-file resnet50-0676ba61.pth",
+    ),
     "presets": ("List, show and copy the presets.", "pplr presets show market"),
     "doctor": ("Show what this machine can do.", "pplr doctor"),
 }

@@ -139,6 +139,9 @@ class Engine(Section):
     memory_gb: Positive | None = Field(
         None, description="memory budget in GB: sizes retrieval's blocks; null = half of free"
     )
+    save_minutes: Positive = Field(
+        5.0, description="minutes between two saves of the state; each epoch is saved anyway"
+    )
 
 
 class Config(Section):

@@ -36,3 +36,11 @@ class DeviceError(PplrError):
 
 class TrainingError(PplrError):
     """A training run that cannot go on."""
+
+
+class StateError(PplrError):
+    """A saved state from which a run cannot go on."""
+
+
+class ProcessError(PplrError):
+    """Another process of a run that several share is gone or does not answer."""

@@ -12,33 +12,63 @@ from typing import IO, Any
 from pplr_cli.errors import PplrError
 
 MEGABYTE = 1_000_000
+TEMPORARY = ".tmp"
+"""How the names of unfinished files end; a killed process may leave one behind."""
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
+def portable(name: str) -> str:
+    """Return a file name as text that is the same in every locale.
+
+    Python spells names as the locale has it; here they are UTF-8, and bytes that are none stand as
+    lone surrogates.
+    """
+    return os.fsencode(name).decode(errors="surrogateescape")
+
+
+def native(text: str) -> str:
+    """Return the file name that `portable` made the text of, as this locale spells it."""
+    return os.fsdecode(text.encode(errors="surrogateescape"))
+
+
 @contextmanager
-def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
+def atomic_write(path: Path, mode: str = "wb", keep: Path | None = None) -> Iterator[IO[Any]]:
     """Open a temporary file beside `path` that takes its place when the block ends well.
 
     Written, flushed, synced, renamed, and the folder synced: after a crash `path` holds either
     the old content or the whole new one. Yields a file opened with `mode` ("wb", or "w" = UTF-8).
     An `OSError` of writing (disk full, read-only) names `path`.
+
+    With `keep` the old content gets that name first; after a crash it may be all there is.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
     try:
-        with temporary.open(mode, encoding=None if "b" in mode else "utf-8") as file:
+        with naming(path), temporary.open(mode, encoding=None if "b" in mode else "utf-8") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        if keep is not None and path.exists():
+            path.replace(keep)
         temporary.replace(path)
     except OSError as error:
-        nameless = error.filename is None and error.errno in _OF_THE_DISK
-        if nameless or error.filename == str(temporary):
+        if error.filename == str(temporary):
             error.filename = str(path)
         raise
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let errors of the disk (full, read-only) that name no file name `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno in _OF_THE_DISK:
+            error.filename = str(path)
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,11 +1,13 @@
 """Where and how a command computes: device, precision, threads, and who is told."""
 
+import os
 from dataclasses import dataclass, field
 
 import torch
 
 from pplr_cli.config import Precision
 from pplr_cli.errors import DeviceError, UsageError
+from pplr_cli.processes import ALONE, Processes
 from pplr_cli.progress import Reporter, Silent
 
 
@@ -19,6 +21,7 @@ class Runtime:
         precision: of the network's forward pass; features and losses are float32.
         workers: threads that decode images.
         cache: whether decoded images are kept on disk.
+        processes: those that share the run.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -26,6 +29,7 @@ class Runtime:
     precision: Precision = "fp32"
     workers: int = 1
     cache: bool = True
+    processes: Processes = ALONE
 
     def autocast(self) -> torch.autocast:
         """Return the context in which the network runs."""
@@ -58,3 +62,20 @@ def choose_device(name: str) -> torch.device:
     if index >= count:
         raise DeviceError(f"`--device {name}`: there are {count} GPUs", f"use 0 to {count - 1}")
     return torch.device("cuda", index)
+
+
+def process_device(name: str) -> torch.device:
+    """Return the device of one of several processes: on GPUs each has its own.
+
+    Raises:
+        UsageError, DeviceError: as `choose_device`, or a GPU is named that all would share.
+    """
+    device = choose_device(name)
+    if device.type == "cpu":
+        return device
+    if ":" in name:
+        raise UsageError(
+            f"`--device {name}`: each of several processes has a GPU of its own",
+            "use --device cuda; CUDA_VISIBLE_DEVICES chooses among the GPUs",
+        )
+    return choose_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}")

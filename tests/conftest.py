@@ -38,9 +38,10 @@ def plant() -> Callable[[Path, Iterable[str]], Path]:
             file.parent.mkdir(parents=True, exist_ok=True)
             suffix = file.suffix.lower()
             if suffix in {".jpg", ".jpeg", ".png"} and not file.name.startswith("._"):
-                colour = (zlib.crc32(os.fsencode(path)) % 256, 80, 160)
+                noise = np.random.default_rng(zlib.crc32(os.fsencode(path)))
                 kind = "PNG" if suffix == ".png" else "JPEG"
-                Image.new("RGB", (4, 8), colour).save(file, kind)
+                pixels = noise.integers(0, 256, (32, 16, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(file, kind)
             else:
                 file.write_text("not an image\n")
         return root

@@ -35,6 +35,17 @@ def test_cache_falls_back_to_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     assert env.cache_dir() == Path("/users/cache/pplr")
 
 
+def test_torch_keeps_its_files_where_torch_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch import hub
+
+    for home, cache in (("~/torch", "/users/cache"), (None, "/users/cache"), (None, None)):
+        for name, value in (("TORCH_HOME", home), ("XDG_CACHE_HOME", cache)):
+            monkeypatch.delenv(name, raising=False)
+            if value:
+                monkeypatch.setenv(name, value)
+        assert env.torch_home() / "hub" == Path(hub.get_dir())
+
+
 @pytest.mark.parametrize(("value", "expected"), [("1", True), ("0", False), ("", False)])
 def test_debug(monkeypatch: pytest.MonkeyPatch, value: str, expected: bool) -> None:
     monkeypatch.setenv("PPLR_DEBUG", value)

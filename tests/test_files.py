@@ -9,9 +9,20 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pplr_cli.errors import PplrError
-from pplr_cli.files import atomic_write, check_space, locked, sync_folder, write_text
+from pplr_cli.files import (
+    atomic_write,
+    check_space,
+    locked,
+    naming,
+    native,
+    portable,
+    sync_folder,
+    write_text,
+)
 
 
 def test_text_is_written_and_replaced(tmp_path: Path) -> None:
@@ -73,6 +84,17 @@ def test_full_disk_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         write_text(path, "x")
     assert caught.value.filename == str(path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_nameless_errors_of_the_disk_are_named(tmp_path: Path) -> None:
+    for error, expected in (
+        (OSError(errno.ENOSPC, "full"), str(tmp_path)),
+        (OSError(errno.ENOSPC, "full", "other"), "other"),
+        (OSError(errno.ECONNRESET, "reset"), None),
+    ):
+        with pytest.raises(OSError, match=r"full|reset") as caught, naming(tmp_path):
+            raise error
+        assert caught.value.filename == expected
 
 
 def test_error_on_the_temporary_file_names_the_final_one(
@@ -161,3 +183,10 @@ def test_what_does_not_fit_is_refused_with_both_sizes(
         check_space(tmp_path, 2_300_000, "it")
     assert caught.value.message == f"`{tmp_path}`: it needs 2.3 MB, 1.5 MB are free"
     assert caught.value.hint == "make room there"
+
+
+@given(st.binary(min_size=1, max_size=20).filter(lambda name: b"\0" not in name))
+def test_portable_names_are_utf8_and_come_back(name: bytes) -> None:
+    text = portable(os.fsdecode(name))
+    assert text.encode(errors="surrogateescape") == name
+    assert native(text) == os.fsdecode(name)

@@ -1,6 +1,7 @@
 """`pplr doctor`: what this machine can do, ready to be pasted into a bug report."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,22 +9,23 @@ import typer
 
 from pplr_cli import env
 from pplr_cli.commands import options
-from pplr_cli.console import Console
+from pplr_cli.console import Console, report_unexpected
 from pplr_cli.errors import PplrError
+from pplr_cli.progress import Silent
 
 
 def doctor(data_dir: options.DataDir = None, json: options.Json = False) -> None:
-    """Show versions, devices and data sets of this machine; exit code 1 if something is broken."""
+    """Show versions, devices, data sets and weights; exit code 1 if something is broken."""
     from pplr_cli.report import machine
 
     folder = env.data_dir(data_dir)
-    data_sets, damaged = _data_sets(folder)
-    problems = [*machine.problems(), *damaged]
+    problems = machine.problems()
     facts = {
         **machine.describe(),
         "data_dir": str(folder.resolve()),
+        "data_sets": _data_sets(folder, problems),
         "cache_dir": str(env.cache_dir().resolve()),
-        "data_sets": data_sets,
+        "weights": _weights(problems),
         "problems": [{"message": each.message, "hint": each.hint} for each in problems],
     }
     console = Console()
@@ -37,22 +39,52 @@ def doctor(data_dir: options.DataDir = None, json: options.Json = False) -> None
         raise typer.Exit(1)
 
 
-def _data_sets(folder: Path) -> tuple[dict[str, Any], list[PplrError]]:
-    """Return the prepared data sets with their numbers of images, and what is wrong with others."""
-    from pplr_cli.data.library import prepared_names
-    from pplr_cli.data.manifest import FILE_NAME, Manifest, Split
+def _data_sets(folder: Path, problems: list[PplrError]) -> dict[str, Any]:
+    """Return the prepared data sets with their numbers of images; add what is wrong with them."""
+    try:
+        from pplr_cli.data.library import open_dataset, prepared_names
+        from pplr_cli.data.manifest import FILE_NAME, Split
+    except Exception:
+        if not problems:
+            raise
+        return {}  # a package that it needs is broken, which is told already
 
     found: dict[str, Any] = {}
-    damaged: list[PplrError] = []
     for name in prepared_names(folder):
-        try:
-            manifest = Manifest.load(folder / name / FILE_NAME)
-        except PplrError as error:
-            damaged.append(error)
-            continue
-        counts = {str(split): len(manifest.split(split)) for split in Split}
-        found[name] = {"root": str(manifest.root), "there": manifest.root.is_dir(), **counts}
-    return found, damaged
+        if not (folder / name / FILE_NAME).is_file():
+            continue  # opening it would prepare it
+        found[name] = {"problem": None}
+        with _noting(found[name], problems):
+            manifest = open_dataset(name, folder, Silent())
+            counts = {str(split): len(manifest.split(split)) for split in Split}
+            found[name] |= {"root": str(manifest.root), "digest": manifest.digest, **counts}
+    return found
+
+
+def _weights(problems: list[PplrError]) -> dict[str, Any]:
+    """Return the weights that are there, and whether their SHA-256 holds; add what is wrong."""
+    from pplr_cli.weights.catalogue import everything
+
+    found: dict[str, Any] = {}
+    for name, entry in everything().items():
+        if entry.target.is_file():
+            found[name] = {"problem": None, "file": str(entry.target), "checked": False}
+            with _noting(found[name], problems):
+                found[name]["checked"] = entry.holds()
+    return found
+
+
+@contextmanager
+def _noting(about: dict[str, Any], problems: list[PplrError]) -> Iterator[None]:
+    """Note an expected failure instead of raising it."""
+    try:
+        yield
+    except (PplrError, OSError) as error:
+        problem = error if isinstance(error, PplrError) else report_unexpected(error)
+        if problem is None:
+            raise
+        about["problem"] = problem.message
+        problems.append(problem)
 
 
 def _rows(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -66,9 +98,13 @@ def _rows(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "k-NN search", _search(facts["faiss"], facts["cuda"]["devices"])
     yield "data folder", facts["data_dir"] + _missing(facts["data_dir"])
     for name, about in facts["data_sets"].items():
-        counts = ", ".join(f"{about[split]} {split}" for split in ("train", "query", "gallery"))
-        yield f"data set {name}", counts if about["there"] else f"images gone from {about['root']}"
+        yield f"data set {name}", about["problem"] or _data_set(about)
     yield "cache folder", facts["cache_dir"] + _missing(facts["cache_dir"])
+    for name, about in facts["weights"].items():
+        sha = "SHA-256 holds" if about["checked"] else "no SHA-256 recorded yet"
+        yield f"weights {name}", about["problem"] or f"{about['file']}, {sha}"
+    if not facts["weights"]:
+        yield "weights", "none fetched yet (`pplr download-weights` lists them)"
     for name, value in facts["environment"].items():
         yield name, "not set" if value is None else value
 
@@ -84,6 +120,12 @@ def _gpu_rows(cuda: dict[str, Any]) -> Iterator[tuple[str, str]]:
             f"torch is built for CUDA {cuda['version']}" if cuda["version"] else "torch has none"
         )
         yield "GPU", f"none seen ({built}); training runs on the CPU"
+
+
+def _data_set(about: dict[str, Any]) -> str:
+    """Say what a sound data set holds, and where."""
+    counts = ", ".join(f"{about[split]} {split}" for split in ("train", "query", "gallery"))
+    return f"{counts} in {about['root']}, digest {about['digest'][:12]} holds"
 
 
 def _search(faiss: dict[str, Any], gpus: list[Any]) -> str:

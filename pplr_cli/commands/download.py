@@ -1,48 +1,152 @@
 """`pplr download-weights`: list and fetch the official weights and ImageNet backbones."""
 
-from typing import Annotated
+import string
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote, urlsplit
 
 import typer
 
+from pplr_cli.commands import options
 from pplr_cli.console import Console
 from pplr_cli.errors import UsageError
 from pplr_cli.wording import nearest
 
+if TYPE_CHECKING:
+    from pplr_cli.weights.catalogue import Entry
+    from pplr_cli.weights.loading import StateDict
+    from pplr_cli.weights.sources import Source
+
 Name = Annotated[
-    str | None, typer.Argument(metavar="NAME", help="What to fetch (default: list what there is).")
-]
-File = Annotated[
     str | None,
-    typer.Option("--file", help="Path in the authors' folder, where names there are not clear."),
+    typer.Argument(metavar="NAME", help="What to fetch (default: list what there is)."),
 ]
+Url = Annotated[str | None, typer.Option("--url", help="Fetch it from this web address instead.")]
+FromFile = Annotated[
+    Path | None, typer.Option("--from-file", help="Take a file that is here already (copied).")
+]
+DriveFile = Annotated[
+    str | None,
+    typer.Option("--drive-file", help="Path in the authors' folder, where names are not clear."),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace the file that is there.")]
 
 
-def download_weights(name: Name = None, file: File = None) -> None:
+def download_weights(
+    name: Name = None,
+    url: Url = None,
+    from_file: FromFile = None,
+    drive_file: DriveFile = None,
+    force: Force = False,
+    json: options.Json = False,
+) -> None:
     """List the weights that can be fetched, or fetch one of them and print its path."""
-    from pplr_cli.weights.catalogue import Official, everything
-    from pplr_cli.weights.drive import fetch_official
-    from pplr_cli.weights.imagenet import imagenet_file
+    from pplr_cli.weights.catalogue import everything
 
-    console = Console()
     entries = everything()
     if name is None:
-        rows = [
-            (
-                each.name,
-                each.description,
-                "yes" if each.target.is_file() else "no",
-                str(each.target),
-            )
-            for each in entries.values()
-        ]
-        console.table(("name", "weights", "there", "file"), rows)
-        return
-    if name not in entries:
+        if force or any((url, from_file, drive_file)):
+            raise UsageError("no NAME is given", f"there are {', '.join(entries)}")
+        _list(list(entries.values()), json)
+    elif name not in entries:
         raise UsageError(f"`{name}`: no such weights", nearest(name, list(entries)))
-    entry = entries[name]
-    if isinstance(entry, Official):
-        path = fetch_official(entry, console, file)
-        console.info(f"next: `pplr evaluate --preset {entry.data_set} --weights {path}`")
     else:
-        path = imagenet_file(entry.name, console)
+        source = _source(entries[name], url, from_file, drive_file)
+        _fetch(entries[name], source, force, json)
+
+
+def _list(entries: list["Entry"], json: bool) -> None:
+    """Print what there is, with size and file, and whether it is there."""
+    documents = [_document(entry) for entry in entries]
+    if json:
+        Console().document(documents)
+        return
+    rows = [
+        (
+            each["name"],
+            each["description"],
+            f"{each['size_mb']:.0f} MB",
+            "yes" if each["there"] else "no",
+            each["file"],
+        )
+        for each in documents
+    ]
+    Console().table(("name", "weights", "size", "there", "file"), rows)
+
+
+def _document(entry: "Entry") -> dict[str, Any]:
+    """Return what the listing says of an entry; the size is the real one where the file is."""
+    there = entry.target.is_file()
+    size = entry.target.stat().st_size if there else entry.size
+    return {
+        "name": entry.name,
+        "description": entry.description,
+        "source": entry.url,
+        "size_mb": round(size / 1e6, 1),
+        "there": there,
+        "file": str(entry.target),
+    }
+
+
+def _source(
+    entry: "Entry", url: str | None, from_file: Path | None, drive_file: str | None
+) -> "Source":
+    """Return the place that the options name."""
+    from pplr_cli.weights.catalogue import ImageNet
+    from pplr_cli.weights.sources import Local, Published, Web
+
+    if sum(option is not None for option in (url, from_file, drive_file)) > 1:
+        raise UsageError("`--url`, `--from-file` and `--drive-file` exclude each other", "keep one")
+    if url is not None:
+        return Web(_checked(url))
+    if from_file is not None:
+        return Local(from_file)
+    if drive_file is not None and isinstance(entry, ImageNet):
+        raise UsageError(
+            f"`--drive-file`: `{entry.name}` does not come from the authors' folder", "leave it out"
+        )
+    return Published(drive_file)
+
+
+def _checked(url: str) -> str:
+    """Return a web address, or say what it lacks."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname:
+            return quote(url, safe=string.punctuation)  # spaces and letters beyond ASCII
+    except ValueError:  # an unclosed bracket, for example
+        pass
+    hint = "it begins with `https://` or `http://`; a local file is taken with `--from-file`"
+    raise UsageError(f"`--url {url}`: no web address", hint)
+
+
+def _fetch(entry: "Entry", source: "Source", force: bool, json: bool) -> None:
+    """Fetch an entry and print its path."""
+    from pplr_cli.weights.catalogue import Official
+    from pplr_cli.weights.digest import file_sha256
+    from pplr_cli.weights.sources import Published
+    from pplr_cli.weights.store import obtain
+
+    console = Console()
+    if entry.target.is_file() and not force and source != Published():
+        console.warn(f"`{entry.name}` is there already", "`--force` replaces it")
+    path = obtain(entry, console, source, force, _fits)
+    if json:
+        console.document({**_document(entry), "sha256": file_sha256(path)})
+        return
+    if isinstance(entry, Official):
+        console.info(f"next: `pplr evaluate --preset {entry.data_set} --weights {path}`")
     console.result(str(path))
+
+
+def _fits(state: "StateDict") -> None:
+    """Raise unless the weights are those of the network that the authors trained."""
+    import torch
+
+    from pplr_cli.engine.network import Network
+    from pplr_cli.weights.catalogue import Official
+    from pplr_cli.weights.fitting import fit_network
+
+    with torch.device("meta"):  # no time for random weights
+        network = Network(Official.backbone, Official.parts, classes=1)
+    fit_network(state, network.to_empty(device="cpu"))

@@ -52,6 +52,7 @@ def evaluate(
     precision: options.Precision = "fp32",
     workers: options.Workers = options.CORES,
     cache: options.Cache = True,
+    verify: options.Verify = False,
     json: options.Json = False,
 ) -> None:
     """Print mAP and rank-1, 5 and 10 of a weights file, the paper's figures beside them."""
@@ -68,7 +69,7 @@ def evaluate(
     state = read_state_dict(weights)
     config = model.settings(state, preset, options.overrides(settings, data))
     network = model.network(state, config, runtime)
-    manifest = open_dataset(config.data.name, env.data_dir(data_dir), console)
+    manifest = open_dataset(config.data.name, env.data_dir(data_dir), console, verify=verify)
     scores, evaluation = _measure(network, manifest, config, runtime, rerank, plots is not None)
     document = _document(state, manifest, scores, rerank)
     document["gates"] = [gate.outcome(document) for gate in wanted]

@@ -120,6 +120,7 @@ def _load(images: "ImageSet", config: "Config", runtime: "Runtime") -> "Pixels":
         paths=images.paths[::step],
         identities=images.identities[::step],
         cameras=images.cameras[::step],
+        contents=images.contents[::step],
     )
     size = (config.data.height, config.data.width)
     return load_images(some, *size, runtime.reporter, workers=runtime.workers, cache=False)

@@ -34,6 +34,10 @@ Cache = Annotated[
     bool,
     typer.Option("--cache/--no-cache", help="Keep decoded images on disk (PPLR_CACHE_DIR)."),
 ]
+Verify = Annotated[
+    bool,
+    typer.Option("--verify", help="First compare every image with the data set's manifest."),
+]
 
 CORES = os.cpu_count() or 1
 

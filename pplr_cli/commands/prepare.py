@@ -9,24 +9,30 @@ import typer
 from pplr_cli import env, presets
 from pplr_cli.commands import options
 from pplr_cli.console import Console
+from pplr_cli.errors import UsageError
+from pplr_cli.files import portable
 
 if TYPE_CHECKING:
     from pplr_cli.data.counts import Count
+    from pplr_cli.data.decode import Fault
+    from pplr_cli.data.manifest import Manifest
     from pplr_cli.data.preparation import Prepared
 
 LayoutName = Annotated[
     str,
     typer.Argument(
         metavar="LAYOUT",
-        help="market, msmt17, veri, duke, folder (plain crops) or synthetic (drawn).",
+        help="market, msmt17, veri, duke, folder (plain crops) or synthetic (drawn); with --check "
+        "the name of a prepared data set.",
         show_default=False,
     ),
 ]
-Source = Annotated[
-    Path | None,
+Sources = Annotated[
+    list[Path] | None,
     typer.Argument(
         metavar="SOURCE",
-        help="Archive (zip, tar, tar.gz) or folder (default: what the data folder holds).",
+        help="Archive (zip, tar, tar.gz), several where a data set comes in parts, or a folder "
+        "(default: what the data folder holds).",
         show_default=False,
     ),
 ]
@@ -47,27 +53,48 @@ Pattern = Annotated[
         help="For `folder`: searched in each path; groups identity, camera, split, all optional.",
     ),
 ]
+Table = Annotated[
+    Path | None,
+    typer.Option(
+        "--csv",
+        metavar="FILE",
+        help="For `folder`: a table with the columns path, camera, identity, split.",
+    ),
+]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave out images that cannot be decoded.")
+]
+Check = Annotated[
+    bool, typer.Option("--check", help="Compare a prepared data set with its manifest.")
+]
 
 
 def prepare(
     layout: LayoutName,
-    source: Source = None,
+    sources: Sources = None,
     name: Name = None,
     data_dir: options.DataDir = None,
     allow_partial: AllowPartial = False,
     link: Link = False,
     pattern: Pattern = None,
+    table: Table = None,
+    skip_bad: SkipBad = False,
+    check: Check = False,
     json: options.Json = False,
 ) -> None:
     """Check a data set and leave it under its name in the data folder."""
+    console = Console()
+    folder = env.data_dir(data_dir)
+    if check:
+        others = (sources, name, allow_partial, link, pattern, table, skip_bad)
+        _check(layout, folder, console, json, alone=not any(others))
+        return
+
     from pplr_cli.data import library
     from pplr_cli.data.request import Request
 
-    console = Console()
-    folder = env.data_dir(data_dir)
-    prepared = library.prepare(
-        Request(layout, source, folder, console, name, allow_partial, link, pattern)
-    )
+    labels = (allow_partial, link, pattern, table, skip_bad)
+    prepared = library.prepare(Request(layout, sources or (), folder, console, name, *labels))
     picture = _draw_people(prepared)
     following = _next_command(prepared, data_dir)
     if json:
@@ -76,18 +103,41 @@ def prepare(
         _print(prepared, picture, following, console)
 
 
+def _check(name: str, folder: Path, console: Console, json: bool, *, alone: bool) -> None:
+    """Say whether a prepared data set is as it was; if it is not, fail and name the images."""
+    if not alone:
+        raise UsageError(
+            "`--check` goes with a name, `--data-dir` and `--json` only", "leave the rest out"
+        )
+
+    from pplr_cli.data import library
+    from pplr_cli.data.inspection import changed
+
+    checked = library.check(name, folder, console)
+    manifest = checked.manifest
+    if json:
+        document = _facts(manifest, checked.path)
+        faults = [_fault(fault) for fault in checked.faults]
+        console.document({**document, "intact": not faults, "differences": faults})
+    if checked.faults:
+        raise changed(manifest, checked.faults)
+    if not json:
+        console.result(f"{manifest.name}: all {len(manifest.images):,} images are as they were")
+
+
 def _draw_people(prepared: "Prepared") -> Path | None:
     """Draw a few training identities under all cameras, where the data set knows both."""
     from pplr_cli.data.manifest import Split
+    from pplr_cli.data.preparation import PICTURE
     from pplr_cli.report.sheet import contact_sheet
 
     manifest = prepared.manifest
     images = manifest.split(Split.TRAIN)
     if not (images.has_identities and images.has_cameras):
         return None
-    path = prepared.path.with_name("people.png")
+    path = prepared.path.with_name(PICTURE)
     shown = [image for image in manifest.images if image.split == Split.TRAIN]
-    contact_sheet(shown, manifest.root, path, people=6, each=3)
+    contact_sheet(shown, manifest.root, path, people=6, each=3, upright=manifest.upright)
     return path
 
 
@@ -113,27 +163,40 @@ def _print(prepared: "Prepared", picture: Path | None, following: str, console: 
 
 
 def _document(prepared: "Prepared", picture: Path | None, following: str) -> dict[str, Any]:
-    manifest = prepared.manifest
+    return {
+        **_facts(prepared.manifest, prepared.path),
+        "picture": None if picture is None else str(picture),
+        "new": prepared.new,
+        "skipped": [_fault(fault) for fault in prepared.skipped],
+        "warnings": list(prepared.warnings),
+        "next": following,
+    }
+
+
+def _facts(manifest: "Manifest", path: Path) -> dict[str, Any]:
+    """Return what a manifest says, as plain values."""
+    from pplr_cli.data.counts import count_splits
+
     return {
         "name": manifest.name,
         "layout": manifest.layout,
-        "manifest": str(prepared.path),
-        "picture": None if picture is None else str(picture),
+        "manifest": str(path),
         "root": str(manifest.root),
         "digest": manifest.digest,
-        "new": prepared.new,
         "splits": {
             str(split.split): {
                 "images": _cell(split.images),
                 "identities": _cell(split.identities),
                 "cameras": _cell(split.cameras),
             }
-            for split in prepared.counts
+            for split in count_splits(manifest)
         },
         "notes": manifest.notes,
-        "warnings": list(prepared.warnings),
-        "next": following,
     }
+
+
+def _fault(fault: "Fault") -> dict[str, str]:
+    return {"path": portable(fault.path), "reason": fault.reason}
 
 
 def _cell(count: "Count") -> dict[str, Any]:

@@ -97,7 +97,7 @@ def _draw(results: "list[Result]", folder: Path) -> list[Path]:
     pictures = []
     for number, result in enumerate(results, 1):
         path = folder / f"{number:0{len(str(len(results)))}}-{file_name(result.query.name)}.png"
-        draw_ranked([result], path)
+        draw_ranked([result], path, upright=True)
         pictures.append(path)
     return pictures
 

@@ -2,25 +2,39 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from pplr_cli import env, presets
 from pplr_cli.commands import options
-from pplr_cli.config import Config, Mode
+from pplr_cli.commands.request import TrainingRequest
+from pplr_cli.config import Mode
 from pplr_cli.console import Console
 
-if TYPE_CHECKING:
-    from pplr_cli.data.manifest import Manifest
-    from pplr_cli.engine.trainer import Trainer
-    from pplr_cli.report.course import Course
-    from pplr_cli.report.run import RunFolder
-    from pplr_cli.runtime import Runtime
-
+Preset = Annotated[
+    str | None,
+    typer.Option("--preset", help="Preset name, or the path of a preset file.", show_default=False),
+]
 RunDir = Annotated[
     Path | None,
     typer.Option("--run-dir", help="Run folder (default: runs/<preset>-<mode>)."),
+]
+Devices = Annotated[
+    int,
+    typer.Option(
+        "--devices", min=1, help="Processes that share the run, each with a GPU of its own."
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Continue the run that the folder holds from its newest state."),
+]
+ResumeFrom = Annotated[
+    Path | None, typer.Option("--resume-from", help="Continue the run from this state file.")
+]
+AllowInexact = Annotated[
+    bool,
+    typer.Option("--allow-inexact", help="Resume with other --devices or --precision."),
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Delete the run that the folder holds.")
@@ -33,37 +47,48 @@ def training_command(mode: Mode) -> Callable[..., None]:
     """Return the Typer command of a mode; both take the same options."""
 
     def command(
-        preset: options.Preset,
+        preset: Preset = None,
         data: options.Data = None,
         data_dir: options.DataDir = None,
         run_dir: RunDir = None,
         settings: options.Set = None,
         seed: Seed = None,
         device: options.Device = "auto",
+        devices: Devices = 1,
         precision: options.Precision = "fp32",
         workers: options.Workers = options.CORES,
         cache: options.Cache = True,
+        verify: options.Verify = False,
+        resume: Resume = False,
+        resume_from: ResumeFrom = None,
+        allow_inexact: AllowInexact = False,
         overwrite: Overwrite = False,
         dry_run: DryRun = False,
     ) -> None:
-        config = presets.resolve(preset, mode, options.overrides(settings, data, seed))
-        folder = run_dir or Path("runs") / f"{Path(preset).stem}-{mode}"
-        console = Console()
+        request = TrainingRequest(
+            mode=mode,
+            preset=preset,
+            data=data,
+            data_dir=data_dir,
+            run_dir=run_dir,
+            settings=tuple(settings or ()),
+            seed=seed,
+            device=device,
+            devices=devices,
+            precision=precision,
+            workers=workers,
+            cache=cache,
+            verify=verify,
+            resume=resume,
+            resume_from=resume_from,
+            allow_inexact=allow_inexact,
+            overwrite=overwrite,
+        )
+        request.config()  # what is wrong with the settings shows before torch is imported
 
-        from pplr_cli.data.library import open_dataset
-        from pplr_cli.engine.requirements import check, plan
-        from pplr_cli.runtime import Runtime, choose_device
-        from pplr_cli.weights.start import start_file
+        from pplr_cli.commands import session
 
-        runtime = Runtime(choose_device(device), console, precision, workers, cache)
-        start = start_file(config.model, console)
-        manifest = open_dataset(config.data.name, env.data_dir(data_dir), console)
-        check(config, mode, manifest)
-        if dry_run:
-            rows = [*plan(config, manifest), ("device", str(runtime.device))]
-            console.table(("what", "value"), [*rows, ("run folder", str(folder))])
-        else:
-            _train(config, mode, manifest, start, folder, overwrite, console, runtime)
+        session.execute(request, Console(), dry_run=dry_run)
 
     cameras = "with" if mode == "train-cam" else "without"
     command.__doc__ = f"Train {cameras} camera labels; weights and curves go to the run folder."
@@ -72,81 +97,3 @@ def training_command(mode: Mode) -> Callable[..., None]:
 
 train = training_command("train")
 train_cam = training_command("train-cam")
-
-
-def _train(
-    config: Config,
-    mode: Mode,
-    manifest: "Manifest",
-    start: Path | None,
-    folder: Path,
-    overwrite: bool,
-    console: Console,
-    runtime: "Runtime",
-) -> None:
-    """Train, and leave a run folder that also says why a run failed."""
-    from pplr_cli.report.run import RunFolder
-
-    run = RunFolder(folder, config, mode, overwrite=overwrite)
-    with run.open_log() as log, console.logging_to(log):
-        trainer, course = _assemble(config, mode, manifest, start, run, runtime)
-        trainer.run(course.after_epoch)
-        _conclude(course, run, console)
-
-
-def _assemble(
-    config: Config,
-    mode: Mode,
-    manifest: "Manifest",
-    start: Path | None,
-    run: "RunFolder",
-    runtime: "Runtime",
-) -> "tuple[Trainer, Course]":
-    """Decode the images and build the trainer and what follows each epoch."""
-    from pplr_cli.data.images import load_images
-    from pplr_cli.data.manifest import Split
-    from pplr_cli.engine.start import starting_network
-    from pplr_cli.engine.trainer import Trainer, TrainingImages
-    from pplr_cli.report.course import Course
-    from pplr_cli.retrieval.evaluator import Evaluator
-
-    network = starting_network(config, start, runtime.reporter)
-    images = manifest.split(Split.TRAIN)
-    pixels = load_images(
-        images,
-        config.data.height,
-        config.data.width,
-        runtime.reporter,
-        workers=runtime.workers,
-        cache=runtime.cache,
-    )
-    trainer = Trainer(
-        config,
-        network,
-        TrainingImages(pixels, images.cameras),
-        runtime,
-        with_cameras=mode == "train-cam",
-    )
-    evaluator = Evaluator(manifest, config, runtime) if manifest.can_evaluate else None
-    return trainer, Course(config, network, evaluator, run, runtime.reporter)
-
-
-def _conclude(course: "Course", run: "RunFolder", console: Console) -> None:
-    """Print the result of a run."""
-    weights, curves = course.finish()
-    if course.last is not None and course.best is not None:
-        start = f"{100 * course.first.mAP:.1f} -> " if course.first is not None else ""
-        console.result(
-            f"mAP {start}{100 * course.last.mAP:.1f} (best {100 * course.best.mAP:.1f}), "
-            f"rank-1 {100 * course.last.rank(1):.1f}"
-        )
-    else:
-        row = run.rows[-1]
-        console.result(
-            f"{row['clusters']} clusters of {row['cluster_size_median']:.0f} images (median, "
-            f"at most {row['cluster_size_max']}), {row['outliers']} outliers of {row['images']}"
-        )
-    console.result(f"weights: {weights}")
-    console.result(f"curves: {curves}")
-    if course.last is not None:
-        console.info(f"next: `pplr evaluate --weights {weights}`")

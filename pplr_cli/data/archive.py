@@ -6,6 +6,8 @@ that no header is believed. The caller gives a staged folder (`staging.py`), so 
 of an archive that fails.
 """
 
+import errno
+import filecmp
 import gzip
 import re
 import shutil
@@ -13,15 +15,15 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, cast
 
 from pplr_cli.data.tar_stream import Counted, TarStream
-from pplr_cli.errors import DataError
-from pplr_cli.files import MEGABYTE, check_space
+from pplr_cli.errors import DataError, PplrError
+from pplr_cli.files import MEGABYTE, check_space, native
 from pplr_cli.progress import Reporter, Task
 
 CHUNK = 1 << 20
@@ -64,6 +66,45 @@ def archive_stem(name: str) -> str | None:
     return match[1] if match else None
 
 
+def extract_parts(archives: Sequence[Path], folder: Path, reporter: Reporter) -> None:
+    """Unpack the archives that a data set comes in into one folder, as `extract` does.
+
+    A file that several hold is kept once, if it is the same in all.
+
+    Raises:
+        DataError: as `extract`, or a file that differs between two archives.
+    """
+    total = sum(archive.stat().st_size for archive in archives)
+    what = f"unpacking {', '.join(f'`{archive}`' for archive in archives)}"
+    check_space(folder.parent, total, what, NO_ROOM)
+    first, *others = archives
+    extract(first, folder, reporter)
+    for archive in others:
+        part = folder.with_name(f"{folder.name}.part")
+        extract(archive, part, reporter)
+        _merge(part, folder, archive)
+        shutil.rmtree(part)
+
+
+def _merge(part: Path, folder: Path, archive: Path) -> None:
+    """Move the files of a part into the folder."""
+    for file in sorted(path for path in part.rglob("*") if path.is_file()):
+        target = folder / file.relative_to(part)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            clash = target.exists() and not (
+                target.is_file() and filecmp.cmp(file, target, shallow=False)
+            )
+        except (FileExistsError, NotADirectoryError):
+            clash = True
+        if clash:
+            message = (
+                f"`{archive}`: its `{file.relative_to(part)}` is another than that of a part before"
+            )
+            raise DataError(message, "give the parts of one data set, each once")
+        file.replace(target)
+
+
 def extract(archive: Path, folder: Path, reporter: Reporter, limits: Limits | None = None) -> None:
     """Unpack `archive` (known by its content, not its name) into an empty folder.
 
@@ -76,7 +117,7 @@ def extract(archive: Path, folder: Path, reporter: Reporter, limits: Limits | No
     budget = _Budget(archive, size, limits or Limits())
     folder.mkdir(parents=True, exist_ok=True)
     with (
-        _faults_named(archive),
+        _faults_named(archive, folder),
         reporter.task(f"unpacking {archive.name}", -(-size // MEGABYTE), "MB") as task,
     ):
         if kind == "zip":
@@ -95,14 +136,17 @@ def _kind(archive: Path) -> str:
     try:
         tarfile.TarInfo.frombuf(start, "utf-8", "surrogateescape")
     except tarfile.TarError as error:
-        hint = "zip, tar and tar.gz archives can be read; unpack others and give the folder"
+        hint = (
+            "zip, tar and tar.gz archives can be read; unpack others and give the folder; join the "
+            "pieces of one first: `cat x.zip.* > x.zip`"
+        )
         raise DataError(f"`{archive}`: no archive, or a kind that cannot be read", hint) from error
     return "tar"
 
 
 @contextmanager
-def _faults_named(archive: Path) -> Iterator[None]:
-    """Turn what the archive modules raise on damaged input into one `DataError`."""
+def _faults_named(archive: Path, folder: Path) -> Iterator[None]:
+    """Turn damaged input and a disk that fills up into one error."""
     try:
         yield
     except DAMAGE as error:
@@ -111,6 +155,11 @@ def _faults_named(archive: Path) -> Iterator[None]:
     except NotImplementedError as error:
         message = f"`{archive}`: packed in a way that cannot be read ({error})"
         raise DataError(message, "unpack the archive and give the folder") from error
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        message = f"`{folder.parent}`: no room for all of `{archive}` ({error.strerror})"
+        raise PplrError(message, NO_ROOM) from error
 
 
 class _Budget:
@@ -129,15 +178,17 @@ class _Budget:
         self._members += 1
         if self._members > self._limits.members:
             raise self.refuse(f"more than {self._limits.members:,} members")
+        if not name or "\0" in name:
+            raise self.refuse("a member has no name, or a damaged one")
         path = PurePosixPath(name)
         if path.is_absolute() or PureWindowsPath(name).drive or ".." in path.parts:
             raise self.refuse(f"member `{name}` points outside")
         longest = max(
             (len(part.encode(errors="surrogateescape")) for part in path.parts), default=0
         )
-        if len(name) > self._limits.path or longest > self._limits.part or "\0" in name:
-            raise self.refuse(f"member `{name[:60]}...` has a path that is too long or damaged")
-        return path
+        if len(name) > self._limits.path or longest > self._limits.part:
+            raise self.refuse(f"member `{name[:60]}...` has a path that is too long")
+        return PurePosixPath(native(name))
 
     def count(self, amount: int) -> None:
         """Count unpacked bytes."""
@@ -197,7 +248,7 @@ def _extract_tar(
     with archive.open("rb") as packed:
         opened = gzip.GzipFile(fileobj=packed) if compressed else packed
         stream = TarStream(cast(IO[bytes], opened), budget.count)
-        with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as file:
+        with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|", encoding="utf-8") as file:
             for member in file:
                 path = budget.member(member.name)
                 if member.isreg():

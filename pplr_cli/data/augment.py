@@ -39,6 +39,10 @@ class Choices:
     left: NDArray[np.int64]
     erase: NDArray[np.int64]
 
+    def __getitem__(self, rows: slice) -> "Choices":
+        """Return the choices for some of the images."""
+        return Choices(self.flip[rows], self.top[rows], self.left[rows], self.erase[rows])
+
 
 def draw_choices(
     count: int, height: int, width: int, *, seed: int, epoch: int, step: int

@@ -1,12 +1,11 @@
 """Image files as they lie in a folder, for commands that need no prepared data set."""
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from pplr_cli.data.crops import read_crops
-from pplr_cli.data.decode import decode
+from pplr_cli.data.decode import decode, for_all
 from pplr_cli.data.manifest import UNKNOWN, ImageSet
 from pplr_cli.errors import DataError
 from pplr_cli.progress import Reporter
@@ -16,7 +15,8 @@ from pplr_cli.wording import listed
 def open_folder(path: Path, reporter: Reporter) -> ImageSet:
     """Return the images below a folder, at any depth, or the one image that `path` is.
 
-    A file that several names lead to (links) counts once, under the first of them.
+    A file that several names lead to (links) counts once, under the first of them. EXIF rotation
+    will be applied, as in a data set made from a folder.
 
     Raises:
         DataError: there is no such path, or no image in it.
@@ -25,7 +25,7 @@ def open_folder(path: Path, reporter: Reporter) -> ImageSet:
         return _image_set(path.parent, [path.name])
     if not path.is_dir():
         raise DataError(f"`{path}`: no such file or folder", "check the path")
-    reading = read_crops(path, None)
+    reading = read_crops(path)
     for reason, count in reading.notes.items():
         reporter.info(f"`{path}`: {reason}: {count:,}")
     images = _image_set(path, [image.path for image in reading.images])
@@ -47,32 +47,23 @@ def without_broken(images: ImageSet, reporter: Reporter, workers: int) -> ImageS
     Raises:
         DataError: none can.
     """
-    with (
-        reporter.task("checking images", len(images), "images") as task,
-        ThreadPoolExecutor(workers) as threads,
-    ):
-        faults = []
-        for fault in threads.map(_fault, images.files):
-            faults.append(fault)
-            task.advance()
-    whole = [path for path, fault in zip(images.paths, faults, strict=True) if fault is None]
-    if len(whole) < len(images):
-        lines = [f"{p}: {f}" for p, f in zip(images.paths, faults, strict=True) if f is not None]
-        message = f"`{images.root}`: {len(lines)} of {len(images)} image files cannot be used"
-        if not whole:
-            raise DataError(f"{message}:\n{listed(lines)}", "check the path")
-        reporter.warn(f"{message} and are left out:\n{listed(lines)}")
-    return _image_set(images.root, whole)
+    files = images.files
 
+    def check(number: int) -> None:
+        decode(files[number])
 
-def _fault(file: Path) -> str | None:
-    try:
-        decode(file)
-    except DataError as error:
-        return error.message
-    return None
+    faults = for_all(images.paths, check, "checking images", reporter, workers)
+    if not faults:
+        return images
+    broken = {fault.path for fault in faults}
+    message = f"`{images.root}`: {len(faults)} of {len(images)} image files cannot be used"
+    lines = listed([str(fault) for fault in faults])
+    if len(broken) == len(images):
+        raise DataError(f"{message}:\n{lines}", "check the path")
+    reporter.warn(f"{message} and are left out:\n{lines}")
+    return _image_set(images.root, [path for path in images.paths if path not in broken])
 
 
 def _image_set(root: Path, paths: list[str]) -> ImageSet:
     unknown = np.full(len(paths), UNKNOWN, np.int64)
-    return ImageSet(root, tuple(paths), unknown, unknown)
+    return ImageSet(root, tuple(paths), unknown, unknown, upright=True)

@@ -29,7 +29,8 @@ def load_images(
     """Return all images of a split, resized (bicubic), as uint8 [N, height, width, 3].
 
     With `cache` the array is memory-mapped from a file under the cache folder, written at first
-    use and found again by the images' names, sizes and times, the size and the transform.
+    use and found again by the images' names, sizes, times and recorded digests, the size and the
+    transform.
 
     Raises:
         DataError: images are broken (all are listed), or the disk is too full for the cache.
@@ -70,12 +71,15 @@ def _fill(pixels: Pixels, images: ImageSet, reporter: Reporter, workers: int) ->
     def resize(index: int, image: Image.Image) -> None:
         pixels[index] = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
 
-    decode_all(images.root, images.paths, resize, "decoding images", reporter, workers)
+    title, upright = "decoding images", images.upright
+    decode_all(images.root, images.paths, resize, title, reporter, workers, upright=upright)
 
 
 def _key(images: ImageSet, height: int, width: int) -> str:
     """Return the name of the cache: a digest of all that the pixels depend on."""
-    head = json.dumps([TRANSFORM_VERSION, str(images.root), height, width])
+    head = json.dumps(
+        [TRANSFORM_VERSION, str(images.root), height, width, images.upright, images.contents]
+    )
     digest = hashlib.sha256(head.encode(errors="surrogateescape"))
     for line in _stamps(images):
         digest.update(line.encode(errors="surrogateescape"))

@@ -41,7 +41,7 @@ class NameRule:
     """What an image's file name says.
 
     Attributes:
-        pattern: searched in the file name; groups `identity` and `camera`.
+        pattern: of the start of the file name; groups `identity` and `camera`.
         example: a name that follows the rule.
         first_camera: the camera number that is stored as 0; None stores it as it stands.
         cameras: camera numbers that may occur, as they stand in the name; None = any.
@@ -57,6 +57,26 @@ class NameRule:
     identities: range | None = None
     junk: int | None = -1
     distractor: int | None = 0
+
+    def read(self, name: str) -> tuple[int, int] | None:
+        """Return identity and camera as they stand in a file name; None where it does not fit."""
+        match = self.pattern.match(name)
+        if match is None:
+            return None
+        identity, camera = int(match["identity"]), int(match["camera"])
+        if identity != self.junk and not _holds(self.identities, identity):
+            return None
+        return (identity, camera) if _holds(self.cameras, camera) else None
+
+    @property
+    def ranges(self) -> str:
+        """Return which numbers may occur, for people; empty where any may."""
+        ranges = {"identities": self.identities, "cameras": self.cameras}
+        return "".join(f", {what} {r[0]} to {r[-1]}" for what, r in ranges.items() if r)
+
+
+def _holds(allowed: range | None, number: int) -> bool:
+    return allowed is None or number in allowed
 
 
 @dataclass(frozen=True)
@@ -98,7 +118,7 @@ class Layout:
         return "\n".join(lines)
 
 
-_IDENTITY_AND_CAMERA = re.compile(r"(?P<identity>-?\d+)_c(?P<camera>\d+)", re.ASCII)
+_IDENTITY_AND_CAMERA = re.compile(r"(?P<identity>-1|\d{1,9})_c(?P<camera>\d{1,9})(?!\d)", re.ASCII)
 """How Market-1501 names its images, and those who followed it."""
 
 _MARKET_SOURCES = (
@@ -139,7 +159,7 @@ MSMT17 = Layout(
         Source(Split.GALLERY, _MSMT17_TEST, ("list_gallery.txt",)),
     ),
     rule=NameRule(
-        pattern=re.compile(r"(?P<identity>\d+)_\d+_(?P<camera>\d+)", re.ASCII),
+        pattern=re.compile(r"(?P<identity>\d{1,9})_\d+_(?P<camera>\d{1,9})(?!\d)", re.ASCII),
         example="0000_000_01_0303morning_0015_0.jpg",
         first_camera=None,
         junk=None,

@@ -5,9 +5,13 @@ copied or drawn), elsewhere in the data folder (found there under a usual name) 
 (linked).
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from pplr_cli.data.archive import archive_stem
+from pplr_cli.data.decode import Fault
+from pplr_cli.data.examination import differences, examine
+from pplr_cli.data.inspection import changed
 from pplr_cli.data.layouts import LAYOUTS, SYNTHETIC, Layout
 from pplr_cli.data.manifest import FILE_NAME, Manifest
 from pplr_cli.data.preparation import Prepared, ingest, recheck
@@ -17,30 +21,49 @@ from pplr_cli.errors import DataError
 from pplr_cli.progress import Reporter
 
 
-def open_dataset(name: str, data_dir: Path, reporter: Reporter) -> Manifest:
-    """Open a data set by its name.
+def open_dataset(
+    name: str, data_dir: Path, reporter: Reporter, *, verify: bool = False
+) -> Manifest:
+    """Open a data set by its name; with `verify`, only if every image is as it was.
 
     A known one that lies in the data folder unprepared, under a usual name, is prepared first;
     `demo` is drawn where it is absent.
 
     Raises:
-        DataError: no such data set (the hint says where it is to be had), or a damaged one.
+        DataError: no such data set (the hint says where it is to be had), a damaged one, or one
+            that was changed.
+    """
+    check_name(name)
+    if (data_dir / name / FILE_NAME).is_file():
+        return _verified(name, data_dir, reporter) if verify else _load(name, data_dir)
+    if name != DEMO and name not in LAYOUTS:
+        raise _unknown(name, data_dir)
+    reporter.info(f"data set `{name}` is not prepared yet; doing so first")
+    layout = SYNTHETIC if name == DEMO else name
+    return prepare(Request(layout, (), data_dir, reporter)).manifest
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A prepared data set, and which images are not as they were when it was prepared."""
+
+    manifest: Manifest
+    path: Path
+    faults: tuple[Fault, ...]
+
+
+def check(name: str, data_dir: Path, reporter: Reporter) -> Checked:
+    """Check a prepared data set: every file is there, decodes, and has the recorded digest.
+
+    Raises:
+        DataError: no such data set, or one whose manifest or folder is gone.
     """
     check_name(name)
     path = data_dir / name / FILE_NAME
-    if path.is_file():
-        manifest = Manifest.load(path)
-        if not manifest.root.is_dir():
-            hint = "put the images back, or remove the manifest and prepare the data set anew"
-            raise DataError(f"`{path}`: its images are gone from `{manifest.root}`", hint)
-        return manifest
-    if name != DEMO and name not in LAYOUTS:
-        names = ", ".join(f"`{each}`" for each in prepared_names(data_dir)) or "none"
-        hint = f"prepared there: {names}; `pplr prepare --help` shows how to add one"
-        raise DataError(f"`{name}`: no such data set in `{data_dir}`", hint)
-    reporter.info(f"data set `{name}` is not prepared yet; doing so first")
-    layout = SYNTHETIC if name == DEMO else name
-    return prepare(Request(layout, None, data_dir, reporter)).manifest
+    if not path.is_file():
+        raise _unknown(name, data_dir)
+    manifest = _load(name, data_dir)
+    return Checked(manifest, path, tuple(differences(manifest, examine(manifest, reporter))))
 
 
 def prepare(request: Request) -> Prepared:
@@ -50,15 +73,15 @@ def prepare(request: Request) -> Prepared:
         UsageError: options that do not go together.
         DataError: the source cannot be used as it is.
     """
-    source = request.source
-    if source is None and (request.folder / FILE_NAME).is_file():
+    if not request.sources and (request.folder / FILE_NAME).is_file():
         return recheck(request)
-    if source is None and request.layout in LAYOUTS:
-        source = find_unprepared(LAYOUTS[request.layout], request.data_dir)
-        if source is None:
-            raise _not_found(LAYOUTS[request.layout], request.data_dir)
-        request.reporter.info(f"found `{source}`")
-    return ingest(request, source)
+    if request.sources or request.layout not in LAYOUTS:
+        return ingest(request, request.sources)
+    source = find_unprepared(LAYOUTS[request.layout], request.data_dir)
+    if source is None:
+        raise _not_found(LAYOUTS[request.layout], request.data_dir)
+    request.reporter.info(f"found `{source}`")
+    return ingest(request, [source])
 
 
 def find_unprepared(layout: Layout, data_dir: Path) -> Path | None:
@@ -87,6 +110,28 @@ def prepared_names(data_dir: Path) -> list[str]:
         for path in data_dir.glob(f"*/{FILE_NAME}")
         if not path.parent.name.startswith(".")
     )
+
+
+def _load(name: str, data_dir: Path) -> Manifest:
+    path = data_dir / name / FILE_NAME
+    manifest = Manifest.load(path)
+    if not manifest.root.is_dir():
+        hint = "put the images back, or move the manifest away and prepare the data set anew"
+        raise DataError(f"`{path}`: its images are gone from `{manifest.root}`", hint)
+    return manifest
+
+
+def _verified(name: str, data_dir: Path, reporter: Reporter) -> Manifest:
+    checked = check(name, data_dir, reporter)
+    if checked.faults:
+        raise changed(checked.manifest, checked.faults)
+    return checked.manifest
+
+
+def _unknown(name: str, data_dir: Path) -> DataError:
+    names = ", ".join(f"`{each}`" for each in prepared_names(data_dir)) or "none"
+    hint = f"prepared there: {names}; `pplr prepare --help` shows how to add one"
+    return DataError(f"`{name}`: no such data set in `{data_dir}`", hint)
 
 
 def _not_found(layout: Layout, data_dir: Path) -> DataError:

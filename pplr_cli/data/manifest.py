@@ -1,29 +1,33 @@
 """The manifest: one readable file that says which images a prepared data set holds.
 
-`<data folder>/<name>/manifest.json` lists every image with its split, identity and camera, one
-image a line. Paths are relative to `root`, and `root` to the manifest's own folder, so that the
-data set can be moved together with it.
+`<data folder>/<name>/manifest.json` lists every image with its split, identity, camera and the
+SHA-256 of its file, one image a line. Paths are relative to `root`, and `root` to the manifest's
+own folder, so that the data set can be moved together with it.
 """
 
 import hashlib
 import json
 import os.path
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pplr_cli.errors import DataError
-from pplr_cli.files import write_text
+from pplr_cli.files import native, portable, write_text
 
 FILE_NAME = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 UNKNOWN = -1
 """Identity or camera of an image for which the data set knows none."""
+UPRIGHT_LAYOUTS = frozenset({"folder"})
+"""Layouts whose images are turned as their EXIF data say; the scores published for the benchmarks
+were made without."""
+ANEW = "move it away and prepare the data set anew with `pplr prepare`"
 
 
 class Split(StrEnum):
@@ -52,12 +56,16 @@ class ImageSet:
         paths: N paths with `/`, sorted.
         identities: int64 [N], `UNKNOWN` where there is none.
         cameras: int64 [N], `UNKNOWN` where there is none.
+        contents: N SHA-256 of the files, "" where none is recorded; or none at all.
+        upright: whether EXIF rotation is applied when they are decoded.
     """
 
     root: Path
     paths: tuple[str, ...]
     identities: NDArray[np.int64]
     cameras: NDArray[np.int64]
+    contents: tuple[str, ...] = ()
+    upright: bool = False
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -88,6 +96,7 @@ class Manifest:
         root: folder that the images' paths are relative to.
         images: every image; whatever order they come in, they are kept sorted by split and path.
         notes: counts of what was left out on purpose (junk, ...), by plain-English reason.
+        contents: SHA-256 of each image's file (hexadecimal) by path, as it was when checked.
     """
 
     name: str
@@ -95,10 +104,11 @@ class Manifest:
     root: Path
     images: tuple[Image, ...]
     notes: dict[str, int]
+    contents: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         order = {split: place for place, split in enumerate(Split)}
-        images = sorted(self.images, key=lambda image: (order[image.split], image.path))
+        images = sorted(self.images, key=lambda image: (order[image.split], portable(image.path)))
         object.__setattr__(self, "images", tuple(images))
 
     def split(self, split: Split) -> ImageSet:
@@ -109,12 +119,19 @@ class Manifest:
             paths=tuple(i.path for i in images),
             identities=np.array([i.identity for i in images], dtype=np.int64),
             cameras=np.array([i.camera for i in images], dtype=np.int64),
+            contents=tuple(self.contents.get(i.path, "") for i in images),
+            upright=self.upright,
         )
 
     @property
     def paths(self) -> list[str]:
         """The path of every image, in the order of `images`."""
         return [image.path for image in self.images]
+
+    @property
+    def upright(self) -> bool:
+        """Whether EXIF rotation is applied when the images are decoded."""
+        return self.layout in UPRIGHT_LAYOUTS
 
     @property
     def can_evaluate(self) -> bool:
@@ -124,12 +141,14 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over every image's split, path, identity and camera."""
-        return hashlib.sha256("\n".join(self._rows()).encode(errors="surrogateescape")).hexdigest()
+        """SHA-256 over every image's split, path, identity, camera and content."""
+        return hashlib.sha256("\n".join(self._rows()).encode()).hexdigest()
 
     def _rows(self) -> Iterator[str]:
         for image in self.images:
-            yield json.dumps([image.split, image.path, image.identity, image.camera])
+            split, path, identity, camera = image
+            content = self.contents.get(path, "")
+            yield json.dumps([split, portable(path), identity, camera, content])
 
     def save(self, folder: Path) -> Path:
         """Write `manifest.json` into `folder` (created if need be) and return its path."""
@@ -138,10 +157,10 @@ class Manifest:
             "format": FORMAT,
             "name": self.name,
             "layout": self.layout,
-            "root": _relative(self.root, folder),
+            "root": portable(_relative(self.root, folder)),
             "digest": self.digest,
             "notes": self.notes,
-            "columns": ["split", "path", "identity", "camera"],
+            "columns": ["split", "path", "identity", "camera", "sha256"],
         }
         rows = ",\n".join(self._rows())
         write_text(path, json.dumps(head, indent=1)[:-2] + f',\n "images": [\n{rows}\n]}}\n')
@@ -149,26 +168,33 @@ class Manifest:
 
     @classmethod
     def load(cls, path: Path) -> "Manifest":
-        """Read a manifest; a damaged or altered one raises `DataError`."""
+        """Read a manifest; a damaged, altered or outdated one raises `DataError`."""
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
-            images = tuple(Image(Split(s), p, int(i), int(c)) for s, p, i, c in document["images"])
-            root = (path.parent / document["root"]).resolve()
-            manifest = cls(
-                document["name"], document["layout"], root, images, dict(document["notes"])
-            )
-            recorded, version = document["digest"], document["format"]
-        except (ValueError, KeyError, TypeError) as error:
-            hint = "remove it and prepare the data set anew with `pplr prepare`"
-            raise DataError(f"`{path}`: not a data set manifest ({error})", hint) from error
-        if version != FORMAT:
-            raise DataError(
-                f"`{path}`: manifest format {version}, this pplr reads {FORMAT}", "upgrade pplr"
-            )
+            version = document["format"]
+            if version != FORMAT:
+                newer = isinstance(version, int) and version > FORMAT
+                message = f"`{path}`: manifest format {version}, this pplr reads {FORMAT}"
+                raise DataError(message, "upgrade pplr" if newer else ANEW)
+            manifest = cls._parse(document, path.parent)
+            recorded = document["digest"]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"`{path}`: not a data set manifest ({error})", ANEW) from error
         if recorded != manifest.digest:
-            hint = "remove it and prepare the data set anew with `pplr prepare`"
-            raise DataError(f"`{path}`: the images do not match the recorded digest", hint)
+            raise DataError(f"`{path}`: its lines do not match the recorded digest", ANEW)
         return manifest
+
+    @classmethod
+    def _parse(cls, document: Any, folder: Path) -> "Manifest":
+        images, contents = [], {}
+        for split, path, identity, camera, content in document["images"]:
+            image = Image(Split(split), native(path), int(identity), int(camera))
+            images.append(image)
+            if content:
+                contents[image.path] = str(content)
+        root = (folder / native(document["root"])).resolve()
+        notes = dict(document["notes"])
+        return cls(document["name"], document["layout"], root, tuple(images), notes, contents)
 
 
 def _relative(root: Path, folder: Path) -> str:

@@ -2,12 +2,14 @@
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pplr_cli import env
 from pplr_cli.data.crops import compile_pattern
 from pplr_cli.data.layouts import FOLDER, KNOWN, SYNTHETIC
+from pplr_cli.data.manifest import FILE_NAME
 from pplr_cli.errors import UsageError
 from pplr_cli.progress import Reporter
 from pplr_cli.wording import nearest
@@ -22,41 +24,63 @@ class Request:
 
     Attributes:
         layout: one of `layouts.KNOWN`.
-        source: archive or folder; None looks in the data folder under the usual names, or checks
-            what is prepared already.
+        sources: a folder, an archive, or the archives that a data set comes in; none looks in the
+            data folder under the usual names, or checks what is prepared already.
         data_dir: the data folder; a source folder inside it is used where it is.
         reporter: told of progress and warnings.
         name: the data set's name (default: the layout's, `demo` for `synthetic`).
         allow_partial: counts that differ from the published ones are a warning, not an error.
         link: use the source folder where it is instead of copying it.
         pattern: regular expression for identities, cameras and splits (layout `folder`).
+        table: CSV file of identities, cameras and splits (layout `folder`).
+        skip_bad: images that cannot be decoded are left out, not an error.
 
     Raises:
         UsageError: options that do not go together.
     """
 
     layout: str
-    source: Path | None
+    sources: Sequence[Path]
     data_dir: Path
     reporter: Reporter
     name: str | None = None
     allow_partial: bool = False
     link: bool = False
     pattern: str | None = None
+    table: Path | None = None
+    skip_bad: bool = False
 
     def __post_init__(self) -> None:
         if self.layout not in KNOWN:
-            raise UsageError(f"`{self.layout}`: no such layout", nearest(self.layout, KNOWN))
-        if self.layout == SYNTHETIC and self.source is not None:
+            hint = nearest(self.layout, KNOWN)
+            if (self.data_dir / self.layout / FILE_NAME).is_file():
+                hint = f"`pplr prepare {self.layout} --check` checks the data set of that name"
+            raise UsageError(f"`{self.layout}`: no such layout", hint)
+        if self.layout == SYNTHETIC and self.sources:
             raise UsageError("`synthetic` is drawn, it takes no SOURCE", "leave SOURCE out")
-        if self.pattern is not None and self.layout != FOLDER:
-            raise UsageError("`--pattern` goes with the layout `folder` only", "leave it out")
-        if self.source is None and (self.link or self.pattern is not None):
-            raise UsageError("`--link` and `--pattern` need a SOURCE folder", "name the folder")
+        for option in self._labelling:
+            if self.layout != FOLDER:
+                raise UsageError(f"`{option}` goes with the layout `folder` only", "leave it out")
+        if len(self._labelling) > 1:
+            raise UsageError("`--pattern` and `--csv` do the same", "leave one of them out")
+        if not self.sources and (self.link or self._labelling):
+            option = "--link" if self.link else self._labelling[0]
+            raise UsageError(f"`{option}` needs a SOURCE folder", "name the folder")
         if self.pattern is not None:
             compile_pattern(self.pattern)
         if self.name is not None:
             check_name(self.name)
+
+    @property
+    def _labelling(self) -> list[str]:
+        """The options given that say who and where the images are."""
+        given = {"--pattern": self.pattern, "--csv": self.table}
+        return [option for option, value in given.items() if value is not None]
+
+    @property
+    def fault_list(self) -> Path:
+        """The file that names all broken images, if there are any."""
+        return self.folder.with_name(f"{self.folder.name}.bad.txt")
 
     @property
     def folder(self) -> Path:
@@ -66,11 +90,14 @@ class Request:
     def command(self, *more: str) -> str:
         """Return the request as a command line, with `more` options."""
         words = ["pplr", "prepare", self.layout]
-        words += [str(self.source)] if self.source is not None else []
+        words += map(str, self.sources)
         words += ["--name", self.name] if self.name is not None else []
         words += ["--data-dir", str(self.data_dir)] if self.data_dir != env.data_dir() else []
         words += ["--link"] if self.link else []
         words += ["--pattern", self.pattern] if self.pattern is not None else []
+        words += ["--csv", str(self.table)] if self.table is not None else []
+        words += ["--allow-partial"] if self.allow_partial else []
+        words += ["--skip-bad"] if self.skip_bad else []
         return shlex.join([*words, *more])
 
 

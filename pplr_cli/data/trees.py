@@ -14,18 +14,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from pplr_cli.data.archive import archive_stem
 from pplr_cli.data.layouts import Layout, NameRule, Source
 from pplr_cli.data.manifest import Image, Split
 from pplr_cli.errors import DataError
-from pplr_cli.wording import listed
+from pplr_cli.files import native
+from pplr_cli.wording import listed, named
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
+FOREIGN_SUFFIXES = frozenset({".avif", ".bmp", ".gif", ".heic", ".tif", ".tiff", ".webp"})
 IGNORED_FOLDERS = frozenset({"__MACOSX"})
-SEARCH_DEPTH = 4
+MOST_FOLDERS = 100_000
+"""Folders looked into before the search for a root is given up."""
 
 JUNK = "junk images (identity -1) left out"
 DISTRACTORS = "distractor images (identity 0) kept"
 OTHER_FILES = "other files left out"
+FOREIGN_IMAGES = "images that are neither JPEG nor PNG left out"
 NOT_FILES = "folders, broken links and special files left out"
 
 ONE_RELEASE = "fetch or unpack the data set again: its lists and images must be of one release"
@@ -44,11 +49,25 @@ def is_image_name(name: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
 
 
+def reason_left_out(name: str) -> str:
+    """Return why a file is left out that does not count as an image."""
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122
+    return FOREIGN_IMAGES if suffix in FOREIGN_SUFFIXES else OTHER_FILES
+
+
+def is_regular(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a regular file or a link to one; it is not opened."""
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself
+        return False
+
+
 # the root
 
 
 def find_root(source: Path, layout: Layout) -> Path | None:
-    """Find the folder that holds the layout's split folders: `source` or one up to 4 levels below.
+    """Find the folder that holds the layout's split folders: `source` or one below, at any depth.
 
     The highest level that has one wins; among several there, one with a usual name. Links to
     folders are not followed. None where there is no such folder.
@@ -59,17 +78,23 @@ def find_root(source: Path, layout: Layout) -> Path | None:
     usual = {name.casefold() for name in layout.folders}
     for level in _levels(source):
         fits = [folder for folder in level if not _missing(folder, layout)]
-        named = [folder for folder in fits if folder.name.casefold() in usual]
-        if len(named or fits) > 1:
-            shown = listed([f"{folder}" for folder in named or fits])
+        best = [folder for folder in fits if folder.name.casefold() in usual] or fits
+        if len(best) > 1:
+            shown = listed([f"{folder}" for folder in best])
             command = f"`pplr prepare {layout.name} FOLDER`"
             raise DataError(
                 f"`{source}`: several folders look like {layout.title}:\n{shown}",
                 f"give the one that you mean: {command} (unpack an archive before)",
             )
-        if fits:
-            return (named or fits)[0]
+        if best:
+            return best[0]
     return None
+
+
+def find_root_above(source: Path, layout: Layout) -> Path | None:
+    """Find the nearest folder above `source` that holds the layout's split folders."""
+    above = source.resolve().parents
+    return next((folder for folder in above if not _missing(folder, layout)), None)
 
 
 def explain_missing(source: Path, layout: Layout) -> DataError:
@@ -83,27 +108,34 @@ def explain_missing(source: Path, layout: Layout) -> DataError:
     similar = [name for wanted in missing for name in _similar(nearest, wanted)]
     if similar:
         message += f"; is {' or '.join(f'`{name}`' for name in similar)} meant?"
+    packed = [name for name in sorted(os.listdir(nearest)) if archive_stem(name)]  # noqa: PTH208
+    if packed:
+        message += f"; it holds an archive, {named(packed)}: unpack that first"
     return DataError(message, f"expected, here or some levels deeper:\n{layout.expected_tree()}")
 
 
 def _levels(source: Path) -> Iterator[list[Path]]:
-    level = [source]
-    for _ in range(SEARCH_DEPTH + 1):
+    """Yield the folder, its subfolders, theirs and so on, up to `MOST_FOLDERS` in all."""
+    level, seen = [source], 1
+    while level and seen <= MOST_FOLDERS:
         yield level
         level = [child for folder in level for child in _subfolders(folder)]
-        if not level:
-            return
+        seen += len(level)
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    with os.scandir(folder) as entries:
-        names = [
-            entry.name
-            for entry in entries
-            if entry.is_dir(follow_symlinks=False)
-            and not entry.name.startswith(".")
-            and entry.name not in IGNORED_FOLDERS
-        ]
+    """Return the folders in a folder, without links; none where it may not be read."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [
+                entry.name
+                for entry in entries
+                if entry.is_dir(follow_symlinks=False)
+                and not entry.name.startswith(".")
+                and entry.name not in IGNORED_FOLDERS
+            ]
+    except PermissionError:
+        return []
     return [folder / name for name in sorted(names)]
 
 
@@ -116,7 +148,10 @@ def _missing(folder: Path, layout: Layout) -> list[str]:
 
 
 def _is_present(path: Path) -> bool:
-    return path.is_file() if path.suffix == ".txt" else path.is_dir()
+    try:
+        return path.is_file() if path.suffix == ".txt" else path.is_dir()
+    except PermissionError:
+        return False
 
 
 def _similar(folder: Path, wanted: str) -> list[str]:
@@ -147,9 +182,9 @@ def read_tree(root: Path, layout: Layout) -> Reading:
             raise DataError(f"`{root / folder}`: holds no {source.split} images{deeper}", hint)
         reading.images += images
     if problems:
-        rule = f"{layout.title} names its images like `{layout.rule.example}`"
         raise DataError(
-            f"`{root}`: {len(problems)} image names that do not fit:\n{listed(problems)}", rule
+            f"`{root}`: {len(problems)} image names that do not fit:\n{listed(problems)}",
+            f"{layout.title} names its images like `{layout.rule.example}`{layout.rule.ranges}",
         )
     return reading
 
@@ -159,12 +194,12 @@ def _scan(root: Path, folder: str, reading: Reading) -> list[str]:
     names = []
     with os.scandir(root / folder) as entries:
         for entry in entries:
-            if not entry.is_file():
+            if not is_regular(entry):
                 reading.notes[NOT_FILES] += 1
             elif is_image_name(entry.name):
                 names.append(f"{folder}/{entry.name}")
             else:
-                reading.notes[OTHER_FILES] += 1
+                reading.notes[reason_left_out(entry.name)] += 1
     return names
 
 
@@ -173,7 +208,7 @@ def _read_lists(root: Path, folder: str, source: Source) -> list[str]:
     names: list[str] = []
     for list_name in source.lists:
         text = (root / list_name).read_bytes().decode("utf-8-sig", "surrogateescape")
-        entries = [line.split()[0] for line in text.splitlines() if line.strip()]
+        entries = [native(line.split()[0]) for line in text.splitlines() if line.strip()]
         wrong = [entry for entry in entries if not _lies_below(entry)]
         if wrong:
             message = f"`{root / list_name}`: names no image of the data set:\n{listed(wrong)}"
@@ -200,18 +235,13 @@ def _parse(
 ) -> Iterator[Image]:
     """Yield the images; count junk and distractors, collect the names that do not fit."""
     for name in names:
-        match = rule.pattern.search(PurePosixPath(name).name)
-        if match is None:
+        found = rule.read(PurePosixPath(name).name)
+        if found is None:
             problems.append(name)
-            continue
-        identity, camera = int(match["identity"]), int(match["camera"])
-        if identity == rule.junk:
+        elif found[0] == rule.junk:
             reading.notes[JUNK] += 1
-        elif rule.identities is not None and identity not in rule.identities:
-            problems.append(f"{name} (identity {identity})")
-        elif rule.cameras is not None and camera not in rule.cameras:
-            problems.append(f"{name} (camera {camera})")
         else:
+            identity, camera = found
             if identity == rule.distractor:
                 reading.notes[DISTRACTORS] += 1
             yield Image(split, name, identity, camera - (rule.first_camera or 0))

@@ -1,14 +1,24 @@
-"""Saving weights: a plain state dict with the run's settings in the file's metadata."""
+"""Files of a run: weights, as a plain state dict, and states, from which a run goes on.
 
+A state ends with the SHA-256 of what stands before it, since `torch.load` takes a flipped bit in
+silence; the zip that `torch.save` writes may have something behind it.
+"""
+
+import hashlib
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import nn
 
-from pplr_cli.files import atomic_write
+from pplr_cli.errors import StateError
+from pplr_cli.files import atomic_write, check_space
 from pplr_cli.weights.loading import FORMAT, METADATA
+
+STATE_FORMAT = 1
+"""Version of the states: raised when older pplr would misread them."""
+DIGEST = hashlib.sha256().digest_size
 
 
 def save_weights(network: nn.Module, path: Path, about: dict[str, Any]) -> None:
@@ -20,4 +30,111 @@ def save_weights(network: nn.Module, path: Path, about: dict[str, Any]) -> None:
     state: OrderedDict[str, Any] = network.state_dict()  # type: ignore[assignment]
     state._metadata[METADATA] = {"format": FORMAT, **about}  # type: ignore[attr-defined]
     with atomic_write(path) as file:
-        torch.save(state, file)
+        _save(state, file)
+
+
+def save_state(state: dict[str, Any], path: Path) -> None:
+    """Write a state of tensors and plain values, atomically; the one before stays as `previous`.
+
+    Raises:
+        PplrError, OSError: no room; the states before are whole.
+    """
+    check_space(path.parent, _size(state), "saving the state of the run")
+    with atomic_write(path, keep=previous(path)) as file:
+        hashing = _Hashing(file)
+        _save({"format": STATE_FORMAT, **state}, hashing)
+        file.write(hashing.digest())
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Read a state; nothing in the file is executed.
+
+    Raises:
+        StateError: the file is missing, damaged, or of a newer pplr.
+    """
+    if not path.is_file():
+        raise StateError(f"`{path}`: no such state file", "a run folder keeps it as `state.pt`")
+    if not _digest_holds(path):
+        raise StateError(f"`{path}`: damaged or cut short: its SHA-256 does not match", _OTHER)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        version = int(state["format"])
+    except Exception:  # its digest holds, so it was never a state; torch's advice is not ours
+        raise StateError(f"`{path}`: not a state of a run", _OTHER) from None
+    if version > STATE_FORMAT:
+        what = f"`{path}`: state format {version}, this pplr reads {STATE_FORMAT}"
+        raise StateError(what, "upgrade pplr")
+    return dict(state)
+
+
+def previous(path: Path) -> Path:
+    """Return where the state before the newest is kept."""
+    return path.with_suffix(f".previous{path.suffix}")
+
+
+def newest_state(path: Path) -> tuple[dict[str, Any], list[StateError]]:
+    """Return the newest whole state at `path`, and what is wrong with a newer one.
+
+    Raises:
+        StateError: there is none.
+    """
+    faults: list[StateError] = []
+    for candidate in (path, previous(path)):
+        try:
+            return load_state(candidate), faults
+        except StateError as error:
+            faults.append(error)
+    raise faults[0] if path.exists() else faults[1]
+
+
+_OTHER = "name an older state with --resume-from, or start the run anew"
+
+
+def _save(content: Any, file: Any) -> None:
+    """Write by `torch.save`, which hides what the disk says behind an error of its own."""
+    try:
+        torch.save(content, file)
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
+
+
+def _size(content: Any) -> int:
+    """Return the bytes of all tensors in nested dicts and sequences."""
+    if isinstance(content, torch.Tensor):
+        return content.nbytes
+    if isinstance(content, dict):
+        return sum(map(_size, content.values()))
+    return sum(map(_size, content)) if isinstance(content, list | tuple) else 0
+
+
+class _Hashing:
+    """A binary file that hashes what is written through it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._hash = file, hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self._hash.update(data)
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def digest(self) -> bytes:
+        return self._hash.digest()
+
+
+def _digest_holds(path: Path) -> bool:
+    """Tell whether a file ends with the SHA-256 of all that stands before it."""
+    left = path.stat().st_size - DIGEST
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while left > 0:
+            piece = file.read(min(left, 1 << 20))
+            if not piece:
+                return False
+            found.update(piece)
+            left -= len(piece)
+        return file.read() == found.digest()

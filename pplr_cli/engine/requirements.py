@@ -37,6 +37,17 @@ def check(config: Config, mode: Mode, manifest: Manifest) -> None:
             )
 
 
+def check_processes(config: Config, processes: int) -> None:
+    """Refuse a number of processes that the batch cannot be shared among; `UsageError`."""
+    replicas = config.batch.replicas
+    if replicas % processes:
+        fits = [str(n) for n in range(1, replicas + 1) if replicas % n == 0]
+        raise UsageError(
+            f"{processes} processes cannot share the {replicas} replicas of a batch",
+            f"use --devices {' or '.join(fits)}, or another `batch.replicas` (results differ)",
+        )
+
+
 def plan(config: Config, manifest: Manifest) -> list[tuple[str, str]]:
     """Return what a run does and takes, as (what, value) for people."""
     counts = {split: len(manifest.split(split)) for split in Split}

@@ -5,7 +5,6 @@ Identities are not among its inputs: it cannot use them.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -17,9 +16,10 @@ from pplr_cli.config import Config
 from pplr_cli.data.augment import augment, draw_choices
 from pplr_cli.data.sampler import epoch_batches
 from pplr_cli.engine.centroids import Proxies, camera_proxies, group_means
+from pplr_cli.engine.epoch import Epoch, EpochState
 from pplr_cli.engine.features import extract, to_device
 from pplr_cli.engine.labels import PseudoLabels, pseudo_labels
-from pplr_cli.engine.network import Network
+from pplr_cli.engine.network import Network, Output
 from pplr_cli.engine.objective import Targets, objective
 from pplr_cli.engine.optim import (
     build_optimizer,
@@ -30,6 +30,7 @@ from pplr_cli.engine.optim import (
 from pplr_cli.engine.replicas import set_replicas
 from pplr_cli.errors import TrainingError
 from pplr_cli.runtime import Runtime
+from pplr_cli.wording import named
 
 LOOK_EVERY = 10
 """Steps between two looks at the losses: each look waits for the device."""
@@ -40,41 +41,28 @@ class TrainingImages(NamedTuple):
 
     Attributes:
         pixels: uint8 [N, H, W, 3].
-        cameras: int64 [N], all equal where the data set knows none; None of them is an identity.
+        cameras: int64 [N], all equal where the data set knows none; none of them is an identity.
+        paths: N names, for messages.
     """
 
     pixels: NDArray[np.uint8]
     cameras: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch did.
-
-    Attributes:
-        number: epochs done, counted from 1; 0 = the network before training.
-        pseudo: the pseudo-labels it trained on; None before training.
-        losses: mean of each loss over the steps.
-        rate: learning rate.
-        seconds: time of each stage.
-    """
-
-    number: int
-    pseudo: PseudoLabels | None = None
-    losses: dict[str, float] = field(default_factory=dict)
-    rate: float = 0.0
-    seconds: dict[str, float] = field(default_factory=dict)
+    paths: tuple[str, ...]
 
 
 class Trainer:
-    """Trains one network on one device.
+    """Trains one network, in one process or as one of several.
 
     Args:
         config: the resolved settings.
         network: with its starting weights; moved to the device.
         images: the training images.
-        runtime: where to train, at which precision, and who is told.
+        runtime: where to train, at which precision, with which other processes, who is told.
         with_cameras: adds the inter-camera losses (`train-cam`).
+
+    Attributes:
+        epoch: the epoch under way, or the next one, counted from 0.
+        current: the epoch under way; None between two epochs.
     """
 
     def __init__(
@@ -91,30 +79,47 @@ class Trainer:
         self.images = images
         self.runtime = runtime
         self.device = runtime.device
+        self.processes = runtime.processes
         self.with_cameras = with_cameras
         self.optimizer = build_optimizer(network, config.optim)
-        set_replicas(network, config.batch.replicas)
+        self.epoch = 0
+        self.current: EpochState | None = None
+        set_replicas(network, config.batch.replicas // self.processes.size)
 
-    def run(self, after_epoch: Callable[[Epoch], None]) -> None:
-        """Train for `optim.epochs` epochs; `after_epoch` evaluates, records and saves.
+    def run(
+        self, after_epoch: Callable[[Epoch], None], at_boundary: Callable[[], None] = lambda: None
+    ) -> None:
+        """Train until `optim.epochs` epochs are done, from wherever the trainer stands.
+
+        Args:
+            after_epoch: evaluates and records; called with number 0 before training.
+            at_boundary: called between two steps, where `engine/state.py` can save the trainer.
 
         Raises:
             TrainingError: clustering finds fewer than two clusters, or a loss is not finite.
         """
-        after_epoch(Epoch(0))
-        for epoch in range(self.config.optim.epochs):
-            clock = _Clock()
-            features = self._extract()
-            clock.lap("extract")
-            pseudo = self._label(features, epoch)
-            clock.lap("label")
-            self._set_classifiers(features, pseudo)
-            proxies = self._camera_proxies(features, pseudo) if self.with_cameras else None
-            rate = learning_rate(self.config.optim, epoch)
-            set_learning_rate(self.optimizer, rate)
-            losses = self._train_epoch(epoch, pseudo, proxies)
-            clock.lap("train")
-            after_epoch(Epoch(epoch + 1, pseudo, losses, rate, clock.seconds))
+        self.processes.copy_from_first(self.network.state_dict().values())
+        if self.epoch == 0 and self.current is None:
+            after_epoch(Epoch(0))
+        while self.epoch < self.config.optim.epochs:
+            current = self.current = self.current or self._begin_epoch()
+            self._train_epoch(current, at_boundary)
+            rate = learning_rate(self.config.optim, self.epoch)
+            losses = current.mean_losses()
+            after_epoch(Epoch(self.epoch + 1, current.pseudo, losses, rate, current.seconds))
+            self.epoch, self.current = self.epoch + 1, None
+        at_boundary()
+
+    def _begin_epoch(self) -> EpochState:
+        """Label all images anew and set up what the epoch trains on."""
+        clock = _Clock()
+        features = self._extract()
+        clock.lap("extract")
+        pseudo = self._label(features)
+        self._set_classifiers(features, pseudo)
+        proxies = self._camera_proxies(features, pseudo) if self.with_cameras else None
+        clock.lap("label")
+        return EpochState(pseudo, proxies, seconds=clock.seconds)
 
     def _extract(self) -> Tensor:
         """Return the features of all images, [1 + P, N, D]."""
@@ -125,12 +130,13 @@ class Trainer:
             batch=self.config.engine.extract_batch,
         )
 
-    def _label(self, features: Tensor, epoch: int) -> PseudoLabels:
+    def _label(self, features: Tensor) -> PseudoLabels:
         """Return the epoch's pseudo-labels; at least two clusters."""
-        pseudo = pseudo_labels(features, self.config.clustering, self.config.agreement)
+        config = self.config
+        pseudo = pseudo_labels(features, config.clustering, config.agreement, self.processes)
         if pseudo.clusters < 2:
             raise TrainingError(
-                f"epoch {epoch + 1}: clustering found {pseudo.clusters} clusters among "
+                f"epoch {self.epoch + 1}: clustering found {pseudo.clusters} clusters among "
                 f"{len(pseudo.labels)} images ({pseudo.outliers} outliers); two are needed",
                 "raise `clustering.eps` if most images are outliers, lower it if all fall into "
                 "one cluster, or start from better `model.weights`",
@@ -152,70 +158,86 @@ class Trainer:
             features, labels, torch.from_numpy(self.images.cameras).to(self.device)
         )
 
-    def _train_epoch(
-        self, epoch: int, pseudo: PseudoLabels, proxies: Proxies | None
-    ) -> dict[str, float]:
-        """Train on the epoch's batches; return the mean losses."""
+    def _train_epoch(self, current: EpochState, at_boundary: Callable[[], None]) -> None:
+        """Train on the batches of the epoch that are left."""
+        batches = self._batches(current.pseudo)
+        set_learning_rate(self.optimizer, learning_rate(self.config.optim, self.epoch))
+        self.network.train()
+        title = f"epoch {self.epoch + 1}/{self.config.optim.epochs}"
+        start = time.monotonic() - current.seconds.get("train", 0.0)
+        with self.runtime.reporter.task(title, len(batches), "steps") as task:
+            task.advance(current.steps)
+            at_boundary()
+            for step in range(current.steps, len(batches)):
+                current.losses.append(self._step(step, batches[step], current))
+                look = (step + 1) % LOOK_EVERY == 0
+                task.advance(note=self.look(current) if look else "")
+                current.seconds["train"] = time.monotonic() - start
+                at_boundary()
+        self.look(current)
+        self.processes.copy_from_first(self.network.buffers())
+
+    def _batches(self, pseudo: PseudoLabels) -> NDArray[np.int64]:
+        """Return the images of each batch of the epoch, int64 [iters, B]."""
         batch = self.config.batch
-        batches = epoch_batches(
+        return epoch_batches(
             pseudo.labels,
             self.images.cameras,
             size=batch.size,
             instances=batch.instances,
             iters=self.config.optim.iters,
             seed=self.config.seed,
-            epoch=epoch,
+            epoch=self.epoch,
         )
-        self.network.train()
-        history: list[dict[str, Tensor]] = []
-        title = f"epoch {epoch + 1}/{self.config.optim.epochs}"
-        with self.runtime.reporter.task(title, len(batches), "steps") as task:
-            for step, indices in enumerate(batches):
-                history.append(self._step(epoch, step, indices, pseudo, proxies))
-                look = (step + 1) % LOOK_EVERY == 0 or step + 1 == len(batches)
-                note = self._look(history, epoch, step) if look else ""
-                task.advance(note=note)
-        return {name: _mean(history, name) for name in history[0]}
 
     def _step(
-        self,
-        epoch: int,
-        step: int,
-        indices: NDArray[np.int64],
-        pseudo: PseudoLabels,
-        proxies: Proxies | None,
+        self, step: int, indices: NDArray[np.int64], current: EpochState
     ) -> dict[str, Tensor]:
         """Take one optimisation step on the images `indices`; return its losses, detached."""
-        _, height, width, _ = self.images.pixels.shape
-        choices = draw_choices(
-            len(indices), height, width, seed=self.config.seed, epoch=epoch, step=step
-        )
-        images = augment(to_device(self.images.pixels[indices], self.device), choices)
+        pseudo = current.pseudo
+        images = self._augmented(step, indices)
+        with self.runtime.autocast():
+            own = self.network(images, pseudo.clusters)
+        output = Output(*(self.processes.whole_batch(tensor) for tensor in own))
         targets = Targets(
             *(
                 torch.from_numpy(values[indices]).to(self.device)
                 for values in (pseudo.labels, pseudo.agreement, self.images.cameras)
             )
         )
-        with self.runtime.autocast():
-            output = self.network(images, pseudo.clusters)
-        losses = objective(output, targets, epoch, self.config.loss, proxies)
+        losses = objective(output, targets, self.epoch, self.config.loss, current.proxies)
         self.optimizer.zero_grad()
         losses["loss_total"].backward()
+        self.processes.sum_gradients(self.network.parameters())
         self.optimizer.step()
         return {name: value.detach() for name, value in losses.items()}
 
-    def _look(self, history: list[dict[str, Tensor]], epoch: int, step: int) -> str:
-        """Return the last total loss for people; refuse to go on if it is not finite."""
-        recent = torch.stack([losses["loss_total"] for losses in history[-LOOK_EVERY:]])
-        bad = (~recent.isfinite()).nonzero()
+    def _augmented(self, step: int, indices: NDArray[np.int64]) -> Tensor:
+        """Return this process's images of a batch, augmented, float32 [B / size, 3, H, W]."""
+        _, height, width, _ = self.images.pixels.shape
+        choices = draw_choices(
+            len(indices), height, width, seed=self.config.seed, epoch=self.epoch, step=step
+        )
+        own = self.processes.share(len(indices))
+        return augment(to_device(self.images.pixels[indices[own]], self.device), choices[own])
+
+    def look(self, current: EpochState) -> str:
+        """Return the last losses' mean for people; refuse to go on if one is not finite."""
+        recent = current.losses[current.looked :]
+        if not recent:
+            return ""
+        totals = torch.stack([losses["loss_total"] for losses in recent])
+        bad = (~totals.isfinite()).nonzero()
         if len(bad):
-            first = step + 1 - len(recent) + int(bad[0])
+            step = current.looked + int(bad[0])
+            paths = [self.images.paths[image] for image in self._batches(current.pseudo)[step]]
             raise TrainingError(
-                f"epoch {epoch + 1}, step {first + 1}: the loss is {recent[bad[0]].item()}",
+                f"epoch {self.epoch + 1}, step {step + 1}: the loss is {totals[bad[0]].item()}; "
+                f"its images: {named(paths)}",
                 "lower `optim.lr`, or use --precision fp32; the weights saved before are whole",
             )
-        return f"loss {recent.mean().item():.3f}"
+        current.looked = current.steps
+        return f"loss {totals.mean().item():.3f}"
 
 
 class _Clock:
@@ -229,7 +251,3 @@ class _Clock:
         now = time.monotonic()
         self.seconds[stage] = now - self._last
         self._last = now
-
-
-def _mean(history: list[dict[str, Tensor]], name: str) -> float:
-    return torch.stack([losses[name] for losses in history]).mean().item()

@@ -1,15 +1,15 @@
-"""What happens after each epoch: evaluate, record, save, tell."""
+"""What happens between two steps and after each epoch: save, evaluate, record, tell."""
 
-from pathlib import Path
+import time
 from typing import Any
 
-from pplr_cli.config import Config
-from pplr_cli.engine.checkpoint import save_weights
-from pplr_cli.engine.network import Network
-from pplr_cli.engine.trainer import Epoch
+from pplr_cli.engine.checkpoint import save_state, save_weights
+from pplr_cli.engine.epoch import Epoch
+from pplr_cli.engine.state import trainer_state
+from pplr_cli.engine.trainer import Trainer
+from pplr_cli.interrupts import SAVING, Interrupted, Interrupts
 from pplr_cli.progress import Reporter
-from pplr_cli.report.curves import draw_curves
-from pplr_cli.report.run import BEST, CURVES, LAST, RunFolder
+from pplr_cli.report.run import BEST, LAST, STATE, RunFolder
 from pplr_cli.retrieval.evaluator import Evaluator
 from pplr_cli.retrieval.ranking import Scores
 
@@ -18,43 +18,65 @@ class Course:
     """Follows one training run.
 
     Args:
-        config: when to evaluate.
-        network: the network that is being trained.
+        trainer: the trainer of the run.
         evaluator: None where the data set has no labelled query and gallery.
-        folder: where the run is recorded.
+        folder: where the run is recorded; None in all processes but the first.
+        facts: what the bits of the run depend on (`resume.facts`), kept with each state.
         reporter: told one line an epoch.
+        interrupts: what signals have asked for.
     """
 
     def __init__(
         self,
-        config: Config,
-        network: Network,
+        trainer: Trainer,
         evaluator: Evaluator | None,
-        folder: RunFolder,
+        folder: RunFolder | None,
+        facts: dict[str, Any],
         reporter: Reporter,
+        interrupts: Interrupts,
     ) -> None:
-        self._config, self._network = config, network
-        self._evaluator, self._folder, self._reporter = evaluator, folder, reporter
-        self.first: Scores | None = None  # before training
-        self.best: Scores | None = None
-        self.last: Scores | None = None
+        self._trainer, self._config = trainer, trainer.config
+        self._evaluator, self._folder, self._facts = evaluator, folder, facts
+        self._reporter, self._interrupts = reporter, interrupts
+        self._saved = time.monotonic()
+
+    def at_boundary(self) -> None:
+        """Save the state if it is time or was asked for; end the run if a signal asked for that.
+
+        Raises:
+            Interrupted: a signal asked to end the run, in any of the processes.
+        """
+        self._interrupts.hold()
+        asked = self._trainer.processes.largest(self._interrupts.asked())
+        if asked or self._due():
+            self._save_state()
+        if asked not in {0, SAVING}:
+            raise Interrupted(asked)
+
+    def _due(self) -> bool:
+        """Tell whether the state is to be saved: all steps of an epoch are done, or it is time."""
+        current = self._trainer.current
+        if current is None or current.steps == self._config.optim.iters:
+            return True
+        return time.monotonic() - self._saved > 60 * self._config.engine.save_minutes
+
+    def _save_state(self) -> None:
+        if self._folder is None:
+            return
+        about = {"about": self._folder.about, "rows": self._folder.rows, "facts": self._facts}
+        save_state({**trainer_state(self._trainer), **about}, self._folder.path / STATE)
+        self._saved = time.monotonic()
 
     def after_epoch(self, epoch: Epoch) -> None:
         """Evaluate if it is time, record the epoch and save the weights."""
+        self._interrupts.release()
         scores = self._evaluate(epoch.number)
-        if epoch.number == 0 and scores is None:
+        if self._folder is None or (epoch.number == 0 and scores is None):
             return
-        row = self._folder.record(epoch, scores)
+        row = self._record(self._folder, epoch, scores)
         self._reporter.info(_line(row, self._config.optim.epochs))
         if epoch.number:
-            self._save(epoch.number, scores)
-
-    def finish(self) -> list[Path]:
-        """Draw the curves; return the files to look at."""
-        path = self._folder.path
-        draw_curves(self._folder.rows, path / CURVES, f"PPLR on {self._config.data.name}")
-        weights = BEST if (path / BEST).is_file() else LAST
-        return [path / weights, path / CURVES]
+            self._save_weights(self._folder, row)
 
     def _evaluate(self, number: int) -> Scores | None:
         """Return the scores after epoch `number` if the settings ask for them then."""
@@ -62,21 +84,27 @@ class Course:
         due = number in {0, self._config.optim.epochs} or number % settings.every == 0
         if self._evaluator is None or not due or (number == 0 and not settings.at_start):
             return None
-        scores = self._evaluator.scores(self._network)
-        if number == 0:
-            self.first = scores
-        self.last = scores
-        return scores
+        return self._evaluator.scores(self._trainer.network)
 
-    def _save(self, number: int, scores: Scores | None) -> None:
+    def _record(self, folder: RunFolder, epoch: Epoch, scores: Scores | None) -> dict[str, Any]:
+        """Record the epoch; records that cannot be written do not end the run."""
+        row = folder.add(epoch, scores)
+        try:
+            folder.write_records(epoch)
+        except OSError as error:
+            self._reporter.warn(
+                f"`{error.filename or folder.path}`: {error.strerror}: the epoch is not recorded",
+                "the work goes on; the next record that can be written holds all epochs",
+            )
+        return row
+
+    def _save_weights(self, folder: RunFolder, row: dict[str, Any]) -> None:
         """Write `last.pth`, and `best.pth` where the mAP is the highest yet."""
-        about: dict[str, Any] = {**self._folder.about, "epoch": number}
-        if scores is not None:
-            about |= {"mAP": scores.mAP, "rank1": scores.rank(1)}
-        save_weights(self._network, self._folder.path / LAST, about)
-        if scores is not None and (self.best is None or scores.mAP > self.best.mAP):
-            self.best = scores
-            save_weights(self._network, self._folder.path / BEST, about)
+        told = ("epoch", "mAP", "rank1")
+        about = folder.about | {key: row[key] for key in told if key in row}
+        save_weights(self._trainer.network, folder.path / LAST, about)
+        if row is folder.best:
+            save_weights(self._trainer.network, folder.path / BEST, about)
 
 
 def _line(row: dict[str, float], epochs: int) -> str:

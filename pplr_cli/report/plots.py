@@ -56,14 +56,15 @@ def draw_plots(evaluation: Evaluation, folder: Path) -> None:
     Raises:
         DataError: an image to be shown cannot be decoded.
     """
-    survey, name = evaluation.survey, evaluation.name
+    survey, name, upright = evaluation.survey, evaluation.name, evaluation.query.upright
     for group, queries in choose(evaluation).items():
         results = [_result(evaluation, query) for query in queries]
         for suffix in (".png", ".pdf"):
-            draw_ranked(results, folder / f"{group}{suffix}", f"{name}: {group} queries")
+            path, title = folder / f"{group}{suffix}", f"{name}: {group} queries"
+            draw_ranked(results, path, title, upright=upright)
         for number, (query, result) in enumerate(zip(queries, results, strict=True), 1):
             label = file_name(evaluation.query.paths[query])
-            draw_ranked([result], folder / group / f"{number}-{label}.png")
+            draw_ranked([result], folder / group / f"{number}-{label}.png", upright=upright)
     for suffix in (".png", ".pdf"):
         draw_cmc(survey.scores, folder / f"cmc{suffix}", name)
         path = folder / f"distances{suffix}"

@@ -68,7 +68,12 @@ class Result:
 
 
 def draw_ranked(
-    results: Sequence[Result], path: Path, title: str = "", *, height: int = 128
+    results: Sequence[Result],
+    path: Path,
+    title: str = "",
+    *,
+    height: int = 128,
+    upright: bool = False,
 ) -> None:
     """Draw results, a row for each.
 
@@ -77,11 +82,12 @@ def draw_ranked(
         path: the file to write, `.png` or `.pdf`.
         title: stands above the rows.
         height: of an image in pixels; all get the shape of the first query.
+        upright: whether EXIF rotation is applied, as it was for the network.
 
     Raises:
         DataError: an image cannot be decoded.
     """
-    first = _open(results[0].query)
+    first = _open(results[0].query, upright)
     size = (round(height * first.width / first.height), height)
     columns = max(len(result.matches) for result in results)
     width = GAP + size[0] + WIDE_GAP + columns * (size[0] + GAP)
@@ -93,7 +99,7 @@ def draw_ranked(
     if title and any(match.right is not None for match in results[0].matches):
         _write(axes, width - GAP, above / 2, LEGEND, ha="right")
     for number, result in enumerate(results):
-        _draw_row(axes, result, above + number * row, size)
+        _draw_row(axes, result, above + number * row, size, upright)
     figures.save(figure, path)
 
 
@@ -106,21 +112,27 @@ def _pixel_axes(figure: Figure) -> Axes:
     return axes
 
 
-def _draw_row(axes: Axes, result: Result, top: int, size: tuple[int, int]) -> None:
+def _draw_row(axes: Axes, result: Result, top: int, size: tuple[int, int], upright: bool) -> None:
     _write(axes, GAP, top + HEADING / 2, result.heading, ha="left")
-    _draw_image(axes, result.query, QUERY, "query", (GAP, top + HEADING), size)
+    _draw_image(axes, _open(result.query, upright), QUERY, "query", (GAP, top + HEADING), size)
     for rank, match in enumerate(result.matches):
         left = GAP + size[0] + WIDE_GAP + rank * (size[0] + GAP)
         caption = f"{match.look.mark}{match.distance:.2f}"
-        _draw_image(axes, match.file, match.look, caption, (left, top + HEADING), size)
+        image = _open(match.file, upright)
+        _draw_image(axes, image, match.look, caption, (left, top + HEADING), size)
 
 
 def _draw_image(
-    axes: Axes, file: Path, look: Look, caption: str, corner: tuple[int, int], size: tuple[int, int]
+    axes: Axes,
+    image: Picture.Image,
+    look: Look,
+    caption: str,
+    corner: tuple[int, int],
+    size: tuple[int, int],
 ) -> None:
     """Draw an image pixel by pixel, its frame around it and its caption below."""
     left, top = corner
-    pixels = np.asarray(_open(file).resize(size, Picture.Resampling.LANCZOS))
+    pixels = np.asarray(image.resize(size, Picture.Resampling.LANCZOS))
     place = (left, left + size[0], top + size[1], top)
     axes.imshow(pixels, extent=place, interpolation="none", aspect="auto")
     frame = Rectangle(
@@ -139,8 +151,8 @@ def _write(
     axes.text(x, y, plain, size=size, ha=ha, va="center", parse_math=False, **style)
 
 
-def _open(file: Path) -> Picture.Image:
+def _open(file: Path, upright: bool) -> Picture.Image:
     try:
-        return decode(file)
+        return decode(file, upright=upright)
     except DataError as error:
         raise DataError(f"`{file}`: {error.message}", error.hint) from error

@@ -1,9 +1,13 @@
-"""The run folder: settings, environment, one line of metrics an epoch, log, labels."""
+"""The run folder: settings, environment, one line of metrics an epoch, log, labels, states."""
 
 import csv
 import io
 import json
+import os
 import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,81 +15,144 @@ import numpy as np
 import yaml
 
 from pplr_cli.config import Config, Mode
+from pplr_cli.engine.checkpoint import previous
+from pplr_cli.engine.epoch import Epoch
 from pplr_cli.engine.labels import PseudoLabels
-from pplr_cli.engine.trainer import Epoch
-from pplr_cli.errors import UsageError
-from pplr_cli.files import atomic_write, write_text
+from pplr_cli.errors import PplrError, UsageError
+from pplr_cli.files import TEMPORARY, atomic_write, locked, write_text
 from pplr_cli.report.machine import describe
+from pplr_cli.report.status import STATUS, write_status
 from pplr_cli.retrieval.ranking import Scores
 
-CONFIG, ENVIRONMENT, LOG = "config.yaml", "environment.json", "log.txt"
+CONFIG, ENVIRONMENT, LOG, LOCK = "config.yaml", "environment.json", "log.txt", ".lock"
 METRICS, TABLE, CURVES, LABELS = "metrics.jsonl", "metrics.csv", "curves.png", "labels"
-BEST, LAST = "best.pth", "last.pth"
-OWN = {CONFIG, ENVIRONMENT, LOG, METRICS, TABLE, CURVES, LABELS, BEST, LAST}
+BEST, LAST, STATE = "best.pth", "last.pth", "state.pt"
+PREVIOUS, DAMAGED = previous(Path(STATE)).name, "state.damaged.pt"
+OWN = {
+    *(CONFIG, ENVIRONMENT, STATUS, LOG, LOCK, METRICS, TABLE, CURVES, LABELS, BEST, LAST),
+    *(STATE, PREVIOUS, DAMAGED),
+}
 """All that a run folder holds; nothing else is ever deleted."""
 REPORTED_RANKS = (1, 5, 10)
+
+
+def check_folder(path: Path, *, overwrite: bool, resume: bool) -> None:
+    """Refuse a folder that a run must not use.
+
+    Raises:
+        UsageError: it holds other files, or a run that is neither resumed nor overwritten.
+    """
+    names = {entry.name for entry in path.iterdir()} if path.exists() else set()
+    names = {name for name in names if not name.endswith(TEMPORARY)} - {LOCK}
+    if not names:
+        return
+    if STATUS not in names or names - OWN:
+        foreign = ", ".join(f"`{name}`" for name in sorted(names - OWN)[:3]) or "an unknown run"
+        raise UsageError(f"`{path}`: the folder holds {foreign}", "choose another --run-dir")
+    if not (overwrite or resume):
+        raise UsageError(
+            f"`{path}`: the folder holds a run already",
+            "continue it with --resume, delete it with --overwrite, or choose another --run-dir",
+        )
+
+
+@contextmanager
+def locked_folder(path: Path, *, overwrite: bool, resume: bool) -> Iterator[None]:
+    """Keep a run folder to this process while the block runs; it is made where there is none.
+
+    Raises:
+        PplrError: another process trains there.
+        UsageError: as `check_folder`.
+    """
+
+    def refuse() -> None:
+        raise PplrError(
+            f"`{path}`: another pplr trains there ({lock.read_text() or 'just starting'})",
+            "wait for it to end, or choose another --run-dir",
+        )
+
+    check_folder(path, overwrite=True, resume=resume)  # before anything is written there
+    path.mkdir(parents=True, exist_ok=True)
+    lock = path / LOCK
+    with locked(lock, refuse) as file:
+        check_folder(path, overwrite=overwrite, resume=resume)
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+def _tidy(path: Path, *, everything: bool) -> None:
+    """Remove what killed processes left unfinished, or all that a run left."""
+    for entry in sorted(path.iterdir(), key=lambda entry: entry.name == STATUS):
+        if entry.name == LOCK or not (everything or entry.name.endswith(TEMPORARY)):
+            continue
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 class RunFolder:
     """Writes what a run leaves behind; every file is whole at every moment.
 
     Args:
-        path: the folder; refused if it holds a run, unless `overwrite`, which empties it of one.
+        path: the folder, locked.
         config: the resolved settings.
         mode: `train` or `train-cam`.
-        overwrite: whether an earlier run may be deleted.
+        command: the command line that gives the same run.
+        rows: those of the run that is resumed; None = a new run, an earlier one is deleted.
 
-    Raises:
-        UsageError: the folder holds a run, or other files.
+    Attributes:
+        rows: one flat row of figures for each recorded epoch; what all records are made of.
     """
 
-    def __init__(self, path: Path, config: Config, mode: Mode, *, overwrite: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        config: Config,
+        mode: Mode,
+        command: str,
+        rows: list[dict[str, Any]] | None = None,
+    ) -> None:
         self.path = path
-        self.rows: list[dict[str, Any]] = []
-        self._clear(overwrite)
+        self.rows = list(rows or [])
         path.mkdir(parents=True, exist_ok=True)
-        self.about = {"mode": mode, "settings": config.document()}
-        environment = describe()
+        _tidy(path, everything=rows is None)
+        self.about: dict[str, Any] = {"mode": mode, "settings": config.document()}
+        environment = {**describe(), "command": command}
         settings = yaml.safe_dump(config.document(), sort_keys=False)
         header = f"# pplr {environment['pplr']} {mode}, resolved settings\n"
+        write_status(path, "running")  # first: by it the folder is known as that of a run
         write_text(path / CONFIG, header + settings)
         write_text(path / ENVIRONMENT, json.dumps(environment, indent=1) + "\n")
 
     def open_log(self) -> IO[str]:
-        """Open `log.txt` for writing."""
-        return (self.path / LOG).open("w", encoding="utf-8", errors="backslashreplace")
+        """Open `log.txt` for writing, behind what it holds."""
+        return (self.path / LOG).open("a", encoding="utf-8", errors="backslashreplace")
 
-    def record(self, epoch: Epoch, scores: Scores | None) -> dict[str, Any]:
-        """Write the epoch's line to `metrics.jsonl` and `metrics.csv`, and its labels."""
-        row = flat_row(epoch, scores)
-        self.rows.append(row)
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The row of the trained network with the highest mAP, the first of equals."""
+        scored = [row for row in self.rows if row["epoch"] and "mAP" in row]
+        return max(scored, key=lambda row: row["mAP"]) if scored else None
+
+    def add(self, epoch: Epoch, scores: Scores | None) -> dict[str, Any]:
+        """Add an epoch to the rows and return its row."""
+        self.rows.append(flat_row(epoch, scores))
+        return self.rows[-1]
+
+    def write_records(self, epoch: Epoch) -> None:
+        """Write all rows to `metrics.jsonl` and `metrics.csv`, and the epoch's labels."""
         lines = "".join(json.dumps(row) + "\n" for row in self.rows)
         write_text(self.path / METRICS, lines)
         write_text(self.path / TABLE, _as_csv(self.rows))
         if epoch.pseudo is not None:
             self._save_labels(epoch.number, epoch.pseudo)
-        return row
 
     def _save_labels(self, number: int, pseudo: PseudoLabels) -> None:
         with atomic_write(self.path / LABELS / f"epoch-{number:03d}.npz") as file:
             np.savez_compressed(file, labels=pseudo.labels, agreement=pseudo.agreement)
-
-    def _clear(self, overwrite: bool) -> None:
-        """Make sure that the folder is empty; delete an earlier run if that is wanted."""
-        names = {entry.name for entry in self.path.iterdir()} if self.path.exists() else set()
-        if not names:
-            return
-        if not names >= {CONFIG, ENVIRONMENT} or names - OWN:
-            foreign = ", ".join(f"`{name}`" for name in sorted(names - OWN)[:3]) or "an unknown run"
-            raise UsageError(
-                f"`{self.path}`: the folder holds {foreign}", "choose another --run-dir"
-            )
-        if not overwrite:
-            raise UsageError(
-                f"`{self.path}`: the folder holds a run already",
-                "choose another --run-dir, or delete that run with --overwrite",
-            )
-        shutil.rmtree(self.path)
 
 
 def flat_row(epoch: Epoch, scores: Scores | None) -> dict[str, Any]:

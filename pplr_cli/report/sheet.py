@@ -7,6 +7,7 @@ from PIL import Image as Picture
 from PIL import ImageDraw
 from PIL.Image import Resampling
 
+from pplr_cli.data.decode import decode
 from pplr_cli.data.manifest import UNKNOWN, Image
 from pplr_cli.errors import DataError
 from pplr_cli.files import atomic_write
@@ -23,6 +24,7 @@ def contact_sheet(
     people: int = 8,
     height: int = 96,
     each: int = 1,
+    upright: bool = False,
 ) -> None:
     """Write a PNG with rows of identities and columns of cameras.
 
@@ -36,6 +38,7 @@ def contact_sheet(
         people: largest number of rows.
         height: height of a cell in pixels; the width follows the first image.
         each: crops of a person by a camera, side by side.
+        upright: whether EXIF rotation is applied to the crops.
     """
     cells = _cells(images)
     rows = sorted(cells, key=lambda identity: (-len(cells[identity]), identity))[:people]
@@ -43,8 +46,8 @@ def contact_sheet(
     if not rows:
         raise DataError("no image has both an identity and a camera: nothing to draw")
     first = next(iter(cells[rows[0]].values()))[0]
-    with Picture.open(root / first.path) as picture:
-        width = round(height * picture.width / picture.height)
+    picture = decode(root / first.path, upright=upright)
+    width = round(height * picture.width / picture.height)
     column = each * width + GAP
     size = (MARGIN + len(cameras) * column, HEADER + len(rows) * (height + GAP))
     sheet = Picture.new("RGB", size, "white")
@@ -52,8 +55,8 @@ def contact_sheet(
     for y, identity in enumerate(rows):
         for x, camera in enumerate(cameras):
             for n, image in enumerate(cells[identity].get(camera, [])[:each]):
-                with Picture.open(root / image.path) as picture:
-                    crop = picture.convert("RGB").resize((width, height), Resampling.LANCZOS)
+                picture = decode(root / image.path, upright=upright)
+                crop = picture.resize((width, height), Resampling.LANCZOS)
                 place = (MARGIN + x * column + n * width, HEADER + y * (height + GAP))
                 sheet.paste(crop, place)
     with atomic_write(path) as file:

@@ -55,7 +55,8 @@ class Evaluator:
 
     def scores(self, network: Network, *, rerank: bool = False) -> Scores:
         """Extract the global features of both splits and score the rankings."""
-        return evaluate(*self._inputs(network), rerank=rerank, budget=self._block)
+        inputs, block = self._inputs(network), self._block
+        return self._runtime.processes.once(lambda: evaluate(*inputs, rerank=rerank, budget=block))
 
     def survey(self, network: Network, *, top: int, rerank: bool = False) -> Survey:
         """Score as `scores` does, and keep each query's `top` images and the distances' spread."""

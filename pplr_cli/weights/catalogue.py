@@ -3,14 +3,15 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from pplr_cli import env
+from pplr_cli.config import Backbone
+from pplr_cli.weights.digest import check_sha256, holds_record
 
 DRIVE_FOLDER = "1m5wDOJG7qk62PjkoOpTspNmk0nhLc4Vi"
 """Id of the Google Drive folder in which the authors of PPLR keep their weights."""
 DRIVE_URL = f"https://drive.google.com/drive/folders/{DRIVE_FOLDER}"
-
-BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,11 @@ class Official:
 
     data_set: str
     camera: bool
+    url: ClassVar[str] = DRIVE_URL
+    backbone: ClassVar[Backbone] = "resnet50"
+    parts: ClassVar[int] = 3
+    size: ClassVar[int] = 192_680_000
+    """About how many bytes: those of the tensors. The folder's listing gives no sizes."""
 
     @property
     def name(self) -> str:
@@ -35,6 +41,24 @@ class Official:
         """The local file."""
         return env.cache_dir() / "weights" / f"pplr-{self.name}.pth"
 
+    @property
+    def way_out(self) -> str:
+        """What to do where the source cannot be reached."""
+        return f"open {DRIVE_URL} in a browser, {self.by_hand}"
+
+    @property
+    def by_hand(self) -> str:
+        """What to do with a page that is open in a browser."""
+        return f"save the file there, then `pplr download-weights {self.name} --from-file FILE`"
+
+    def holds(self) -> bool:
+        """Check the local file by its recorded SHA-256; return False where there is none yet.
+
+        Raises:
+            WeightsError: the file has changed.
+        """
+        return holds_record(self.target, _fetch_again(self.name))
+
 
 OFFICIAL = tuple(
     Official(data_set, camera)
@@ -49,6 +73,8 @@ class ImageNet:
 
     name: str
     url: str
+    size: int
+    """Bytes, within a kilobyte."""
 
     @property
     def description(self) -> str:
@@ -65,19 +91,55 @@ class ImageNet:
     @property
     def target(self) -> Path:
         """The local file, where torchvision itself looks for it (TORCH_HOME is honoured)."""
-        import torch
+        return env.torch_home() / "hub" / "checkpoints" / self.url.rpartition("/")[2]
 
-        return Path(torch.hub.get_dir()).expanduser() / "checkpoints" / self.url.rpartition("/")[2]
+    @property
+    def way_out(self) -> str:
+        """What to do where the source cannot be reached."""
+        return (
+            f"fetch {self.url} elsewhere, then `pplr download-weights {self.name} --from-file "
+            "FILE`; or train from another start: `--set model.weights=FILE`, or `=random`"
+        )
+
+    def holds(self) -> bool:
+        """Check the local file by the SHA-256 in its name; always True.
+
+        Raises:
+            WeightsError: the file has changed.
+        """
+        check_sha256(self.target, self.sha256, str(self.target), _fetch_again(self.name))
+        return True
+
+
+def _fetch_again(name: str) -> str:
+    return f"fetch it again: `pplr download-weights {name} --force`"
+
+
+_IMAGENET = (
+    ("resnet18", "f37072fd", 44.661),
+    ("resnet34", "b627a593", 83.275),
+    ("resnet50", "0676ba61", 97.781),
+    ("resnet101", "63fe2227", 170.511),
+    ("resnet152", "394f9c45", 230.434),
+)
+"""Backbone, how its SHA-256 begins, and MiB, as torchvision publishes them."""
+BACKBONES = tuple(name for name, _, _ in _IMAGENET)
+
+Entry = Official | ImageNet
 
 
 def imagenet(backbone: str) -> ImageNet:
     """Return the entry of one of `BACKBONES`."""
-    from torchvision.models import get_model_weights
+    entry = everything()[backbone]
+    assert isinstance(entry, ImageNet)
+    return entry
 
-    return ImageNet(backbone, get_model_weights(backbone)["IMAGENET1K_V1"].url)
 
-
-def everything() -> dict[str, Official | ImageNet]:
+def everything() -> dict[str, Entry]:
     """Return all that can be downloaded, by name."""
-    entries: tuple[Official | ImageNet, ...] = (*OFFICIAL, *map(imagenet, BACKBONES))
+    backbones = (
+        ImageNet(name, f"https://download.pytorch.org/models/{name}-{sha}.pth", int(mib * 2**20))
+        for name, sha, mib in _IMAGENET
+    )
+    entries: tuple[Entry, ...] = (*OFFICIAL, *backbones)
     return {entry.name: entry for entry in entries}

@@ -1,8 +1,9 @@
-"""HTTP downloads that resume, are checked, and appear under their name only when whole."""
+"""HTTP downloads that resume, and end with either the whole file or an error."""
 
-import hashlib
+import re
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -12,40 +13,48 @@ from urllib.request import Request, urlopen
 
 from pplr_cli import __version__
 from pplr_cli.errors import WeightsError
-from pplr_cli.files import check_space, locked, sync_folder
+from pplr_cli.files import check_space, naming
 from pplr_cli.progress import Reporter
 
 TIMEOUT = 15.0
 """Seconds without an answer or a byte after which a server counts as gone."""
+ATTEMPTS = 6
+"""How often a server that is busy (429) or failing (5xx) is asked."""
+PATIENCE = 60.0
+"""Seconds that one pause between two attempts may last; who asks for more is believed."""
 CHUNK = 1 << 20
 _WEB_PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml")
+_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 
-def fetch(url: str, target: Path, sha256: str, reporter: Reporter, way_out: str) -> Path:
-    """Download `url` to `target` unless it is there; return `target`.
-
-    An interrupted download leaves a hidden `.part` file, which the next call goes on with if the
-    server confirms that the file is still the same. Several processes at once fetch it only once.
+def transfer(url: str, part: Path, note: IO[str], reporter: Reporter, way_out: str) -> None:
+    """Download `url` to `part`, going on where it ends if the server has the same file still.
 
     Args:
         url: `http` or `https`.
-        target: the local file.
-        sha256: how the SHA-256 of the file must begin, in hex.
+        part: what a download that was cut short left, or nothing yet; kept if this one is cut.
+        note: open text file that keeps the address and the validator of `part`.
         reporter: told of progress.
         way_out: the hint for a machine that cannot reach the server.
 
     Raises:
-        WeightsError: no network, refused, cut short, a web page, or another hash.
+        WeightsError: no network, refused, cut short, or a web page.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
-    with sole_writer(part, target.name, reporter) as note:
-        if not target.is_file():
-            _transfer(url, part, note, reporter, way_out)
-            _check_whole(part, sha256, url)
-            part.replace(target)
-            sync_folder(target.parent)
-    return target
+    note.seek(0)
+    known_url, _, validator = note.read().partition("\n")
+    done = part.stat().st_size if part.is_file() and validator and known_url == url else 0
+    with _ask(url, done, validator, reporter, way_out) as response:
+        resumed = response.status == HTTPStatus.PARTIAL_CONTENT
+        done = done if resumed else 0
+        total = _total(response, done)
+        check_space(part.parent, total - done, f"`{url}`")
+        with naming(part), part.open("ab" if resumed else "wb") as file:
+            note.seek(0)
+            note.truncate()
+            note.write(f"{url}\n{_validator(response)}")  # after old bytes are gone
+            note.flush()
+            for chunk in _chunks(response, url, done, total, reporter):
+                file.write(chunk)
 
 
 def is_web_page(start: bytes) -> bool:
@@ -53,80 +62,76 @@ def is_web_page(start: bytes) -> bool:
     return start[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_WEB_PAGES)
 
 
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def check_sha256(file: Path, expected: str, shown: str, hint: str) -> None:
-    """Check that the SHA-256 of `file`, which errors call `shown`, begins with `expected`.
-
-    Raises:
-        WeightsError: it does not; both are named.
-    """
-    found = file_sha256(file)
-    if not (expected and found.startswith(expected)):
-        what = f"wrong content: SHA-256 is {found}, expected {expected}"
-        raise WeightsError(f"`{shown}`: {what}", hint)
-
-
-@contextmanager
-def sole_writer(part: Path, name: str, reporter: Reporter) -> Iterator[IO[str]]:
-    """Lock a file beside `part` against other processes; yield it, it keeps part's validator.
-
-    It lives as long as the part does.
-    """
-    lock = part.with_suffix(".lock")
-
-    def wait() -> None:
-        reporter.info(f"waiting for another process that fetches `{name}`")
-
-    with locked(lock, wait) as file:
-        try:
-            yield file
-        finally:
-            if not part.exists():
-                lock.unlink(missing_ok=True)
-
-
-def _transfer(url: str, part: Path, note: IO[str], reporter: Reporter, way_out: str) -> None:
-    """Bring `part` to its full length, going on where it ends if that is safe."""
-    note.seek(0)
-    known_url, _, validator = note.read().partition("\n")
-    done = part.stat().st_size if part.is_file() and validator and known_url == url else 0
+def _ask(url: str, done: int, validator: str, reporter: Reporter, way_out: str) -> HTTPResponse:
+    """Ask for what is missing after `done` bytes, or for all where that is not surely the same."""
     headers = {"Range": f"bytes={done}-", "If-Range": validator} if done else {}
-    with _open(url, headers, way_out) as response:
-        resumed = response.status == HTTPStatus.PARTIAL_CONTENT
-        if resumed and not (response.headers["Content-Range"] or "").startswith(f"bytes {done}-"):
-            raise WeightsError(f"`{url}`: the server sent another part than asked for", way_out)
-        done = done if resumed else 0
-        total = done + int(response.headers["Content-Length"] or 0)
-        check_space(part.parent, total - done, f"`{url}`")
-        note.seek(0)
-        note.truncate()
-        note.write(f"{url}\n{_validator(response)}")
-        note.flush()
-        with part.open("ab" if resumed else "wb") as file:
-            for chunk in _chunks(response, url, done, total, reporter):
-                file.write(chunk)
+    response = _open(url, headers, reporter, way_out)
+    if response.status != HTTPStatus.PARTIAL_CONTENT or _continues(response, done, validator):
+        return response
+    response.close()
+    if not done:
+        raise WeightsError(f"`{url}`: the server sent a part of the file, unasked", way_out)
+    return _ask(url, 0, "", reporter, way_out)
 
 
-def _open(url: str, headers: dict[str, str], way_out: str) -> HTTPResponse:
-    """Send the request; every refusal is a `WeightsError`, and none is tried again."""
-    headers = {"User-Agent": f"pplr/{__version__}", "Accept-Encoding": "identity", **headers}
+def _open(url: str, headers: dict[str, str], reporter: Reporter, way_out: str) -> HTTPResponse:
+    """Send a request; a server that is busy or failing is asked again, with pauses."""
+    sent = {"User-Agent": f"pplr/{__version__}", "Accept-Encoding": "identity", **headers}
+    for attempt in range(1, 1 + ATTEMPTS):
+        try:
+            response: HTTPResponse = urlopen(Request(url, headers=sent), timeout=TIMEOUT)
+        except HTTPError as error:
+            error.close()
+            if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and headers:
+                return _open(url, {}, reporter, way_out)
+            _pause(error, attempt, reporter, way_out)
+        except (OSError, HTTPException) as error:
+            reason = error.reason if isinstance(error, URLError) else error
+            raise WeightsError(f"`{url}`: no connection ({reason})", way_out) from error
+        else:
+            return response
+    raise AssertionError  # the last pause raises
+
+
+def _pause(error: HTTPError, attempt: int, reporter: Reporter, way_out: str) -> None:
+    """Wait before the next attempt, or raise if there shall be none."""
+    what = f"the server answered {error.code} {error.reason}"
+    seconds = _retry_after(error) or 2.0 ** (attempt - 1)
+    if error.code != HTTPStatus.TOO_MANY_REQUESTS and error.code < 500:
+        raise WeightsError(f"`{error.url}`: {what}", way_out) from error
+    if seconds > PATIENCE:
+        later = f"{what} and asks to come back in {seconds:,.0f} s"
+        raise WeightsError(f"`{error.url}`: {later}", f"do so; or {way_out}") from error
+    if attempt == ATTEMPTS:
+        raise WeightsError(f"`{error.url}`: {what}, {attempt} times", way_out) from error
+    reporter.info(f"{what}; trying again in {seconds:.0f} s")
+    time.sleep(seconds)
+
+
+def _retry_after(error: HTTPError) -> float:
+    """Return the seconds that `Retry-After` asks for, in either of its forms; 0 = none."""
+    text = (error.headers["Retry-After"] or "").strip()
+    if text.isdecimal():
+        return float(text)
     try:
-        response: HTTPResponse = urlopen(Request(url, headers=headers), timeout=TIMEOUT)
-    except HTTPError as error:
-        error.close()
-        if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and "Range" in headers:
-            return _open(url, {}, way_out)
-        what = f"the server answered {error.code} {error.reason}"
-        raise WeightsError(f"`{url}`: {what}", way_out) from error
-    except (OSError, HTTPException) as error:
-        reason = error.reason if isinstance(error, URLError) else error
-        raise WeightsError(f"`{url}`: no connection ({reason})", way_out) from error
-    return response
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+def _continues(response: HTTPResponse, done: int, validator: str) -> bool:
+    """Tell whether a partial answer starts after `done` bytes of the file that they are from."""
+    match = _RANGE.match(response.headers["Content-Range"] or "")
+    same = _validator(response) in ("", validator)
+    return done > 0 and same and match is not None and int(match[1]) == done
+
+
+def _total(response: HTTPResponse, done: int) -> int:
+    """Return how many bytes the whole file has; 0 = the server does not say."""
+    match = _RANGE.match(response.headers["Content-Range"] or "")
+    if match and match[2].isdecimal():
+        return int(match[2])
+    return 0 if response.length is None else done + response.length
 
 
 def _chunks(
@@ -137,41 +142,35 @@ def _chunks(
     page = response.headers.get_content_type() == "text/html"
     with reporter.task(f"fetch {name}", total, "bytes") as task:
         task.advance(done)
-        while chunk := _read(response):
+        while chunk := _read(response, url, done, total):
             if page or (done == 0 and is_web_page(chunk)):
                 raise WeightsError(
                     f"`{url}`: this is a web page, not a file",
-                    "open the link in a browser to see what it says",
+                    "open the link in a browser to see what it says; a file that you save there "
+                    "is taken with `pplr download-weights NAME --from-file FILE`",
                 )
             done += len(chunk)
             task.advance(len(chunk))
             yield chunk
-    if done < total:
-        raise WeightsError(
-            f"`{url}`: the connection ended after {done} of {total} bytes",
-            "run the command again: it goes on from there",
-        )
 
 
-def _read(response: HTTPResponse) -> bytes:
-    """Read a piece; a connection that breaks counts as ended."""
-    try:
-        return response.read(CHUNK)
-    except (OSError, HTTPException):
+def _read(response: HTTPResponse, url: str, done: int, total: int) -> bytes:
+    """Read a piece, b"" at the end of the file; a body that ends before raises."""
+    if 0 < total <= done:
         return b""
+    try:
+        chunk = response.read1(CHUNK)  # what is there: little is lost if the connection breaks
+        if chunk or not total:
+            return chunk
+        what = "ended"
+    except (OSError, HTTPException) as error:
+        what = f"broke ({error})"
+    of = f" of {total}" if total else ""
+    hint = "run the command again: it goes on from there, if the server can do that"
+    raise WeightsError(f"`{url}`: the connection {what} after {done}{of} bytes", hint)
 
 
 def _validator(response: HTTPResponse) -> str:
     """Return what `If-Range` needs to tell whether the file is still the same."""
     tag = response.headers["ETag"] or ""
     return tag if tag and not tag.startswith("W/") else response.headers["Last-Modified"] or ""
-
-
-def _check_whole(part: Path, sha256: str, url: str) -> None:
-    """Check what was fetched; what is wrong is thrown away."""
-    hint = "try again; if it stays so, something between here and the server alters files"
-    try:
-        check_sha256(part, sha256, url, hint)
-    except WeightsError:
-        part.unlink()
-        raise

@@ -1,21 +1,21 @@
 """The official PPLR weights, from the authors' Google Drive folder."""
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from pplr_cli.errors import WeightsError
-from pplr_cli.files import sync_folder, write_text
-from pplr_cli.progress import Reporter
+from pplr_cli.files import check_space
+from pplr_cli.progress import Reporter, Task
 from pplr_cli.weights.catalogue import DRIVE_FOLDER, DRIVE_URL, Official
-from pplr_cli.weights.download import TIMEOUT, check_sha256, file_sha256, sole_writer
-from pplr_cli.weights.loading import read_state_dict
+from pplr_cli.weights.download import TIMEOUT
+from pplr_cli.wording import listed
 
 SUFFIXES = (".pth", ".pt", ".tar")
-NEEDED = ("base.0.weight", "bnneck.weight", "bnneck0.weight")
-"""Entries that every PPLR network has."""
-_BY_HAND = f"download it from {DRIVE_URL} in a browser, then `pplr evaluate --weights FILE`"
+_QUOTA = re.compile("quota|too many (users|accesses)", re.IGNORECASE)
+_NOT_UNDERSTOOD = (ArithmeticError, AssertionError, AttributeError, LookupError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -25,76 +25,74 @@ class DriveFile:
     id: str
     path: str
 
+    @property
+    def url(self) -> str:
+        """Its page for a browser."""
+        return f"https://drive.google.com/file/d/{self.id}/view"
 
-def fetch_official(entry: Official, reporter: Reporter, chosen: str | None = None) -> Path:
-    """Return the local file of official weights, downloading it once.
 
-    Several processes at once fetch it only once.
+def fetch(entry: Official, part: Path, reporter: Reporter, chosen: str | None = None) -> str:
+    """Download official weights to `part`, going on where an earlier call was cut short.
 
     Args:
         entry: which ones.
+        part: where to put them.
         reporter: told of progress.
         chosen: path in the Drive folder, where the names there do not decide.
 
+    Returns:
+        What errors about the content call the file.
+
     Raises:
-        WeightsError: no network, refused, no or several files that fit, or no PPLR weights.
+        WeightsError: no network, refused, or no or several files that fit.
     """
-    target = entry.target
-    if target.is_file():
-        _check_record(target)
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
-    with sole_writer(part, target.name, reporter):
-        if not target.is_file():
-            _fetch(entry, part, reporter, chosen)
-    return target
-
-
-def _fetch(entry: Official, part: Path, reporter: Reporter, chosen: str | None) -> None:
-    """Download to `part`, and give it the final name once it is checked."""
-    target = entry.target
     reporter.info(f"listing {DRIVE_URL}")
-    file = pick(entry, list_folder(), chosen)
-    try:
-        _download(file, part, reporter)
-        _check_network(part, file)
-        write_text(_record(target), f"{file_sha256(part)}  {target.name}\n")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
-    sync_folder(target.parent)
+    file = pick(entry, list_folder(entry), chosen)
+    whole = part.with_suffix(f".{file.id}")
+    _download(entry, file, whole, reporter)
+    whole.replace(part)
+    return f"{file.path} of {DRIVE_URL}"
 
 
-def list_folder() -> list[DriveFile]:
-    """List the files of the Drive folder that can be weights."""
+def list_folder(entry: Official) -> list[DriveFile]:
+    """List the files of the Drive folder that can be weights.
+
+    Raises:
+        WeightsError: no network, or refused; `entry` tells the way out.
+    """
     import gdown
 
-    listing = _ask(
-        gdown.download_folder,
-        id=DRIVE_FOLDER,
-        skip_download=True,
-        quiet=True,
-        use_cookies=False,
-        timeout=TIMEOUT,
-    )
-    files = [DriveFile(each.id, PurePosixPath(each.path).as_posix()) for each in listing]
+    with _asking(DRIVE_URL, entry.way_out):
+        listing = gdown.download_folder(
+            id=DRIVE_FOLDER, skip_download=True, quiet=True, use_cookies=False, timeout=TIMEOUT
+        )
+    files = [
+        DriveFile(each.id, PurePosixPath(each.path).as_posix())
+        for each in listing
+        if not isinstance(each, str)  # those would be downloaded files
+    ]
     return [file for file in files if file.path.lower().endswith(SUFFIXES)]
 
 
 def pick(entry: Official, files: list[DriveFile], chosen: str | None = None) -> DriveFile:
-    """Return the file that `entry` means: by path if chosen, else by data set and mode."""
+    """Return the file that `entry` means: by path if chosen, else by data set and mode.
+
+    Raises:
+        WeightsError: none or several are meant; the message lists them.
+    """
     if chosen is not None:
         fitting = [file for file in files if file.path == chosen]
     else:
         fitting = [file for file in files if _fits(entry, file.path)]
     if len(fitting) == 1:
         return fitting[0]
+    if not files:
+        raise WeightsError(f"`{entry.name}`: {DRIVE_URL} lists no weights files", entry.way_out)
     what = "several files fit" if fitting else "no file fits"
-    listing = "".join(f"\n  {file.path}" for file in fitting or files)
+    listing = listed([file.path for file in fitting or files])
     raise WeightsError(
-        f"`{entry.name}`: {what} in {DRIVE_URL}; there are:{listing}",
-        "name one of them with --file, or download it in a browser",
+        f"`{entry.name}`: {what} in {DRIVE_URL}; there are:\n{listing}",
+        f"name one of them: `pplr download-weights {entry.name} --drive-file PATH`",
     )
 
 
@@ -106,72 +104,90 @@ def _fits(entry: Official, path: str) -> bool:
     return entry.data_set.removesuffix("17") in text and camera == entry.camera
 
 
-def _download(file: DriveFile, part: Path, reporter: Reporter) -> None:
+def _download(entry: Official, file: DriveFile, path: Path, reporter: Reporter) -> None:
+    """Download a file; what is cut short stays beside `path`, and the next call goes on there."""
     import gdown
 
-    done = 0
-    with reporter.task(f"fetch {file.path}", 0, "bytes") as task:
+    way_out = f"open {file.url} in a browser, {entry.by_hand}"
+    with _asking(file.url, way_out), _counting(file, path.parent, reporter) as progress:
+        try:
+            gdown.download(
+                id=file.id,
+                output=str(path),
+                resume=True,
+                quiet=True,
+                use_cookies=False,
+                timeout=TIMEOUT,
+                progress=progress,
+            )
+        except gdown.DownloadError as error:
+            if error.__cause__ is None and not isinstance(error, gdown.FileURLRetrievalError):
+                _forget(path)  # not cut short: it is no part of what the server has by now
+            raise
 
-        def advance(so_far: int, _total: int | None) -> None:
-            nonlocal done
+
+def _forget(path: Path) -> None:
+    """Remove what gdown keeps of a download to `path`."""
+    for part in path.parent.glob(f"{path.name}????????.part"):
+        part.unlink()
+
+
+@contextmanager
+def _counting(
+    file: DriveFile, folder: Path, reporter: Reporter
+) -> Iterator[Callable[[int, int | None], None]]:
+    """Give gdown's callback: once it hears of the size, it checks the disk and opens a task."""
+    with ExitStack() as stack:
+        task: Task | None = None
+        done = 0
+
+        def advance(so_far: int, total: int | None) -> None:
+            nonlocal task, done
+            if task is None:
+                check_space(folder, (total or so_far) - so_far, f"`{file.path}`")
+                task = stack.enter_context(reporter.task(f"fetch {file.path}", total or 0, "bytes"))
             task.advance(so_far - done)
             done = so_far
 
-        _ask(
-            gdown.download,
-            id=file.id,
-            output=str(part),
-            quiet=True,
-            use_cookies=False,
-            timeout=TIMEOUT,
-            progress=advance,
-        )
+        yield advance
 
 
-def _ask(function: Any, **options: Any) -> Any:
-    """Call gdown; what goes wrong between us and Google is a `WeightsError`."""
+@contextmanager
+def _asking(url: str, way_out: str) -> Iterator[None]:
+    """Turn what goes wrong between gdown and Google into a `WeightsError`."""
+    import requests
     from gdown.exceptions import DownloadError
 
     try:
-        return function(**options)
+        yield
     except DownloadError as error:
-        reason = " ".join(str(error).split())
-        raise WeightsError(f"{DRIVE_URL}: Google Drive refuses: {reason}", _BY_HAND) from error
-    except OSError as error:
-        if error.errno is not None:  # of the local disk; requests' own carry no number
-            raise
-        raise WeightsError(f"{DRIVE_URL}: no connection ({_root(error)})", _BY_HAND) from error
+        raise _refusal(url, str(error), way_out) from error
+    except requests.HTTPError as error:
+        status = error.response.status_code if error.response is not None else "an error"
+        raise _refusal(url, f"status code {status}", way_out) from error
+    except requests.RequestException as error:
+        raise WeightsError(f"`{url}`: no connection ({_root(error)})", way_out) from error
+    except _NOT_UNDERSTOOD as error:
+        what = f"an answer that gdown does not understand ({type(error).__name__}: {error})"
+        raise WeightsError(f"`{url}`: {what}", way_out) from error
+
+
+def _refusal(url: str, text: str, way_out: str) -> WeightsError:
+    """Return the error for what gdown says: its reason, without its own advice."""
+    if _QUOTA.search(text):
+        what = "Google Drive's download quota of this file is used up"
+        return WeightsError(f"`{url}`: {what}", f"try again in 24 hours, or {way_out}")
+    if status := re.search(r"status code (\d+)", text):
+        return WeightsError(f"`{url}`: Google Drive answered {status[1]}", way_out)
+    if cut := re.search(r"received (\d+) bytes but the server announced (\d+)", text):
+        what = f"the connection ended after {cut[1]} of {cut[2]} bytes"
+        return WeightsError(f"`{url}`: {what}", "run the command again: it goes on from there")
+    reason = re.search(r"url:\s+(.*?)\s+You may", text, re.DOTALL)
+    said = " ".join((reason[1] if reason else text).split())
+    return WeightsError(f"`{url}`: Google Drive refuses: {said}", way_out)
 
 
 def _root(error: BaseException) -> BaseException:
     """Return the first cause; requests wraps it in layers of its own."""
     inner = error.__cause__ or error.__context__
     return error if inner is None else _root(inner)
-
-
-def _check_network(part: Path, file: DriveFile) -> None:
-    """Make sure that the file holds the weights of a PPLR network."""
-    try:
-        tensors = read_state_dict(part).tensors
-    except WeightsError as error:
-        what = error.message.replace(str(part), file.path)
-        raise WeightsError(f"{DRIVE_URL}: {what}", _BY_HAND) from error
-    missing = [name for name in NEEDED if name not in tensors]
-    if missing:
-        raise WeightsError(
-            f"{DRIVE_URL}: `{file.path}`: no PPLR network: `{missing[0]}` is missing",
-            "choose another file with --file",
-        )
-
-
-def _record(target: Path) -> Path:
-    return target.with_name(f"{target.name}.sha256")
-
-
-def _check_record(target: Path) -> None:
-    """Compare a file with the SHA-256 recorded when it was downloaded."""
-    record = _record(target)
-    if record.is_file():
-        recorded = record.read_text().strip().partition(" ")[0]
-        hint = f"delete the file and `{record.name}`; it is then downloaded again"
-        check_sha256(target, recorded, str(target), hint)

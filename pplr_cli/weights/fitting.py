@@ -34,12 +34,13 @@ def fit_network(state: StateDict, network: nn.Module) -> tuple[str, ...]:
         for name, value in state.tensors.items()
         if not name.startswith(HEAD) or (name in own and value.shape == own[name].shape)
     }
-    dropped = [name for name in state.tensors if name not in tensors]
+    dropped = [value for name, value in state.tensors.items() if name not in tensors]
     _load(network, tensors, state.path, optional=HEAD)
     if not dropped:
         return ()
-    rows = len(state.tensors[dropped[0]])
-    return (f"left out classifiers of {rows} classes: evaluation does not need them",)
+    classes = max((len(value) for value in dropped if value.dim() == 2), default=0)
+    what = f"classifiers of {classes} classes" if classes else "what belongs to classifiers"
+    return (f"left out {what}: evaluation does not need them",)
 
 
 def load_backbone(path: Path, backbone: nn.Sequential) -> tuple[str, ...]:

@@ -10,13 +10,14 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from pplr_cli.errors import WeightsError
+from pplr_cli.weights.digest import holds_record, record_path
 from pplr_cli.weights.download import is_web_page
 from pplr_cli.wording import named
 
@@ -34,6 +35,11 @@ WRAPPERS = ("module.", "_orig_mod.")
 """Prefixes that data parallelism and compilation put before every name."""
 ARCHIVE = b"PK\x03\x04"
 """How zip archives begin, the format of torch.save since PyTorch 1.6."""
+NUMBERS = {
+    *(torch.float64, torch.float32, torch.float16, torch.bfloat16),
+    *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
+}
+"""Types of the tensors that networks are made of."""
 AGAIN = "download or copy the file again"
 
 
@@ -58,11 +64,13 @@ def read_state_dict(path: Path) -> StateDict:
     """Read the state dict of a weights file; nothing in the file is executed.
 
     Raises:
-        WeightsError: the file is missing, empty, cut short, damaged, a web page, holds other
-            objects than tensors and plain values or a tensor with NaN or infinite values, or was
-            written by a newer pplr.
+        WeightsError: the file is missing, empty, cut short, damaged, a web page, not what its
+            recorded SHA-256 says, holds other objects than tensors and plain values or a tensor
+            with NaN or infinite values, or was written by a newer pplr.
     """
-    if _start(path).startswith(ARCHIVE):
+    start = _start(path)
+    holds_record(path, f"{AGAIN}, or remove `{record_path(path).name}` if the change was meant")
+    if start.startswith(ARCHIVE):
         _check_archive(path)
     notes: list[str] = []
     content = _state_dict_in(_load(path), path, notes)
@@ -71,7 +79,7 @@ def read_state_dict(path: Path) -> StateDict:
         others = [str(name) for name in content if name not in tensors]
         notes.append(f"left out what is no named tensor: {named(others)}")
     tensors = _unwrapped(tensors, notes)
-    _check_finite(tensors, path)
+    _check_values(tensors, path)
     return StateDict(path, tensors, _about(content, path), tuple(notes))
 
 
@@ -155,17 +163,29 @@ def _pickle_globals(path: Path) -> Iterator[str]:
     """Yield the classes and functions that the pickles of an old-style file name."""
     with path.open("rb") as file:
         while file.peek(1):  # one pickle after the other
-            strings = ["", ""]
             try:
-                for operation, argument, _ in pickletools.genops(file):
-                    if operation.name == "GLOBAL":
-                        yield str(argument).replace(" ", ".")
-                    elif operation.name == "STACK_GLOBAL":
-                        yield ".".join(strings[-2:])
-                    elif isinstance(argument, str):
-                        strings.append(argument)
+                yield from _named_in_pickle(file)
             except ValueError:  # raw tensors follow the pickles
                 return
+
+
+def _named_in_pickle(file: IO[bytes]) -> Iterator[str]:
+    """Yield what one pickle names; `STACK_GLOBAL` takes the two strings put down before it."""
+    strings, memo = ["", ""], dict[Any, str]()
+    for operation, argument, _ in pickletools.genops(file):
+        match operation.name:
+            case "GLOBAL" | "INST":
+                yield str(argument).replace(" ", ".")
+            case "STACK_GLOBAL":
+                yield ".".join(strings[-2:])
+            case "MEMOIZE":
+                memo[len(memo)] = strings[-1]
+            case "PUT" | "BINPUT" | "LONG_BINPUT":
+                memo[argument] = strings[-1]
+            case "GET" | "BINGET" | "LONG_BINGET":
+                strings.append(memo.get(argument, ""))
+            case _ if isinstance(argument, str):
+                strings.append(argument)
 
 
 def _state_dict_in(content: Any, path: Path, notes: list[str]) -> Mapping[Any, Any]:
@@ -201,10 +221,22 @@ def _unwrapped(tensors: dict[str, Tensor], notes: list[str]) -> dict[str, Tensor
     return tensors
 
 
-def _check_finite(tensors: dict[str, Tensor], path: Path) -> None:
+def _check_values(tensors: dict[str, Tensor], path: Path) -> None:
     for name, tensor in tensors.items():
+        if not _is_plain(tensor):
+            raise WeightsError(
+                f"`{path}`: tensor `{name}` is of a kind that weights do not have here "
+                f"({tensor.dtype}, {tensor.layout}, {tensor.device})",
+                "store the plain values: dense, on the CPU, as float32",
+            )
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise WeightsError(
                 f"`{path}`: tensor `{name}` holds NaN or infinite values",
                 "use a file saved before training went wrong",
             )
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Tell whether a tensor is a dense array of numbers that is really there."""
+    dense = tensor.layout == torch.strided and not tensor.is_nested
+    return dense and tensor.device.type == "cpu" and tensor.dtype in NUMBERS

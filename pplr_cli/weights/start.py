@@ -5,7 +5,8 @@ from pathlib import Path
 from pplr_cli.config import Model
 from pplr_cli.errors import WeightsError
 from pplr_cli.progress import Reporter
-from pplr_cli.weights.imagenet import imagenet_file
+from pplr_cli.weights.catalogue import imagenet
+from pplr_cli.weights.store import obtain
 
 SYNTHETIC = Path(__file__).with_name("tiny_synthetic.pth")
 """Our own weights of the `tiny` backbone (made by scripts/pretrain_tiny.py)."""
@@ -24,7 +25,7 @@ def start_file(model: Model, reporter: Reporter) -> Path | None:
     if model.weights == "synthetic":
         return SYNTHETIC
     if model.weights == "imagenet":
-        return imagenet_file(model.backbone, reporter)
+        return obtain(imagenet(model.backbone), reporter)
     path = Path(model.weights)
     if not path.is_file():
         raise WeightsError(

@@ -1,9 +1,12 @@
 """`pplr doctor`."""
 
+import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,8 @@ from typer.testing import CliRunner
 import pplr_cli
 from pplr_cli.commands.doctor import doctor
 from pplr_cli.data.manifest import Image, Manifest, Split
+from pplr_cli.weights.catalogue import everything
+from pplr_cli.weights.digest import write_record
 
 SOURCE = Path(pplr_cli.__file__).parents[1]
 
@@ -37,47 +42,136 @@ def data_dir(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def no_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("PPLR_CACHE_DIR", str(tmp_path / "cache"))
+
+
+def table(out: str) -> dict[str, str]:
+    """The rows of the table, by their first column."""
+    rows = (re.split(r"  +", line, maxsplit=1) for line in out.splitlines())
+    return {row[0]: row[-1] for row in rows}
+
+
 def test_shows_versions_devices_and_data_sets(data_dir: Path) -> None:
     code, out, err = pplr_doctor("--data-dir", str(data_dir))
     assert (code, err) == (0, "")
-    rows = dict(line.split(maxsplit=1) for line in out.splitlines())
-    assert rows["torch"].strip()
-    assert "3 train, 1 query, 0 gallery" in out
-    assert "data set street" in out
-    assert str(data_dir) in out
-    assert "PPLR_DATA_DIR" in out
+    rows = table(out)
+    assert rows["torch"] == version("torch")
+    digest = Manifest.load(data_dir / "street" / "manifest.json").digest[:12]
+    images = data_dir.parent / "images"
+    assert rows["data set street"] == (
+        f"3 train, 1 query, 0 gallery in {images}, digest {digest} holds"
+    )
+    assert rows["data folder"] == str(data_dir)
+    assert "PPLR_DATA_DIR" in rows
+    assert rows["weights"].startswith("none fetched yet")
 
 
 def test_json_is_one_document(data_dir: Path) -> None:
     code, out, _ = pplr_doctor("--data-dir", str(data_dir), "--json")
     facts = json.loads(out)
     assert code == 0
-    street = facts["data_sets"]["street"]
-    assert (street["train"], street["query"], street["gallery"], street["there"]) == (3, 1, 0, True)
+    assert facts["data_sets"] == {
+        "street": {
+            "problem": None,
+            "root": str(data_dir.parent / "images"),
+            "digest": Manifest.load(data_dir / "street" / "manifest.json").digest,
+            "train": 3,
+            "query": 1,
+            "gallery": 0,
+        }
+    }
+    assert facts["weights"] == {}
     assert facts["problems"] == []
 
 
-def test_absent_folders_and_images_are_said(data_dir: Path) -> None:
-    _, out, _ = pplr_doctor("--data-dir", str(data_dir / "none"))
-    assert "(not there yet)" in out
+def test_absent_folders_are_said_and_no_problem(data_dir: Path) -> None:
+    code, out, _ = pplr_doctor("--data-dir", str(data_dir / "none"))
+    assert code == 0
+    assert "(not there yet)" in table(out)["data folder"]
+
+
+def test_absent_images_are_a_problem(data_dir: Path) -> None:
     (data_dir.parent / "images").rmdir()
-    _, out, _ = pplr_doctor("--data-dir", str(data_dir))
-    assert f"images gone from {data_dir.parent / 'images'}" in out
-
-
-def test_damaged_manifest_is_an_error(data_dir: Path) -> None:
-    (data_dir / "street" / "manifest.json").write_text("{}")
     code, out, err = pplr_doctor("--data-dir", str(data_dir))
     assert code == 1
-    assert "data set street" not in out
-    assert err.startswith(f"error: `{data_dir / 'street' / 'manifest.json'}`: ")
+    what = f"its images are gone from `{data_dir.parent / 'images'}`"
+    assert what in table(out)["data set street"]
+    assert what in err
+    assert "hint: " in err
 
 
-def test_torchvision_of_another_release(tmp_path: Path) -> None:
-    package = tmp_path / "torchvision"
-    package.mkdir()
-    raising = "raise RuntimeError('operator torchvision::nms does not exist')"
-    (package / "__init__.py").write_text(raising)
+@pytest.mark.parametrize("damage", ["format", "digest"])
+def test_damaged_manifest_is_a_problem_and_the_rest_is_shown(data_dir: Path, damage: str) -> None:
+    path = data_dir / "street" / "manifest.json"
+    text = path.read_text()
+    path.write_text("{}" if damage == "format" else text.replace('"q.jpg"', '"r.jpg"'))
+    code, out, err = pplr_doctor("--data-dir", str(data_dir))
+    assert code == 1
+    assert str(path) in table(out)["data set street"]
+    assert err.startswith(f"error: `{path}`: ")
+    assert "cache folder" in table(out)
+
+
+def test_weights_are_held_to_their_digests(data_dir: Path) -> None:
+    content = b"weights"
+    for name in ("market", "veri", "resnet50"):
+        target = everything()[name].target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    market, resnet = everything()["market"].target, everything()["resnet50"].target
+    write_record(market)
+    code, out, err = pplr_doctor("--data-dir", str(data_dir))
+    rows = table(out)
+    assert code == 1
+    assert rows["weights market"] == f"{market}, SHA-256 holds"
+    assert rows["weights veri"].endswith("no SHA-256 recorded yet")
+    sha = hashlib.sha256(content).hexdigest()
+    problem = f"`{resnet}`: wrong content: SHA-256 is {sha}, expected 0676ba61..."
+    assert rows["weights resnet50"] == problem
+    assert err == (
+        f"error: {problem}\nhint: fetch it again: `pplr download-weights resnet50 --force`\n"
+    )
+    facts = json.loads(pplr_doctor("--data-dir", str(data_dir), "--json")[1])
+    assert facts["weights"] == {
+        "market": {"problem": None, "file": str(market), "checked": True},
+        "veri": {"problem": None, "file": str(everything()["veri"].target), "checked": False},
+        "resnet50": {"problem": problem, "file": str(resnet), "checked": False},
+    }
+    assert [each["message"] for each in facts["problems"]] == [problem]
+
+
+def test_file_that_cannot_be_read_is_a_problem_and_the_rest_is_shown(data_dir: Path) -> None:
+    target = everything()["resnet50"].target
+    target.parent.mkdir(parents=True)
+    target.symlink_to("/proc/self/mem")  # opens, and fails when it is read
+    code, out, err = pplr_doctor("--data-dir", str(data_dir))
+    assert code == 1
+    assert table(out)["weights resnet50"] == f"`{target}`: Input/output error"
+    assert err.startswith(f"error: `{target}`: Input/output error\nhint: ")
+
+
+def test_nothing_is_prepared(tmp_path: Path) -> None:
+    (tmp_path / "market" / "manifest.json").mkdir(parents=True)
+    code, out, _ = pplr_doctor("--data-dir", str(tmp_path))
+    assert (code, "data set market" in out) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("package", "error"),
+    [
+        ("torchvision", "operator torchvision::nms does not exist"),
+        ("torch", "libcudart.so.12: cannot open shared object file"),
+        ("PIL", "libjpeg.so.8: cannot open shared object file"),
+    ],
+)
+def test_broken_packages_are_problems(tmp_path: Path, package: str, error: str) -> None:
+    """Such as torch and torchvision of different releases."""
+    folder = tmp_path / package
+    folder.mkdir()
+    (folder / "__init__.py").write_text(f"raise RuntimeError({error!r})")
     program = (
         "import typer; from pplr_cli.commands.doctor import doctor; "
         "app = typer.Typer(); app.command()(doctor); app()"
@@ -90,8 +184,8 @@ def test_torchvision_of_another_release(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith(
-        "error: `import torchvision` fails: operator torchvision::nms does not exist\nhint: "
-    )
+    assert f"error: `import {package}` fails: {error}\nhint: " in done.stderr
     assert "Traceback" not in done.stderr
-    assert "torch " in done.stdout
+    rows = table(done.stdout)
+    assert "torch" in rows
+    assert rows["weights"].startswith("none fetched yet")

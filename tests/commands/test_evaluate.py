@@ -221,3 +221,11 @@ def test_a_figure_that_falls_short_fails_after_the_results(tmp_path, own_file, c
 def test_a_wrong_gate_shows_before_anything_is_read(tmp_path, run):
     with pytest.raises(UsageError, match="unknown figure `rank2`"):
         run("--weights", tmp_path / "none.pth", "--fail-below", "rank2=0.5")
+
+
+def test_a_data_set_that_changed_is_found_out_where_that_is_wanted(tmp_path, run, own_file):
+    make_data_set(tmp_path / "data")
+    run("--weights", own_file, "--verify")
+    (tmp_path / "data" / "small" / "0_0.png").unlink()
+    with pytest.raises(DataError, match="not as they were"):
+        run("--weights", own_file, "--verify")

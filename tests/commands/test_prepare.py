@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -79,6 +80,83 @@ def test_a_plain_folder_shows_no_published_counts(
         ["train", "3", "2", "2"],
     ]
     assert "next: `pplr train --preset market --data home`" in result.stderr
+
+
+def test_a_table_of_labels_and_a_list_of_what_was_skipped(tmp_path: Path, plant: Plant) -> None:
+    plant(tmp_path / "crops", ["a.jpg", "b.jpg", "q.jpg", "g.jpg"])
+    (tmp_path / "crops/b.jpg").write_bytes(b"")
+    table = tmp_path / "labels.csv"
+    rows = [
+        "path,camera,identity,split",
+        "a.jpg,1,,",
+        "b.jpg,1,,",
+        "q.jpg,1,7,query",
+        "g.jpg,2,7,gallery",
+    ]
+    table.write_text("\n".join(rows))
+    arguments = ("folder", tmp_path / "crops", "--csv", table, "--data-dir", tmp_path / "data")
+    failed = run(*arguments)
+    assert isinstance(failed.exception, DataError)
+    assert (failed.exception.hint or "").endswith(f"--csv {table} --skip-bad`")
+    document = json.loads(run(*arguments, "--skip-bad", "--json").stdout)
+    assert document["skipped"] == [{"path": "b.jpg", "reason": "empty"}]
+    assert document["notes"] == {"unusable images left out (--skip-bad)": 1}
+    counts = {split: held["images"]["count"] for split, held in document["splits"].items()}
+    assert counts == {"train": 1, "query": 1, "gallery": 1}
+
+
+def test_a_check_passes_or_names_what_differs(tmp_path: Path, plant: Plant) -> None:
+    source, data = plant(tmp_path / "crops", ["a.jpg", "b.jpg", "c.jpg"]), tmp_path / "data"
+    run("folder", source, "--name", "shop", "--data-dir", data)
+    whole = run("shop", "--check", "--data-dir", data)
+    assert whole.exit_code == 0
+    assert whole.stdout == "shop: all 3 images are as they were\n"
+    document = json.loads(run("shop", "--check", "--data-dir", data, "--json").stdout)
+    assert (document["intact"], document["differences"]) == (True, [])
+    assert document["splits"]["train"]["images"] == {"count": 3, "published": []}
+
+    (data / "shop/images/a.jpg").unlink()
+    (data / "shop/images/c.jpg").write_bytes((source / "a.jpg").read_bytes())
+    broken = run("shop", "--check", "--data-dir", data)
+    assert isinstance(broken.exception, DataError)
+    assert "2 of 3 images are not as they were" in broken.exception.message
+    assert "a.jpg: no such file\n  c.jpg: changed since" in broken.exception.message
+    assert broken.stdout == ""
+    told = run("shop", "--check", "--data-dir", data, "--json")
+    assert isinstance(told.exception, DataError)
+    document = json.loads(told.stdout)
+    assert document["intact"] is False
+    assert document["differences"] == [
+        {"path": "a.jpg", "reason": "no such file"},
+        {"path": "c.jpg", "reason": "changed since the data set was prepared"},
+    ]
+
+
+@pytest.mark.parametrize("option", ["--link", "--skip-bad", "--allow-partial"])
+def test_a_check_takes_no_options_of_preparing(tmp_path: Path, option: str) -> None:
+    result = run("shop", "--check", option, "--data-dir", tmp_path)
+    assert isinstance(result.exception, UsageError)
+
+
+def test_an_ascii_locale_prepares_and_checks_any_name(tmp_path: Path, plant: Plant) -> None:
+    names = ("é ü.jpg".encode(), b"\xff.jpg", b"new\nline.jpg")
+    crops = plant(tmp_path / "crops", map(os.fsdecode, names))
+    (crops / os.fsdecode(names[1])).write_bytes(b"")
+    ascii_locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    words = [sys.executable, "-m", "pplr_cli", "prepare"]
+    data = ["--data-dir", str(tmp_path / "data")]
+
+    def call(*more: str) -> subprocess.CompletedProcess[bytes]:
+        environment = {**os.environ, **ascii_locale}
+        return subprocess.run([*words, *more, *data], env=environment, capture_output=True)
+
+    done = call("folder", str(crops), "--skip-bad")
+    assert done.returncode == 0, done.stderr
+    assert b"\\udcff.jpg: empty" in done.stderr
+    assert (tmp_path / "data/folder.bad.txt").read_bytes() == b"\xff.jpg\tempty\n"
+    assert call("folder", "--check").stdout == b"folder: all 2 images are as they were\n"
+    checked = run("folder", "--check", *data)
+    assert checked.exit_code == 0, checked.exception
 
 
 def test_failures_reach_the_table_of_errors(tmp_path: Path, plant: Plant) -> None:

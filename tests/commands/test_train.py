@@ -33,7 +33,7 @@ def test_a_run_leaves_what_the_docs_say(
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {
         "config.yaml", "environment.json", "metrics.jsonl", "metrics.csv", "log.txt", "best.pth",
-        "last.pth", "labels", "curves.png",
+        "last.pth", "labels", "curves.png", "state.pt", "state.previous.pt", "status.json",
     }  # fmt: skip
     rows = lines(tmp_path)
     assert [row["epoch"] for row in rows] == [0, 1, 2]
@@ -148,8 +148,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(
 def test_second_run_is_refused(
     tiny_preset: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("config.yaml", "environment.json"):
-        (tmp_path / name).write_text("")
+    (tmp_path / "status.json").write_text("")
     assert train(tiny_preset, tiny_data, tmp_path) == 2
     assert "--overwrite" in capsys.readouterr().err
 
@@ -157,3 +156,17 @@ def test_second_run_is_refused(
 def test_unknown_preset_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["train", "--preset", "markt"]) == 2
     assert "did you mean `market`" in capsys.readouterr().err
+
+
+def test_a_data_set_that_changed_is_found_out_before_the_run_where_that_is_wanted(
+    tiny_preset: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(tiny_data, tmp_path / "data")
+    arguments = (tiny_preset, tmp_path / "data", tmp_path / "run", "--dry-run", "--verify")
+    assert train(*arguments) == 0
+    gone = next((tmp_path / "data" / "tiny" / "images").rglob("*.jpg"))
+    gone.unlink()
+    assert train(*arguments[:-1]) == 0
+    assert train(*arguments) == 1
+    assert f"{gone.name}: no such file" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

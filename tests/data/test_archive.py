@@ -1,7 +1,10 @@
 import gzip
 import io
+import os
 import random
 import stat
+import subprocess
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -10,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pplr_cli.data.archive import Limits, archive_stem, extract
+from pplr_cli.data.archive import Limits, archive_stem, extract, extract_parts
 from pplr_cli.errors import DataError, PplrError
 from pplr_cli.progress import Silent
 
@@ -233,3 +236,82 @@ def test_nested_archives_stay_files(tmp_path: Path) -> None:
 )
 def test_stems_of_archive_names(name: str, stem: str | None) -> None:
     assert archive_stem(name) == stem
+
+
+# parts
+
+
+def test_parts_make_one_tree(tmp_path: Path) -> None:
+    first = pack_zip(tmp_path / "1.zip", {"M/train/a.jpg": b"a", "readme.txt": b"r"})
+    second = pack_tar_gz(tmp_path / "2.tgz", {"M/test/b.jpg": b"b", "readme.txt": b"r"})
+    extract_parts([first, second], tmp_path / "out", Silent())
+    assert files_below(tmp_path) == {
+        **{path.name: path.read_bytes() for path in (first, second)},
+        "out/M/train/a.jpg": b"a",
+        "out/M/test/b.jpg": b"b",
+        "out/readme.txt": b"r",
+    }
+
+
+@pytest.mark.parametrize("files", [{"a": b"y"}, {"a/b": b"x"}, {"b": b"x"}])
+def test_parts_that_contradict_each_other(tmp_path: Path, files: dict[str, bytes]) -> None:
+    first = pack_tar(tmp_path / "1", {"a": b"x", "b/c": b"x"})
+    second = pack_tar(tmp_path / "2", files)
+    with pytest.raises(DataError, match=f"{next(iter(files))}` is another") as caught:
+        extract_parts([first, second], tmp_path / "out", Silent())
+    assert f"`{second}`" in caught.value.message
+
+
+def test_room_for_all_parts_is_checked_before_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = [pack_tar(tmp_path / name, FILES) for name in "12"]
+    free = parts[0].stat().st_size + 1
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free))
+    with pytest.raises(PplrError, match="MB are free") as caught:
+        extract_parts(parts, tmp_path / "out", Silent())
+    assert all(f"`{part}`" in caught.value.message for part in parts)
+    assert not (tmp_path / "out").exists()
+
+
+# a full disk, other locales
+
+LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+from pplr_cli.data.archive import extract
+from pplr_cli.errors import PplrError
+from pplr_cli.progress import Silent
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+try:
+    extract(Path(sys.argv[1]), Path(sys.argv[2]), Silent())
+except PplrError as error:
+    print(error.message, error.hint)
+"""
+
+
+def test_a_file_that_finds_no_room_while_unpacking(tmp_path: Path) -> None:
+    archive = pack_tar_gz(tmp_path / "x.tgz", FILES)
+    command = [sys.executable, "-c", LIMITED, str(archive), str(tmp_path / "out")]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert f"`{tmp_path}`: no room for all of `{archive}`" in said
+    assert "--data-dir" in said
+
+
+UNPACK = """
+import sys
+from pathlib import Path
+from pplr_cli.data.archive import extract
+from pplr_cli.progress import Silent
+extract(Path(sys.argv[1]), Path(sys.argv[2]), Silent())
+"""
+
+
+@packers
+def test_names_are_the_same_in_an_ascii_locale(tmp_path: Path, pack: Packer) -> None:
+    archive = pack(tmp_path / "x", FILES)
+    ascii_locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-c", UNPACK, str(archive), str(tmp_path / "out")]
+    subprocess.run(command, env={**os.environ, **ascii_locale}, check=True)
+    assert files_below(tmp_path / "out") == FILES

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pplr_cli.data.crops import compile_pattern, read_crops
+from pplr_cli.data.crops import NOT_NAMED, compile_pattern, read_crops
 from pplr_cli.data.manifest import UNKNOWN, Image, Split
-from pplr_cli.data.trees import NOT_FILES, OTHER_FILES
+from pplr_cli.data.trees import FOREIGN_IMAGES, NOT_FILES, OTHER_FILES
 from pplr_cli.errors import DataError, UsageError
 
 Plant = Callable[[Path, Iterable[str]], Path]
@@ -49,6 +49,18 @@ def test_splits_and_groups_that_take_no_part(tmp_path: Path, plant: Plant) -> No
     }
 
 
+def test_a_table_names_the_images_that_are_taken(tmp_path: Path, plant: Plant) -> None:
+    plant(tmp_path / "crops", ["a.jpg", "yard/b.jpg", "yard/c.jpg", "x.csv"])
+    table = tmp_path / "labels.csv"
+    table.write_text("path,camera,identity,split\na.jpg,hall,,\nyard/c.jpg,yard,7,query\n")
+    reading = read_crops(tmp_path / "crops", table=table)
+    assert reading.images == [
+        Image(Split.TRAIN, "a.jpg", UNKNOWN, 0),
+        Image(Split.QUERY, "yard/c.jpg", 7, 1),
+    ]
+    assert reading.notes == {NOT_NAMED: 1, OTHER_FILES: 1}
+
+
 def test_paths_that_do_not_match_are_an_error(tmp_path: Path, plant: Plant) -> None:
     plant(tmp_path, ["1.jpg", "two.jpg"])
     with pytest.raises(DataError, match=r"1 of 2 paths(?s:.)*two\.jpg"):
@@ -65,9 +77,19 @@ def test_unknown_splits_are_an_error(tmp_path: Path, plant: Plant) -> None:
 def test_a_loop_of_links_ends_and_nothing_remains(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a/loop").symlink_to("..")
+    (tmp_path / "a/self.jpg").symlink_to("self.jpg")
     os.mkfifo(tmp_path / "a/x.jpg")
     with pytest.raises(DataError, match="holds no images"):
         read_crops(tmp_path, None)
+
+
+def test_images_of_other_kinds_are_told(tmp_path: Path, plant: Plant) -> None:
+    plant(tmp_path, ["a.webp", "b.BMP", "notes.txt"])
+    with pytest.raises(DataError, match=f"holds no images; {FOREIGN_IMAGES}: 2") as caught:
+        read_crops(tmp_path)
+    assert "convert" in (caught.value.hint or "")
+    plant(tmp_path, ["c.jpg"])
+    assert read_crops(tmp_path).notes == {FOREIGN_IMAGES: 2, OTHER_FILES: 1}
 
 
 def test_names_that_are_not_utf8_are_read(tmp_path: Path, plant: Plant) -> None:

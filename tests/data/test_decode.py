@@ -1,44 +1,88 @@
+import io
+import os
 import struct
 import zlib
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import ExifTags, Image
 
-from pplr_cli.data.decode import decode, verify_images
+from pplr_cli.data.decode import Fault, decode, decode_all
 from pplr_cli.errors import DataError
 from pplr_cli.progress import Silent
 
 Plant = Callable[[Path, Iterable[str]], Path]
 
 
-def forged_png(side: int) -> bytes:
-    header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    checksum = struct.pack(">I", zlib.crc32(header))
-    return b"\x89PNG\r\n\x1a\n\0\0\0\r" + header + checksum + b"\0\0\0\x10IDAT"
+def chunk(kind: bytes, content: bytes) -> bytes:
+    checksum = struct.pack(">I", zlib.crc32(kind + content))
+    return struct.pack(">I", len(content)) + kind + content + checksum
+
+
+def png_start(width: int, height: int, depth: int = 8, colour: int = 2) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+
+
+def png(
+    pixels: list[int], depth: int, colour: int, palette: bytes = b"", alpha: bytes = b""
+) -> bytes:
+    """An 8 x 8 PNG of one colour, from raw sample values, written by hand."""
+    samples = b"".join(value.to_bytes(depth // 8, "big") for value in pixels)
+    rows = (b"\0" + samples * 8) * 8
+    extra = (chunk(b"PLTE", palette) if palette else b"") + (
+        chunk(b"tRNS", alpha) if alpha else b""
+    )
+    data = chunk(b"IDAT", zlib.compress(rows))
+    return png_start(8, 8, depth, colour) + extra + data + chunk(b"IEND", b"")
+
+
+def noise(mode: str = "RGB", size: tuple[int, int] = (20, 30)) -> Image.Image:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    return Image.fromarray(pixels).convert(mode)
+
+
+def faults(root: Path, paths: list[str]) -> list[str]:
+    """What `decode_all` says of the files that cannot be used."""
+    with pytest.raises(DataError, match="image files cannot be used") as caught:
+        decode_all(root, paths, lambda *_: None, "decoding", Silent(), 2)
+    return [line.strip() for line in caught.value.message.splitlines()[1:]]
+
+
+# what can be used
 
 
 def test_whole_images_pass_whatever_their_suffix_says(tmp_path: Path, plant: Plant) -> None:
     plant(tmp_path, ["a.jpg", "b.PNG"])
-    Image.new("L", (3, 3)).save(tmp_path / "c.jpg", "PNG")
-    Image.new("CMYK", (3, 3)).save(tmp_path / "d.jpg", "JPEG")
-    verify_images(tmp_path, ["a.jpg", "b.PNG", "c.jpg", "d.jpg"], Silent())
+    noise("L").save(tmp_path / "c.jpg", "PNG")
+    noise("CMYK").save(tmp_path / "d.jpg", "JPEG")
+    seen: list[int] = []
+    names = ["a.jpg", "b.PNG", "c.jpg", "d.jpg"]
+    decode_all(tmp_path, names, lambda i, _: seen.append(i), "decoding", Silent(), 2)
+    assert sorted(seen) == [0, 1, 2, 3]
 
 
 def test_every_broken_file_is_listed_with_what_is_wrong(tmp_path: Path, plant: Plant) -> None:
     plant(tmp_path, ["good.jpg", "cut.jpg", "cut.png"])
-    Image.effect_noise((64, 64), 50).save(tmp_path / "cut.jpg")
-    Image.effect_noise((64, 64), 50).save(tmp_path / "cut.png")
     for name in ("cut.jpg", "cut.png"):
+        noise(size=(64, 64)).save(tmp_path / name)
         whole = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(whole[: len(whole) // 2])
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "page.jpg").write_text("<html>")
-    Image.new("RGB", (3, 3)).save(tmp_path / "bitmap.jpg", "BMP")
-    (tmp_path / "huge.png").write_bytes(forged_png(60_000))
-    (tmp_path / "large.png").write_bytes(forged_png(10_000))
+    noise().save(tmp_path / "bitmap.jpg", "BMP")
+    (tmp_path / "huge.png").write_bytes(png_start(60_000, 60_000) + b"\0\0\0\x10IDAT")
+    (tmp_path / "large.png").write_bytes(png_start(10_000, 10_000) + b"\0\0\0\x10IDAT")
+    noise(size=(1, 1)).save(tmp_path / "dot.png")
+    noise(size=(3, 40)).save(tmp_path / "narrow.png")
+    noise(size=(101, 5)).save(tmp_path / "strip.png")
+    os.mkfifo(tmp_path / "pipe.jpg")
     broken = {
         "cut.jpg": "truncated",
         "cut.png": "truncated",
@@ -47,33 +91,173 @@ def test_every_broken_file_is_listed_with_what_is_wrong(tmp_path: Path, plant: P
         "bitmap.jpg": "neither a JPEG nor a PNG",
         "huge.png": "too many pixels",
         "large.png": "too many pixels",
+        "dot.png": "1 x 1 pixels: narrower than 4",
+        "narrow.png": "3 x 40 pixels: narrower than 4",
+        "strip.png": "101 x 5 pixels: one side is more than 20 times the other",
         "gone.jpg": "no such file",
+        "pipe.jpg": "no such file",
     }
-    with pytest.raises(DataError, match="8 of 9 image files") as caught:
-        verify_images(tmp_path, ["good.jpg", *broken], Silent())
-    lines = caught.value.message.splitlines()[1:]
-    assert len(lines) == 8
+    lines = faults(tmp_path, ["good.jpg", *broken])
     for line, (name, what) in zip(lines, broken.items(), strict=True):
-        assert line.startswith(f"  {name}: ")
+        assert line.startswith(f"{name}: ")
         assert what in line
 
 
-def picture() -> Image.Image:
-    rng = np.random.default_rng(0)
-    return Image.fromarray(rng.integers(0, 256, (30, 20, 3), dtype=np.uint8))
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
+def test_images_cut_anywhere_are_broken(tmp_path: Path, suffix: str, share: float) -> None:
+    file = tmp_path / f"x.{suffix}"
+    noise(size=(64, 64)).save(file)
+    whole = file.read_bytes()
+    file.write_bytes(whole[: int(len(whole) * share)])
+    assert len(faults(tmp_path, [file.name])) == 1
 
 
-@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK", "1", "LA"])
-def test_other_modes_become_rgb(tmp_path: Path, mode: str) -> None:
-    path = tmp_path / "a.jpg"
-    picture().convert(mode).save(path, "JPEG" if mode == "CMYK" else "PNG")
-    with Image.open(path) as image:
-        expected = np.asarray(image.convert("RGB"))
-    np.testing.assert_array_equal(np.asarray(decode(path)), expected)
+@cache
+def whole_images() -> list[bytes]:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation], exif[ExifTags.Base.Make] = 6, "maker"
+    found = []
+    for mode, kind in (("RGB", "JPEG"), ("CMYK", "JPEG"), ("P", "PNG"), ("RGBA", "PNG")):
+        buffer = io.BytesIO()
+        noise(mode).save(buffer, kind, exif=exif)
+        found.append(buffer.getvalue())
+    return found
 
 
-def test_sixteen_bits_are_scaled(tmp_path: Path) -> None:
-    ramp = np.arange(0, 65536, 257, dtype=np.uint16)[None].repeat(2, 0)
+@given(
+    which=st.integers(0, 3),
+    changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=6),
+    early=st.booleans(),
+)
+@settings(max_examples=300, deadline=None)
+def test_damage_of_any_kind_is_a_fault_and_nothing_else(
+    tmp_path_factory: pytest.TempPathFactory,
+    which: int,
+    changes: list[tuple[float, int]],
+    early: bool,
+) -> None:
+    content = bytearray(whole_images()[which])
+    for place, value in changes:
+        content[int(place * (min(len(content), 200 if early else 10**6) - 1))] = value
+    file = tmp_path_factory.getbasetemp() / "damaged.jpg"
+    file.write_bytes(content)
+    decoded: list[Image.Image] = []
+    use = lambda _, image: decoded.append(image)  # noqa: E731
+    try:
+        decode_all(file.parent, [file.name], use, "decoding", Silent(), 1, upright=True)
+    except DataError:
+        assert not decoded
+    else:
+        assert [image.mode for image in decoded] == ["RGB"]
+
+
+def test_the_smallest_and_the_longest_that_pass(tmp_path: Path) -> None:
+    for size in ((4, 4), (80, 4), (4, 80)):
+        noise(size=size).save(tmp_path / "x.png")
+        assert decode(tmp_path / "x.png").size == size
+
+
+def test_a_fault_names_the_path_and_the_reason() -> None:
+    assert str(Fault("a/b.jpg", "empty")) == "a/b.jpg: empty"
+
+
+# golden pixels
+
+
+@pytest.mark.parametrize(
+    ("content", "pixel"),
+    [
+        pytest.param(png([200], 8, 0), (200, 200, 200), id="grey is repeated"),
+        pytest.param(png([200, 10], 8, 4), (200, 200, 200), id="grey's alpha is dropped"),
+        pytest.param(png([10, 20, 30], 8, 2), (10, 20, 30), id="rgb as it is"),
+        pytest.param(png([10, 20, 30, 0], 8, 6), (10, 20, 30), id="alpha is dropped"),
+        pytest.param(png([1], 8, 3, b"abcdef"), (100, 101, 102), id="a palette is looked up"),
+        pytest.param(png([1], 8, 3, b"abcdef", b"\xff\0"), (100, 101, 102), id="its alpha too"),
+        pytest.param(png([0], 16, 0), (0, 0, 0), id="16-bit black"),
+        pytest.param(png([65535], 16, 0), (255, 255, 255), id="16-bit white"),
+        pytest.param(png([32896], 16, 0), (128, 128, 128), id="16-bit grey"),
+        pytest.param(png([0x1234, 0x5678, 0x9ABC], 16, 2), (0x12, 0x56, 0x9A), id="16-bit rgb"),
+        pytest.param(png([0xFF00, 0, 0x8000, 0], 16, 6), (255, 0, 128), id="16-bit rgba"),
+    ],
+)
+def test_golden_pixels(tmp_path: Path, content: bytes, pixel: tuple[int, ...]) -> None:
+    (tmp_path / "x.png").write_bytes(content)
+    found = np.asarray(decode(tmp_path / "x.png"))
+    assert found.shape == (8, 8, 3)
+    assert np.unique(found.reshape(-1, 3), axis=0).tolist() == [list(pixel)]
+
+
+@pytest.mark.parametrize(
+    ("ink", "pixel"),
+    [
+        ((0, 0, 0, 0), (255, 255, 255)),
+        ((0, 0, 0, 255), (0, 0, 0)),
+        ((255, 0, 0, 0), (0, 255, 255)),
+        ((0, 255, 255, 0), (255, 0, 0)),
+        ((0, 0, 0, 128), (127, 127, 127)),
+    ],
+)
+def test_cmyk_is_ink_taken_from_white(
+    tmp_path: Path, ink: tuple[int, int, int, int], pixel: tuple[int, ...]
+) -> None:
+    Image.new("CMYK", (8, 8), ink).save(tmp_path / "x.jpg", quality=100)
+    found = np.asarray(decode(tmp_path / "x.jpg")).astype(int)
+    assert np.abs(found - pixel).max() <= 2
+
+
+def test_a_ramp_of_sixteen_bits_is_scaled_not_saturated(tmp_path: Path) -> None:
+    ramp = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     Image.fromarray(ramp).save(tmp_path / "ramp.png")
     found = np.asarray(decode(tmp_path / "ramp.png"))
-    np.testing.assert_array_equal(found[0], np.arange(256)[:, None].repeat(3, 1))
+    np.testing.assert_array_equal(found, (ramp // 257)[..., None].repeat(3, 2))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+def test_other_modes_become_rgb_as_pillow_has_them(tmp_path: Path, mode: str) -> None:
+    noise(mode).save(tmp_path / "x.png")
+    with Image.open(tmp_path / "x.png") as image:
+        expected = np.asarray(image.convert("RGB"))
+    np.testing.assert_array_equal(np.asarray(decode(tmp_path / "x.png")), expected)
+
+
+# rotation
+
+CORNERS = np.array([[10, 20], [30, 40]], dtype=np.uint8)
+UPRIGHT = {
+    1: [[10, 20], [30, 40]],
+    2: [[20, 10], [40, 30]],
+    3: [[40, 30], [20, 10]],
+    4: [[30, 40], [10, 20]],
+    5: [[10, 30], [20, 40]],
+    6: [[30, 10], [40, 20]],
+    7: [[40, 20], [30, 10]],
+    8: [[20, 40], [10, 30]],
+}
+"""What an image of four patches looks like that is turned as EXIF's orientation says."""
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+@pytest.mark.parametrize("orientation", [1, 2, 3, 4, 5, 6, 7, 8, 9])
+def test_exif_rotation_is_applied_where_it_is_wanted(
+    tmp_path: Path, suffix: str, orientation: int
+) -> None:
+    file = tmp_path / f"x.{suffix}"
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.fromarray(CORNERS.repeat(16, 0).repeat(16, 1)).save(file, exif=exif, quality=95)
+
+    def patches(upright: bool) -> np.ndarray:
+        return np.asarray(decode(file, upright=upright))[8::16, 8::16, 0].astype(int)
+
+    assert np.abs(patches(False) - CORNERS).max() <= 2
+    assert np.abs(patches(True) - np.array(UPRIGHT.get(orientation, UPRIGHT[1]))).max() <= 2
+
+
+def test_sixteen_bits_are_turned_as_well(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.fromarray(np.arange(0, 65536, 257, dtype=np.uint16).reshape(8, 32)).save(
+        tmp_path / "x.png", exif=exif
+    )
+    assert decode(tmp_path / "x.png", upright=True).size == (8, 32)

@@ -3,12 +3,14 @@
 import multiprocessing
 import os
 import shutil
+from dataclasses import replace
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 from torchvision import transforms
 
 from pplr_cli.data import decode as decode_module
@@ -82,14 +84,48 @@ def test_changed_image_is_decoded_again(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load(found)[1], resized(found.files[1]))
 
 
+def test_same_size_edit_is_decoded_again(tmp_path: Path) -> None:
+    found = image_set(tmp_path / "data")
+    for file in found.files:
+        Image.open(file).save(file.with_suffix(".bmp"), "PNG", compress_level=0)
+        file.write_bytes(file.with_suffix(".bmp").read_bytes())
+    load(found)
+    size = found.files[1].stat().st_size
+    picture(77).save(found.files[1], compress_level=0)
+    assert found.files[1].stat().st_size == size
+    np.testing.assert_array_equal(load(found)[1], resized(found.files[1]))
+
+
+@pytest.mark.parametrize(
+    "change", [{"contents": ("a", "b", "c", "d")}, {"upright": True}, {"paths": ("3.png",) * 4}]
+)
+def test_what_the_manifest_says_is_part_of_the_key(tmp_path: Path, change: dict[str, Any]) -> None:
+    found = image_set(tmp_path / "data")
+    load(found)
+    load(replace(found, **change))
+    assert len(list((tmp_path / "cache" / "images").iterdir())) == 2
+
+
+def test_own_images_are_decoded_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    picture(1, (40, 30)).save(tmp_path / "x.png", exif=exif)
+    unknown = np.array([-1])
+    for upright in (False, True):
+        found = ImageSet(tmp_path, ("x.png",), unknown, unknown, upright=upright)
+        expected = decode(tmp_path / "x.png", upright=upright)
+        expected = expected.resize((8, 16), Image.Resampling.BICUBIC)
+        np.testing.assert_array_equal(load(found)[0], np.asarray(expected))
+
+
 def test_half_written_cache_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = image_set(tmp_path / "data")
     whole = decode_module.decode
 
-    def stop(path: Path) -> Image.Image:
+    def stop(path: Path, *, upright: bool) -> Image.Image:
         if path.name == "2.png":
             raise KeyboardInterrupt
-        return whole(path)
+        return whole(path, upright=upright)
 
     monkeypatch.setattr(decode_module, "decode", stop)
     with pytest.raises(KeyboardInterrupt):

@@ -1,10 +1,12 @@
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
+from pplr_cli.data.decode import Fault
 from pplr_cli.data.layouts import LAYOUTS, MARKET, VERI
-from pplr_cli.data.library import find_unprepared, open_dataset, prepare, prepared_names
+from pplr_cli.data.library import check, find_unprepared, open_dataset, prepare, prepared_names
 from pplr_cli.data.manifest import Image, Split
 from pplr_cli.data.request import Request
 from pplr_cli.errors import DataError, UsageError
@@ -88,10 +90,46 @@ def test_an_unknown_name_lists_what_is_prepared(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("partial")
 def test_a_data_set_whose_images_are_gone(tmp_path: Path, plant: Plant) -> None:
     source = plant(tmp_path / "tree", MARKET_TREE)
-    prepare(Request("market", source, tmp_path / "data", Silent(), link=True))
+    prepare(Request("market", [source], tmp_path / "data", Silent(), link=True))
     source.rename(tmp_path / "moved")
     with pytest.raises(DataError, match="images are gone"):
         open_dataset("market", tmp_path / "data", Silent())
+
+
+@pytest.mark.usefixtures("partial")
+def test_a_check_finds_what_is_not_as_it_was(tmp_path: Path, plant: Plant) -> None:
+    source = plant(tmp_path / "tree", MARKET_TREE)
+    prepare(Request("market", [source], tmp_path / "data", Silent(), "small"))
+    checked = check("small", tmp_path / "data", Silent())
+    assert checked.manifest.name == "small"
+    assert checked.path == tmp_path / "data" / "small" / "manifest.json"
+    assert checked.faults == ()
+    assert open_dataset("small", tmp_path / "data", Silent(), verify=True) == checked.manifest
+    (checked.manifest.root / MARKET_TREE[1]).unlink()
+    open_dataset("small", tmp_path / "data", Silent())
+    with pytest.raises(DataError, match=f"{MARKET_TREE[1]}: no such file"):
+        open_dataset("small", tmp_path / "data", Silent(), verify=True)
+    assert check("small", tmp_path / "data", Silent()).faults == (
+        Fault(MARKET_TREE[1], "no such file"),
+    )
+
+
+@pytest.mark.usefixtures("partial")
+def test_a_data_set_moves_with_its_folder(tmp_path: Path, plant: Plant) -> None:
+    source = plant(tmp_path / "tree", MARKET_TREE)
+    prepare(Request("market", [source], tmp_path / "data", Silent()))
+    (tmp_path / "data").rename(tmp_path / "elsewhere")
+    shutil.rmtree(source)
+    checked = check("market", tmp_path / "elsewhere", Silent())
+    assert checked.faults == ()
+    assert checked.manifest.root == tmp_path / "elsewhere" / "market" / "images"
+
+
+def test_a_check_of_what_is_not_prepared(tmp_path: Path) -> None:
+    for name in ("market", "demo", "shop"):
+        with pytest.raises(DataError, match=f"`{name}`: no such data set"):
+            check(name, tmp_path, Silent())
+    assert not list(tmp_path.iterdir())
 
 
 def test_usual_names_are_found_whole_folders_first(tmp_path: Path, plant: Plant) -> None:
@@ -107,4 +145,4 @@ def test_usual_names_are_found_whole_folders_first(tmp_path: Path, plant: Plant)
 
 def test_a_folder_of_crops_needs_a_source(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="needs a SOURCE"):
-        prepare(Request("folder", None, tmp_path, Silent()))
+        prepare(Request("folder", (), tmp_path, Silent()))

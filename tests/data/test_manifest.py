@@ -1,6 +1,9 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +23,8 @@ IMAGES = (
 
 
 def manifest(root: Path, images: tuple[Image, ...] = IMAGES) -> Manifest:
-    return Manifest("market", "market", root, images, {"junk": 2})
+    contents = {image.path: "0f" * 32 for image in images if image.split == Split.QUERY}
+    return Manifest("market", "market", root, images, {"junk": 2}, contents)
 
 
 def test_images_are_sorted_by_split_and_path(tmp_path: Path) -> None:
@@ -34,6 +38,8 @@ def test_splits_come_in_sorted_path_order(tmp_path: Path) -> None:
     assert train.files == [tmp_path / "train/a.jpg", tmp_path / "train/z é.jpg"]
     np.testing.assert_array_equal(train.identities, [5, 7])
     np.testing.assert_array_equal(train.cameras, [2, 0])
+    assert train.contents == ("", "")
+    assert manifest(tmp_path).split(Split.QUERY).contents == ("0f" * 32,)
     assert train.identities.dtype == train.cameras.dtype == np.int64
     assert len(train) == 2
 
@@ -56,6 +62,50 @@ def test_what_a_split_knows(
     assert train.has_cameras == cameras
 
 
+@pytest.mark.parametrize(("layout", "upright"), [("folder", True), ("market", False)])
+def test_only_own_crops_are_turned_upright(tmp_path: Path, layout: str, upright: bool) -> None:
+    own = replace(manifest(tmp_path), layout=layout)
+    assert own.upright == own.split(Split.TRAIN).upright == upright
+
+
+def test_old_and_new_formats_say_the_way_out(tmp_path: Path) -> None:
+    path = manifest(tmp_path).save(tmp_path)
+    text = path.read_text()
+    for version, hint in ((1, "pplr prepare"), (3, "upgrade pplr")):
+        path.write_text(text.replace('"format": 2', f'"format": {version}'))
+        with pytest.raises(DataError, match=f"format {version}, this pplr reads 2") as caught:
+            Manifest.load(path)
+        assert hint in (caught.value.hint or "")
+
+
+LISTING = """
+import sys
+from pathlib import Path
+from pplr_cli.data.manifest import Image, Manifest, Split
+folder, act = Path(sys.argv[1]), sys.argv[2]
+if act == "save":
+    paths = sorted(p.name for p in folder.iterdir())
+    Manifest("x", "folder", folder, tuple(Image(Split.TRAIN, p) for p in paths), {}).save(folder)
+else:
+    loaded = Manifest.load(folder / "manifest.json")
+    assert len(loaded.images) == 3
+    assert all(file.is_file() for file in loaded.split(Split.TRAIN).files)
+"""
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+UTF8 = {"PYTHONUTF8": "1"}
+
+
+@pytest.mark.parametrize(("saver", "reader"), [(ASCII, UTF8), (UTF8, ASCII)])
+def test_manifests_are_the_same_in_every_locale(
+    tmp_path: Path, saver: dict[str, str], reader: dict[str, str]
+) -> None:
+    for name in ("é.jpg".encode(), b"\xff.jpg", b"a.jpg"):
+        (tmp_path / os.fsdecode(name)).touch()
+    for act, locale in (("save", saver), ("load", reader)):
+        command = [sys.executable, "-c", LISTING, str(tmp_path), act]
+        subprocess.run(command, env={**os.environ, **locale}, check=True)
+
+
 def test_evaluation_needs_query_and_gallery_with_labels(tmp_path: Path) -> None:
     assert manifest(tmp_path).can_evaluate
     assert not manifest(tmp_path, IMAGES[1:]).can_evaluate
@@ -63,7 +113,7 @@ def test_evaluation_needs_query_and_gallery_with_labels(tmp_path: Path) -> None:
     assert not manifest(tmp_path, unknown).can_evaluate
 
 
-names = st.text(st.characters(blacklist_characters="\0"), min_size=1, max_size=12)
+names = st.binary(min_size=1, max_size=12).filter(lambda name: b"\0" not in name).map(os.fsdecode)
 images = st.builds(
     Image, st.sampled_from(Split), names, st.integers(-1, 10**12), st.integers(-1, 99)
 )
@@ -79,6 +129,7 @@ def test_what_is_saved_is_what_is_loaded(
     assert loaded.digest == saved.digest
     assert loaded.images == saved.images
     assert set(loaded.images) == set(found)
+    assert loaded.contents == saved.contents
     assert (loaded.name, loaded.layout, loaded.notes) == ("market", "market", {"junk": 2})
     assert loaded.root == (folder / "images").resolve()
 
@@ -107,16 +158,20 @@ def test_the_digest_depends_on_every_image_and_on_no_order(tmp_path: Path) -> No
     ):
         changed = IMAGES[0]._replace(**change)  # type: ignore[arg-type]
         assert manifest(tmp_path, (changed, *IMAGES[1:])).digest != digest
+    edited = replace(manifest(tmp_path), contents={IMAGES[0].path: "1f" * 32})
+    assert edited.digest != digest
 
 
 @pytest.mark.parametrize(
     ("key", "value", "match"),
     [
         ("format", 99, "format 99"),
+        ("format", 1, "format 1"),
         ("digest", "0" * 64, "do not match"),
-        ("images", [["train", "a.jpg", 1, 1]], "do not match"),
-        ("images", [["val", "a.jpg", 1, 1]], "not a data set manifest"),
-        ("images", [["train", "a.jpg", "x", 1]], "not a data set manifest"),
+        ("images", [["train", "a.jpg", 1, 1, "0f"]], "do not match"),
+        ("images", [["train", "a.jpg", 1, 1]], "not a data set manifest"),
+        ("images", [["val", "a.jpg", 1, 1, ""]], "not a data set manifest"),
+        ("images", [["train", "a.jpg", "x", 1, ""]], "not a data set manifest"),
         ("images", 5, "not a data set manifest"),
         ("root", 5, "not a data set manifest"),
         ("notes", None, "not a data set manifest"),

@@ -16,6 +16,7 @@ from pplr_cli.data.trees import (
     OTHER_FILES,
     explain_missing,
     find_root,
+    find_root_above,
     is_image_name,
     read_tree,
 )
@@ -183,6 +184,8 @@ def test_msmt17_lists_that_lie(tmp_path: Path, plant: Plant, line: str, what: st
         "0002_c7s1_000451_03.jpg",
         "0002_c0s1_0_0.jpg",
         "1502_c1s1_0_0.jpg",
+        "copy_of_0002_c1s1_000451_03.jpg",
+        "9" * 30 + "_c1s1_000451_03.jpg",
     ],
 )
 def test_names_that_do_not_fit_are_an_error(tmp_path: Path, plant: Plant, name: str) -> None:
@@ -191,6 +194,7 @@ def test_names_that_do_not_fit_are_an_error(tmp_path: Path, plant: Plant, name: 
         read_tree(tmp_path, MARKET)
     assert f"query/{name}" in caught.value.message
     assert MARKET.rule.example in (caught.value.hint or "")
+    assert "identities 0 to 1501, cameras 1 to 6" in (caught.value.hint or "")
 
 
 def test_a_split_without_images_names_the_folder_below(tmp_path: Path, plant: Plant) -> None:
@@ -206,19 +210,45 @@ def test_fifos_and_links_to_nowhere_are_never_opened(tmp_path: Path, plant: Plan
     os.mkfifo(tmp_path / "query/0001_c1_f0000001.jpg")
     (tmp_path / "query/0001_c1_f0000002.jpg").symlink_to("nowhere.jpg")
     (tmp_path / "query/0001_c1_f0000003.jpg").mkdir()
+    (tmp_path / "query/0001_c1_f0000004.jpg").symlink_to("0001_c1_f0000004.jpg")
     reading = read_tree(tmp_path, DUKE)
-    assert reading.notes[NOT_FILES] == 3
+    assert reading.notes[NOT_FILES] == 4
     assert sum(image.split == Split.QUERY for image in reading.images) == 1
 
 
 # the root
 
 
-@pytest.mark.parametrize("below", ["", "Market-1501-v15.09.15", "a/b", "a/b/c/Market-1501"])
+@pytest.mark.parametrize("below", ["", "Market-1501-v15.09.15", "a/b", "a/b/c/d/e/f/Market-1501"])
 def test_the_root_is_found_some_levels_deeper(tmp_path: Path, plant: Plant, below: str) -> None:
     plant(tmp_path / below, MARKET_TREE)
     plant(tmp_path, ["__MACOSX/Market-1501-v15.09.15/query/._x.jpg"])
     assert find_root(tmp_path, MARKET) == tmp_path / below
+
+
+@pytest.mark.parametrize("below", ["query", "gt_bbox", "bounding_box_test/deep/er"])
+def test_the_root_is_found_above(tmp_path: Path, plant: Plant, below: str) -> None:
+    root = plant(tmp_path / "Market", [*MARKET_TREE, "bounding_box_test/deep/er/x.txt"])
+    assert find_root(root / below, MARKET) is None
+    assert find_root_above(root / below, MARKET) == root
+    assert find_root_above(tmp_path, MARKET) is None
+
+
+def test_the_search_for_a_root_ends(
+    tmp_path: Path, plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path, [f"{n}/x.txt" for n in range(9)])
+    plant(tmp_path / "0", MARKET_TREE)
+    monkeypatch.setattr("pplr_cli.data.trees.MOST_FOLDERS", 9)
+    assert find_root(tmp_path, MARKET) is None
+    monkeypatch.setattr("pplr_cli.data.trees.MOST_FOLDERS", 10)
+    assert find_root(tmp_path, MARKET) == tmp_path / "0"
+
+
+def test_a_packed_part_is_named(tmp_path: Path, plant: Plant) -> None:
+    plant(tmp_path, ["Market.tar.gz", "readme.txt"])
+    error = explain_missing(tmp_path, MARKET)
+    assert "it holds an archive, `Market.tar.gz`: unpack that first" in error.message
 
 
 def test_a_usual_name_decides_between_two_trees(tmp_path: Path, plant: Plant) -> None:

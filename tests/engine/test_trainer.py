@@ -12,9 +12,10 @@ from pplr_cli.data.images import load_images
 from pplr_cli.data.manifest import Manifest, Split
 from pplr_cli.engine import labels as labels_module
 from pplr_cli.engine import trainer as trainer_module
+from pplr_cli.engine.epoch import Epoch
 from pplr_cli.engine.network import Network
 from pplr_cli.engine.start import starting_network
-from pplr_cli.engine.trainer import Epoch, Trainer, TrainingImages
+from pplr_cli.engine.trainer import Trainer, TrainingImages
 from pplr_cli.errors import TrainingError
 from pplr_cli.progress import Silent
 from pplr_cli.runtime import Runtime
@@ -24,7 +25,7 @@ from pplr_cli.runtime import Runtime
 def images(tiny_data: Path) -> TrainingImages:
     found = Manifest.load(tiny_data / "tiny" / "manifest.json").split(Split.TRAIN)
     pixels = load_images(found, 32, 16, Silent(), workers=2, cache=False)
-    return TrainingImages(pixels, found.cameras)
+    return TrainingImages(pixels, found.cameras, found.paths)
 
 
 @pytest.fixture(params=["train", "train-cam"])
@@ -129,6 +130,6 @@ def test_a_loss_that_is_not_finite_ends_the_run(
     config = presets.resolve(str(tiny_preset), "train")
     network = starting_network(config, None, Silent())
     trainer = Trainer(config, network, images, Runtime(), with_cameras=False)
-    with pytest.raises(TrainingError, match="epoch 2, step 2: the loss is nan"):
+    with pytest.raises(TrainingError, match="epoch 2, step 2: the loss is nan; its images: `"):
         trainer.run(epochs.append)
     assert [epoch.number for epoch in epochs] == [0, 1]

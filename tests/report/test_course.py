@@ -1,21 +1,28 @@
-"""When a run is evaluated, and which weights are kept."""
+"""When a run is evaluated and saved, and which weights are kept."""
 
+import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from pplr_cli import presets
+from pplr_cli.engine.checkpoint import load_state
+from pplr_cli.engine.epoch import Epoch, EpochState
 from pplr_cli.engine.labels import PseudoLabels
 from pplr_cli.engine.network import Network
-from pplr_cli.engine.trainer import Epoch
+from pplr_cli.engine.trainer import Trainer, TrainingImages
+from pplr_cli.interrupts import Interrupted, Interrupts
 from pplr_cli.progress import Silent
 from pplr_cli.report.course import Course
 from pplr_cli.report.run import RunFolder
 from pplr_cli.retrieval.ranking import Scores
+from pplr_cli.runtime import Runtime
 
 LOSSES = {"loss_refinement": 1.0, "loss_triplet": 1.0, "loss_part": 1.0, "loss_total": 3.0}
+PSEUDO = PseudoLabels(np.array([0, 0, 1, 1]), np.ones((4, 3), np.float32))
 
 
 class Scripted:
@@ -28,18 +35,44 @@ class Scripted:
         return Scores(next(self.values), np.zeros(50), 0.0, 5, 0)
 
 
-def follow(
-    tmp_path: Path, preset: Path, settings: list[str], values: list[float] | None, epochs: int
-) -> tuple[Course, RunFolder]:
-    config = presets.resolve(str(preset), "train", settings)
-    folder = RunFolder(tmp_path / "run", config, "train", overwrite=False)
-    evaluator = None if values is None else Scripted(values)
-    course = Course(config, Network("tiny", classes=2), evaluator, folder, Silent())  # type: ignore[arg-type]
-    pseudo = PseudoLabels(np.array([0, 0, 1, 1]), np.ones((4, 3), np.float32))
-    course.after_epoch(Epoch(0))
-    for number in range(1, epochs + 1):
-        course.after_epoch(Epoch(number, pseudo, LOSSES, 1e-3, {"train": 1.0}))
-    return course, folder
+class Warnings(Silent):
+    """A reporter that keeps warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, message: str, hint: str | None = None) -> None:
+        self.warnings.append(message)
+
+
+class Run:
+    """A run whose epochs are given."""
+
+    def __init__(
+        self, path: Path, preset: Path, settings: list[str], values: list[float] | None = None
+    ) -> None:
+        config = presets.resolve(str(preset), "train", settings)
+        images = TrainingImages(
+            np.zeros((4, 32, 16, 3), np.uint8), np.zeros(4, np.int64), ("a", "b", "c", "d")
+        )
+        network = Network("tiny", classes=2)
+        self.trainer = Trainer(config, network, images, Runtime(), with_cameras=False)
+        self.folder = RunFolder(path, config, "train", "")
+        self.interrupts, self.reporter = Interrupts(), Warnings()
+        evaluator: Any = None if values is None else Scripted(values)
+        self.course = Course(
+            self.trainer, evaluator, self.folder, {"threads": 1}, self.reporter, self.interrupts
+        )
+
+    def epochs(self, count: int) -> None:
+        self.course.after_epoch(Epoch(0))
+        for number in range(1, count + 1):
+            self.course.after_epoch(Epoch(number, PSEUDO, LOSSES, 1e-3, {"train": 1.0}))
+
+    def at_step(self, steps: int) -> None:
+        loss = {"loss_total": torch.tensor(1.0)}
+        self.trainer.current = EpochState(PSEUDO, None, [loss] * steps)
+        self.course.at_boundary()
 
 
 @pytest.mark.parametrize(("at_start", "expected"), [(False, [3, 6, 7]), (True, [0, 3, 6, 7])])
@@ -47,8 +80,9 @@ def test_evaluates_every_few_epochs_and_at_the_end(
     tmp_path: Path, tiny_preset: Path, at_start: bool, expected: list[int]
 ) -> None:
     settings = ["optim.epochs=7", "evaluation.every=3", f"evaluation.at_start={at_start}".lower()]
-    _, folder = follow(tmp_path, tiny_preset, settings, [0.1] * len(expected), 7)
-    assert [row["epoch"] for row in folder.rows if "mAP" in row] == expected
+    run = Run(tmp_path, tiny_preset, settings, [0.1] * len(expected))
+    run.epochs(7)
+    assert [row["epoch"] for row in run.folder.rows if "mAP" in row] == expected
 
 
 @pytest.mark.parametrize(
@@ -57,16 +91,53 @@ def test_evaluates_every_few_epochs_and_at_the_end(
 def test_best_weights_are_those_of_the_highest_map_since_training_began(
     tmp_path: Path, tiny_preset: Path, values: list[float], best: int
 ) -> None:
-    _, folder = follow(tmp_path, tiny_preset, ["optim.epochs=3"], values, 3)
+    Run(tmp_path, tiny_preset, ["optim.epochs=3"], values).epochs(3)
     about = {
-        name: torch.load(folder.path / name, weights_only=True)._metadata["pplr"]["epoch"]
+        name: torch.load(tmp_path / name, weights_only=True)._metadata["pplr"]["epoch"]
         for name in ("best.pth", "last.pth")
     }
     assert about == {"best.pth": best, "last.pth": 3}
 
 
 def test_without_labels_the_last_weights_are_the_result(tmp_path: Path, tiny_preset: Path) -> None:
-    course, folder = follow(tmp_path, tiny_preset, ["optim.epochs=2"], None, 2)
-    assert [path.name for path in course.finish()] == ["last.pth", "curves.png"]
-    assert not (folder.path / "best.pth").exists()
-    assert [row["epoch"] for row in folder.rows] == [1, 2]
+    run = Run(tmp_path, tiny_preset, ["optim.epochs=2"])
+    run.epochs(2)
+    assert (tmp_path / "last.pth").exists()
+    assert not (tmp_path / "best.pth").exists()
+    assert [row["epoch"] for row in run.folder.rows] == [1, 2]
+
+
+def test_saves_when_it_is_time_and_when_an_epoch_is_done(tmp_path: Path, tiny_preset: Path) -> None:
+    run = Run(tmp_path, tiny_preset, ["optim.iters=3"])
+    run.at_step(1)
+    assert not (tmp_path / "state.pt").exists()
+    run.at_step(3)
+    assert len(load_state(tmp_path / "state.pt")["current"]["steps"]) == 3
+    often = Run(tmp_path / "often", tiny_preset, ["optim.iters=3", "engine.save_minutes=1e-9"])
+    often.at_step(1)
+    assert len(load_state(tmp_path / "often" / "state.pt")["current"]["steps"]) == 1
+
+
+def test_a_signal_saves_and_ends_the_run(tmp_path: Path, tiny_preset: Path) -> None:
+    run = Run(tmp_path, tiny_preset, ["optim.iters=3"])
+    with run.interrupts.handled():
+        run.at_step(0)
+        signal.raise_signal(signal.SIGUSR1)
+        run.at_step(1)
+        assert (tmp_path / "state.pt").exists()
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Interrupted):
+            run.at_step(2)
+    assert len(load_state(tmp_path / "state.pt")["current"]["steps"]) == 2
+
+
+def test_records_that_cannot_be_written_do_not_end_the_run(
+    tmp_path: Path, tiny_preset: Path
+) -> None:
+    run = Run(tmp_path, tiny_preset, ["optim.epochs=2"])
+    (tmp_path / "metrics.csv").mkdir()  # in its way
+    run.epochs(1)
+    assert "metrics.csv`: Is a directory: the epoch is not recorded" in run.reporter.warnings[0]
+    (tmp_path / "metrics.csv").rmdir()
+    run.course.after_epoch(Epoch(2, PSEUDO, LOSSES, 1e-3))
+    assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 3

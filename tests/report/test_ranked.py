@@ -80,6 +80,19 @@ def test_odd_names_are_written_as_they_are(crop, tmp_path):
         assert (tmp_path / f"{number}.png").is_file()
 
 
+def test_images_are_turned_where_the_network_saw_them_turned(tmp_path):
+    """A crop that is lime above and blue below, stored upside down with the EXIF note of it."""
+    picture = Picture.new("RGB", (WIDTH, HEIGHT), "blue")
+    picture.paste(LIME, (0, HEIGHT // 2, WIDTH, HEIGHT))
+    exif = Picture.Exif()
+    exif[0x0112] = 3
+    path = tmp_path / "turned.png"
+    picture.save(path, exif=exif)
+    for upright, expected in ((True, LIME), (False, (0, 0, 255))):
+        draw_ranked([Result(path, "", [])], tmp_path / "r.png", height=HEIGHT, upright=upright)
+        assert tuple(pixels(tmp_path / "r.png")[HEADING + 5, GAP + 5]) == expected
+
+
 def test_a_pdf_for_papers(crop, tmp_path):
     draw_ranked([Result(crop, "", [Match(crop, 0.1, True)])], tmp_path / "r.pdf", height=HEIGHT)
     assert (tmp_path / "r.pdf").read_bytes().startswith(b"%PDF-")

@@ -1,8 +1,10 @@
-"""What a run folder holds."""
+"""What a run folder holds, and who may use it."""
 
 import csv
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,10 @@ import yaml
 
 from pplr_cli import presets
 from pplr_cli.config import Config
+from pplr_cli.engine.epoch import Epoch
 from pplr_cli.engine.labels import PseudoLabels
-from pplr_cli.engine.trainer import Epoch
-from pplr_cli.errors import UsageError
-from pplr_cli.report.run import RunFolder
+from pplr_cli.errors import PplrError, UsageError
+from pplr_cli.report.run import RunFolder, check_folder, locked_folder
 from pplr_cli.retrieval.ranking import Scores
 
 PSEUDO = PseudoLabels(np.array([0, 1, -1, 1]), np.full((4, 3), 0.5, np.float32))
@@ -27,17 +29,24 @@ def config(tiny_preset: Path) -> Config:
     return presets.resolve(str(tiny_preset), "train")
 
 
+def new_run(path: Path, config: Config) -> RunFolder:
+    return RunFolder(path, config, "train", "pplr train --preset tiny")
+
+
 def test_settings_can_be_used_again(tmp_path: Path, config: Config) -> None:
-    RunFolder(tmp_path / "run", config, "train", overwrite=False)
-    again = presets.resolve(str(tmp_path / "run" / "config.yaml"), "train")
+    new_run(tmp_path, config)
+    again = presets.resolve(str(tmp_path / "config.yaml"), "train")
     assert again == config
-    assert json.loads((tmp_path / "run" / "environment.json").read_text())
+    environment = json.loads((tmp_path / "environment.json").read_text())
+    assert environment["command"] == "pplr train --preset tiny"
+    assert json.loads((tmp_path / "status.json").read_text())["state"] == "running"
 
 
 def test_metrics_have_one_line_an_epoch(tmp_path: Path, config: Config) -> None:
-    folder = RunFolder(tmp_path, config, "train", overwrite=False)
-    folder.record(Epoch(0), SCORES)
-    folder.record(EPOCH, None)
+    folder = new_run(tmp_path, config)
+    folder.add(Epoch(0), SCORES)
+    folder.add(EPOCH, None)
+    folder.write_records(EPOCH)
     first, second = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
     assert first == {"epoch": 0, "mAP": 0.5, "mINP": 0.25} | {
         f"rank{k}": SCORES.rank(k) for k in (1, 5, 10)
@@ -51,21 +60,45 @@ def test_metrics_have_one_line_an_epoch(tmp_path: Path, config: Config) -> None:
 
 
 def test_labels_are_kept(tmp_path: Path, config: Config) -> None:
-    RunFolder(tmp_path, config, "train", overwrite=False).record(EPOCH, None)
+    new_run(tmp_path, config).write_records(EPOCH)
     with np.load(tmp_path / "labels" / "epoch-001.npz") as saved:
         np.testing.assert_array_equal(saved["labels"], PSEUDO.labels)
         np.testing.assert_array_equal(saved["agreement"], PSEUDO.agreement)
 
 
+def test_the_best_row_is_the_first_of_the_highest_after_training_began(
+    tmp_path: Path, config: Config
+) -> None:
+    folder = new_run(tmp_path, config)
+    assert folder.best is None
+    for number, score in enumerate((0.9, 0.2, 0.5, 0.5)):
+        folder.add(Epoch(number), Scores(score, np.zeros(50), 0.0, 5, 0))
+    assert folder.best is folder.rows[2]
+
+
 def test_a_run_is_not_overwritten_unasked(tmp_path: Path, config: Config) -> None:
-    folder = RunFolder(tmp_path, config, "train", overwrite=False)
-    folder.record(EPOCH, None)
+    new_run(tmp_path, config).write_records(EPOCH)
     with pytest.raises(UsageError, match="holds a run already") as caught:
-        RunFolder(tmp_path, config, "train", overwrite=False)
+        check_folder(tmp_path, overwrite=False, resume=False)
     assert "--overwrite" in str(caught.value.hint)
+    assert "--resume" in str(caught.value.hint)
+    check_folder(tmp_path, overwrite=True, resume=False)
+    check_folder(tmp_path, overwrite=False, resume=True)
     assert (tmp_path / "metrics.jsonl").is_file()
-    RunFolder(tmp_path, config, "train", overwrite=True)
+
+
+def test_a_new_run_deletes_the_earlier_one_and_a_resumed_one_only_what_is_unfinished(
+    tmp_path: Path, config: Config
+) -> None:
+    new_run(tmp_path, config).write_records(EPOCH)
+    (tmp_path / ".last.pth.77.tmp").write_text("half")
+    rows = [{"epoch": 1}]
+    assert RunFolder(tmp_path, config, "train", "", rows).rows == rows
+    assert (tmp_path / "metrics.jsonl").exists()
+    assert not list(tmp_path.glob(".*.tmp"))
+    new_run(tmp_path, config)
     assert not (tmp_path / "metrics.jsonl").exists()
+    assert not (tmp_path / "labels").exists()
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -74,23 +107,50 @@ def test_other_files_are_never_deleted(
     tmp_path: Path, config: Config, overwrite: bool, beside_a_run: bool
 ) -> None:
     if beside_a_run:
-        RunFolder(tmp_path, config, "train", overwrite=False)
+        new_run(tmp_path, config)
     (tmp_path / "thesis.tex").write_text("years of work")
     before = sorted(tmp_path.iterdir())
-    with pytest.raises(UsageError, match=r"holds `thesis\.tex`"):
-        RunFolder(tmp_path, config, "train", overwrite=overwrite)
+    with (
+        pytest.raises(UsageError, match=r"holds `thesis\.tex`"),
+        locked_folder(tmp_path, overwrite=overwrite, resume=False),
+    ):
+        pass
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_lone_config_is_not_taken_for_a_run(tmp_path: Path, config: Config) -> None:
+def test_a_lone_config_is_not_taken_for_a_run(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("mine: true")
     with pytest.raises(UsageError, match="unknown run"):
-        RunFolder(tmp_path, config, "train", overwrite=True)
-    assert (tmp_path / "config.yaml").read_text() == "mine: true"
+        check_folder(tmp_path, overwrite=True, resume=False)
+
+
+def test_a_folder_serves_one_process_at_a_time(tmp_path: Path) -> None:
+    program = (
+        "import sys, pathlib; from pplr_cli.report.run import locked_folder\n"
+        "with locked_folder(pathlib.Path(sys.argv[1]), overwrite=False, resume=False):\n"
+        "    print('mine', flush=True); sys.stdin.readline()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "mine\n"
+        with (
+            pytest.raises(PplrError, match=rf"another pplr trains there \(process {other.pid} on"),
+            locked_folder(tmp_path, overwrite=True, resume=False),
+        ):
+            pass
+        other.kill()
+    with locked_folder(tmp_path, overwrite=False, resume=False):  # a killed one's lock is free
+        assert (tmp_path / ".lock").exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_config_is_yaml(tmp_path: Path, config: Config) -> None:
-    RunFolder(tmp_path, config, "train-cam", overwrite=False)
+    RunFolder(tmp_path, config, "train-cam", "")
     text = (tmp_path / "config.yaml").read_text()
     assert re.match(r"# pplr \S+ train-cam", text)
     assert yaml.safe_load(text)["data"]["name"] == "tiny"

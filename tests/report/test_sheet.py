@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from PIL import ExifTags
 from PIL import Image as Picture
 
 from pplr_cli.data.manifest import UNKNOWN, Image, Split
@@ -60,6 +61,19 @@ def test_several_crops_of_a_person_stand_side_by_side(images: list[Image], tmp_p
     left, top = corner(0, 0, each=2)
     assert drawn(sheet, (left, top)) == (255, 0, 0)
     assert drawn(sheet, (left + WIDTH, top)) == (0, 255, 0)
+
+
+def test_crops_are_turned_upright_where_that_is_wanted(tmp_path: Path) -> None:
+    exif = Picture.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    lying = Picture.new("RGB", (HEIGHT, WIDTH), "red")
+    lying.paste("blue", (0, 0, HEIGHT // 2, WIDTH))
+    lying.save(tmp_path / "a.png", exif=exif)
+    image, sheet = Image(Split.TRAIN, "a.png", 1, 0), tmp_path / "sheet.png"
+    contact_sheet([image], tmp_path, sheet, height=HEIGHT, upright=True)
+    left, top = corner(0, 0)
+    assert drawn(sheet, (left, top - 6)) == (0, 0, 255)
+    assert drawn(sheet, (left, top + 6)) == (255, 0, 0)
 
 
 def test_nobody_to_draw_is_an_error(images: list[Image], tmp_path: Path) -> None:

@@ -1,14 +1,15 @@
 """HTTP downloads, against a local server that misbehaves."""
 
-import hashlib
+import errno
+import re
 import socket
-import subprocess
-import sys
-import threading
+import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,37 +17,40 @@ import pytest
 from pplr_cli.errors import PplrError, WeightsError
 from pplr_cli.progress import Silent
 from pplr_cli.weights import download
-from pplr_cli.weights.download import fetch, file_sha256
+from pplr_cli.weights.download import ATTEMPTS, PATIENCE, transfer
 
 BODY = bytes(range(256)) * 4096  # 1 MiB
-SHA256 = hashlib.sha256(BODY).hexdigest()
+CUT = 300_000
 WAY_OUT = "copy the file by hand"
 
 
 class Server(ThreadingHTTPServer):
     """Serves BODY at any path; the attributes say how badly."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
+        self.url = ""
         self.body = BODY
-        self.status = 200
-        self.cut: int | None = None  # bytes after which the connection ends
-        self.stall = False  # no byte ever comes
-        self.headers = {"ETag": '"one"'}
+        self.statuses: list[int] = []  # of the next answers; 200 once they are used up
+        self.headers: dict[str, str] = {"ETag": '"one"'}
+        self.cut: int | None = None  # bytes after which the body ends
+        self.reset = False  # it ends with a reset
+        self.stall = 0.0  # seconds of silence before the answer
+        self.stall_within = 0.0  # seconds of silence after half the body
+        self.framing = "length"  # or "chunked", or "close"
         self.ranges = True
-        self.wrong_range = False
-        self.declare_length = True
-        self.delay = 0.0
+        self.trusting = False  # sends a range whatever If-Range says
+        self.shift = 0  # the range begins so much later than asked for
+        self.range_length: int | None = None  # the range is shorter than asked for
         self.requests: list[dict[str, str]] = []
 
-    def handle_error(self, *_: Any) -> None:
-        """Say nothing of clients that hang up."""
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/weights.pth"
+    def shutdown_request(self, request: Any) -> None:
+        if self.reset:
+            time.sleep(0.1)  # the client reads what came before
+            request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            request.close()
+        else:
+            super().shutdown_request(request)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -55,157 +59,298 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server = self.server
         server.requests.append(dict(self.headers))
-        if server.stall:
-            time.sleep(5)
-            return
+        time.sleep(server.stall)
+        status = server.statuses.pop(0) if server.statuses else 200
         start = self._start()
-        if start >= len(server.body) > 0:
+        if status == 200 and start >= len(server.body) > 0:
             self.send_error(416)
             return
-        body = server.body[start:]
-        self.send_response(206 if start else server.status)
-        if start:
-            first = start + server.wrong_range
-            self.send_header(
-                "Content-Range", f"bytes {first}-{len(server.body) - 1}/{len(server.body)}"
-            )
+        body = server.body[start:] if status == 200 else b"busy"
+        self.send_response(206 if start and status == 200 else status)
+        if start and status == 200:
+            body = body[: server.range_length]
+            last = start + len(body) - 1
+            first = start + server.shift
+            self.send_header("Content-Range", f"bytes {first}-{last}/{len(server.body)}")
         for name, value in server.headers.items():
             self.send_header(name, value)
-        if server.declare_length:
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        time.sleep(server.delay)
-        self.wfile.write(body[: server.cut])
+        self._send(body)
 
     def _start(self) -> int:
         """Where the body begins: after the part that the client has, if it is still the same."""
-        wanted = self.headers["Range"]
-        same = self.headers["If-Range"] in self.server.headers.values()
-        if wanted is None or not same or not self.server.ranges:
+        wanted, server = self.headers["Range"], self.server
+        same = server.trusting or self.headers["If-Range"] in server.headers.values()
+        if wanted is None or not same or not server.ranges:
             return 0
         return int(wanted.removeprefix("bytes=").removesuffix("-"))
+
+    def _send(self, body: bytes) -> None:
+        server = self.server
+        if server.framing == "length":
+            self.send_header("Content-Length", str(len(body)))
+        elif server.framing == "chunked":
+            self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        if server.framing == "chunked":
+            size = f"{len(body):x}".encode()
+            body = size + b"\r\n" + body + b"\r\n0\r\n\r\n"
+        half = len(body) // 2 if server.stall_within else 0
+        self.wfile.write(body[:half])
+        time.sleep(server.stall_within)
+        self.wfile.write(body[half : server.cut])
 
     def log_message(self, *arguments: Any) -> None:
         pass
 
 
+class ModernHandler(Handler):
+    """Keeps its connections open, whatever the client says."""
+
+    protocol_version = "HTTP/1.1"
+
+    def end_headers(self) -> None:
+        super().end_headers()
+        self.close_connection = self.server.cut is not None
+
+
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server(serve: Callable[[ThreadingHTTPServer], str]) -> Server:
     server = Server()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    server.url = f"{serve(server)}/weights.pth"
+    return server
 
 
 @pytest.fixture
-def target(tmp_path: Path) -> Path:
-    return tmp_path / "checkpoints" / "weights.pth"
+def part(tmp_path: Path) -> Path:
+    return tmp_path / ".weights.pth.part"
 
 
-def get(server: Server, target: Path) -> Path:
-    return fetch(server.url, target, SHA256[:8], Silent(), WAY_OUT)
+def get(url: str, part: Path, reporter: Any = None) -> bytes:
+    with part.with_suffix(".lock").open("a+") as note:
+        transfer(url, part, note, reporter or Silent(), WAY_OUT)
+    return part.read_bytes()
 
 
-def refusal(server: Server, target: Path) -> WeightsError:
-    """The error of a download that must fail and leave nothing under the final name."""
+def refusal(url: str, part: Path) -> WeightsError:
+    """The error of a download that must fail."""
     with pytest.raises(WeightsError) as caught:
-        get(server, target)
-    assert not target.exists()
+        get(url, part)
     assert caught.value.hint
-    assert server.url in caught.value.message
+    assert url in caught.value.message
     return caught.value
 
 
-def left_over(target: Path) -> list[str]:
-    return sorted(path.name for path in target.parent.iterdir() if path != target)
+def test_file_arrives_whole(server: Server, part: Path) -> None:
+    assert get(server.url, part) == BODY
+    assert "Range" not in server.requests[0]
 
 
-def test_file_arrives_whole_and_alone(server: Server, target: Path) -> None:
-    assert get(server, target) == target
-    assert target.read_bytes() == BODY
-    assert left_over(target) == []
+def test_server_that_keeps_the_connection_open_holds_nobody_up(server: Server, part: Path) -> None:
+    server.RequestHandlerClass = ModernHandler
+    start = time.monotonic()
+    assert get(server.url, part) == BODY
+    assert time.monotonic() - start < download.TIMEOUT
 
 
-def test_what_is_there_is_not_fetched_again(server: Server, target: Path) -> None:
-    get(server, target)
-    get(server, target)
-    assert len(server.requests) == 1
+# cut short, and gone on with
 
 
-def test_cut_download_goes_on_where_it_ended(server: Server, target: Path) -> None:
-    server.cut = 300_000
-    error = refusal(server, target)
-    assert f"ended after 300000 of {len(BODY)} bytes" in error.message
-    assert left_over(target) == [".weights.pth.lock", ".weights.pth.part"]
+def cut(server: Server, part: Path) -> None:
+    """Leave the first CUT bytes of a download."""
+    server.cut = CUT
+    message = refusal(server.url, part).message
+    assert message.endswith(f"the connection ended after {CUT} of {len(BODY)} bytes")
+    assert part.read_bytes() == BODY[:CUT]
     server.cut = None
-    get(server, target)
-    assert target.read_bytes() == BODY
-    assert server.requests[1]["Range"] == "bytes=300000-"
-    assert server.requests[1]["If-Range"] == '"one"'
-    assert left_over(target) == []
 
 
-@pytest.mark.parametrize("change", ["another file", "ranges ignored", "no validator", "weak"])
-def test_without_certainty_it_starts_over(server: Server, target: Path, change: str) -> None:
+@pytest.mark.parametrize(
+    ("headers", "validator"),
+    [
+        ({"ETag": '"one"'}, '"one"'),
+        ({"Last-Modified": "Sun, 22 Nov 2026 15:00:00 GMT"}, "Sun, 22 Nov 2026 15:00:00 GMT"),
+        ({"ETag": 'W/"one"', "Last-Modified": "Sun, 22 Nov 2026 15:00:00 GMT"}, "Sun, 22 Nov"),
+    ],
+)
+def test_cut_download_goes_on_where_it_ended(
+    server: Server, part: Path, headers: dict[str, str], validator: str
+) -> None:
+    server.headers = headers
+    cut(server, part)
+    assert get(server.url, part) == BODY
+    assert server.requests[1]["Range"] == f"bytes={CUT}-"
+    assert server.requests[1]["If-Range"].startswith(validator)
+    assert len(server.requests) == 2
+
+
+def test_range_cut_short_is_gone_on_with_as_well(server: Server, part: Path) -> None:
+    cut(server, part)
+    server.range_length = 1000
+    message = refusal(server.url, part).message
+    assert f"after {CUT + 1000} of {len(BODY)} bytes" in message
+    server.range_length = None
+    assert get(server.url, part) == BODY
+    assert server.requests[2]["Range"] == f"bytes={CUT + 1000}-"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *("another file", "another date", "another file, If-Range ignored", "ranges ignored"),
+        *("no validator", "weak", "shifted range", "nothing left", "shorter file"),
+    ],
+)
+def test_without_certainty_it_starts_over(server: Server, part: Path, change: str) -> None:
     if change == "no validator":
         server.headers = {}
+    elif change == "another date":
+        server.headers = {"Last-Modified": "Sun, 22 Nov 2026 15:00:00 GMT"}
     elif change == "weak":
         server.headers = {"ETag": 'W/"one"'}
-    server.cut = 300_000
-    refusal(server, target)
-    server.cut = None
-    if change == "another file":
-        server.headers = {"ETag": '"two"'}
+    cut(server, part)
+    if change.startswith("another file"):
+        server.headers, server.body = {"ETag": '"two"'}, bytes(reversed(BODY))
+        server.trusting = change.endswith("ignored")
+    elif change == "another date":
+        server.headers = {"Last-Modified": "Mon, 23 Nov 2026 15:00:00 GMT"}
+    elif change == "nothing left":
+        part.write_bytes(BODY)
+    elif change == "shorter file":
+        server.body = BODY[:1000]
     server.ranges = change != "ranges ignored"
-    get(server, target)
-    assert target.read_bytes() == BODY
+    server.shift = change == "shifted range"
+    assert get(server.url, part) == server.body
 
 
-def test_date_confirms_as_well_as_a_tag(server: Server, target: Path) -> None:
-    server.headers = {"Last-Modified": "Sun, 22 Nov 2026 15:00:00 GMT"}
-    server.cut = 300_000
-    refusal(server, target)
-    server.cut = None
-    get(server, target)
-    assert server.requests[1]["Range"] == "bytes=300000-"
-    assert target.read_bytes() == BODY
-
-
-def test_part_of_another_address_is_not_taken(server: Server, target: Path) -> None:
-    server.cut = 300_000
-    refusal(server, target)
-    server.cut = None
-    fetch(server.url + "?other", target, SHA256, Silent(), WAY_OUT)
+def test_part_of_another_address_is_not_taken(server: Server, part: Path) -> None:
+    cut(server, part)
+    assert get(f"{server.url}?other", part) == BODY
     assert "Range" not in server.requests[1]
 
 
-def test_whole_part_of_an_unfinished_run_starts_over(server: Server, target: Path) -> None:
-    server.cut = 300_000
-    refusal(server, target)
-    target.with_name(".weights.pth.part").write_bytes(BODY)
-    server.cut = None
-    get(server, target)
-    assert target.read_bytes() == BODY
+def test_part_of_a_file_unasked_is_refused(server: Server, part: Path) -> None:
+    server.statuses = [206]
+    assert "sent a part of the file, unasked" in refusal(server.url, part).message
 
 
-def test_wrong_range_is_refused(server: Server, target: Path) -> None:
-    server.cut = 300_000
-    refusal(server, target)
-    server.cut, server.wrong_range = None, True
-    assert "another part than asked for" in refusal(server, target).message
+@pytest.mark.parametrize("framing", ["chunked", "close"])
+def test_undeclared_length(server: Server, part: Path, framing: str) -> None:
+    server.framing = framing
+    if framing == "chunked":
+        server.RequestHandlerClass = ModernHandler
+    assert get(server.url, part) == BODY
 
 
-@pytest.mark.parametrize("status", [403, 404, 410, 500, 503])
-def test_refusals_are_final(server: Server, target: Path, status: int) -> None:
-    server.status = status
-    error = refusal(server, target)
+def test_chunked_body_that_ends_early(server: Server, part: Path) -> None:
+    server.framing, server.cut = "chunked", CUT
+    server.RequestHandlerClass = ModernHandler
+    assert "the connection broke" in refusal(server.url, part).message
+
+
+@pytest.mark.parametrize("framing", ["length", "close"])
+def test_reset_is_never_taken_for_the_end(server: Server, part: Path, framing: str) -> None:
+    server.framing, server.cut, server.reset = framing, CUT, True
+    message = refusal(server.url, part).message
+    assert re.search(r"the connection broke \(.*reset.*\) after \d+( of \d+)? bytes", message)
+    assert BODY.startswith(part.read_bytes())
+
+
+@pytest.mark.parametrize("framing", ["length", "close"])
+def test_silence_within_the_body_times_out(
+    server: Server, part: Path, framing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "TIMEOUT", 1.0)
+    server.framing, server.stall_within = framing, 5.0
+    assert "the connection broke (timed out) after" in refusal(server.url, part).message
+
+
+# refused
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 407, 410])
+def test_refusals_are_final(server: Server, part: Path, status: int) -> None:
+    server.statuses = [status]
+    error = refusal(server.url, part)
     assert f"the server answered {status}" in error.message
     assert error.hint == WAY_OUT
     assert len(server.requests) == 1
-    assert left_over(target) == []
+    assert not part.exists()
+
+
+class Clock(Silent):
+    """A clock that moves only when somebody sleeps, and a reporter that keeps what is told."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+        self.slept: list[float] = []
+        self.told: list[str] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+    def info(self, message: str) -> None:
+        self.told.append(message)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(download, "time", clock)
+    return clock
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_busy_server_is_asked_again(server: Server, part: Path, clock: Clock, status: int) -> None:
+    server.statuses = [status] * 3
+    assert get(server.url, part, clock) == BODY
+    assert clock.slept == [1, 2, 4]
+    assert f"the server answered {status} " in clock.told[0]
+    assert clock.told[2].endswith("trying again in 4 s")
+
+
+def test_busy_server_is_asked_a_bounded_number_of_times(
+    server: Server, part: Path, clock: Clock
+) -> None:
+    server.statuses = [503] * 100
+    message = refusal(server.url, part).message
+    assert message.endswith(f"the server answered 503 Service Unavailable, {ATTEMPTS} times")
+    assert len(server.requests) == ATTEMPTS == 6
+    assert sum(clock.slept) == 31
+
+
+def test_retry_after_is_honoured_in_both_forms(server: Server, part: Path, clock: Clock) -> None:
+    server.statuses = [429, 429, 200]
+    server.headers = {"Retry-After": "7"}
+    get(server.url, part)
+    server.statuses = [503, 200]
+    server.headers = {"Retry-After": formatdate(clock.now + 20, usegmt=True)}
+    get(server.url, part)
+    server.statuses = [503, 200]
+    server.headers = {"Retry-After": "soon"}
+    get(server.url, part)
+    assert clock.slept == [7, 7, 20, 1]
+
+
+def test_server_that_asks_for_much_patience_is_left_alone(
+    server: Server, part: Path, clock: Clock
+) -> None:
+    server.statuses = [429]
+    server.headers = {"Retry-After": str(int(PATIENCE) + 3540)}
+    error = refusal(server.url, part)
+    assert "answered 429 Too Many Requests and asks to come back in 3,600 s" in error.message
+    assert clock.slept == []
+    assert len(server.requests) == 1
+
+
+def test_what_was_fetched_survives_a_busy_server(server: Server, part: Path, clock: Clock) -> None:
+    cut(server, part)
+    server.statuses = [503, 503]
+    assert get(server.url, part) == BODY
+    assert [request.get("Range") for request in server.requests[1:]] == [f"bytes={CUT}-"] * 3
 
 
 @pytest.mark.parametrize(
@@ -216,86 +361,86 @@ def test_refusals_are_final(server: Server, target: Path, status: int) -> None:
         (b"please log in", "text/html; charset=utf-8"),
     ],
 )
-def test_web_page_is_no_file(server: Server, target: Path, body: bytes, kind: str) -> None:
+def test_web_page_is_no_file(server: Server, part: Path, body: bytes, kind: str) -> None:
     server.body = body
     server.headers = {"Content-Type": kind}
-    assert "this is a web page" in refusal(server, target).message
+    error = refusal(server.url, part)
+    assert "this is a web page" in error.message
+    assert "--from-file" in str(error.hint)
+    assert part.read_bytes() == b""
 
 
-def test_wrong_content_is_thrown_away(server: Server, target: Path) -> None:
-    server.body = b"x" + BODY[1:]
-    message = refusal(server, target).message
-    assert hashlib.sha256(server.body).hexdigest() in message
-    assert f"expected {SHA256[:8]}" in message
-    assert left_over(target) == []
+# no network
 
 
-def test_undeclared_length_is_left_to_the_hash(server: Server, target: Path) -> None:
-    server.declare_length = False
-    get(server, target)
-    assert target.read_bytes() == BODY
-    target.unlink()
-    server.cut = 1000
-    assert "wrong content" in refusal(server, target).message
-
-
-def test_closed_port_is_told_at_once(target: Path) -> None:
+def closed_port() -> str:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}/weights.pth"
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+def test_closed_port_is_told_at_once(part: Path) -> None:
+    url = f"{closed_port()}/weights.pth"
     start = time.monotonic()
-    with pytest.raises(WeightsError) as caught:
-        fetch(url, target, SHA256, Silent(), WAY_OUT)
+    error = refusal(url, part)
     assert time.monotonic() - start < 5
-    assert caught.value.message.startswith(f"`{url}`: no connection (")
-    assert caught.value.hint == WAY_OUT
+    assert error.message.startswith(f"`{url}`: no connection (")
+    assert error.hint == WAY_OUT
 
 
-def test_unknown_host(target: Path) -> None:
-    with pytest.raises(WeightsError, match="no connection"):
-        fetch("http://nowhere.invalid/weights.pth", target, SHA256, Silent(), WAY_OUT)
+@pytest.mark.parametrize("url", ["http://nowhere.invalid/a.pth", "http://127.0.0.1:99999/a.pth"])
+def test_unknown_host_and_impossible_address(part: Path, url: str) -> None:
+    assert "no connection" in refusal(url, part).message
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Set the proxy that a new process would find in its environment."""
+
+    def use(url: str) -> None:
+        monkeypatch.setenv("http_proxy", url)
+        monkeypatch.setenv("no_proxy", "")
+        monkeypatch.setattr("urllib.request._opener", None)
+
+    monkeypatch.setattr("urllib.request._opener", None)
+    return use
+
+
+def test_proxy_that_is_not_there(part: Path, proxy: Callable[[str], None]) -> None:
+    proxy(closed_port())
+    assert "no connection ([Errno 111]" in refusal("http://weights.example/a.pth", part).message
+
+
+def test_proxy_is_used(server: Server, part: Path, proxy: Callable[[str], None]) -> None:
+    proxy(server.url)
+    assert get("http://weights.example/a.pth", part) == BODY
+    server.statuses = [407]
+    assert "answered 407" in refusal("http://weights.example/b.pth", part).message
 
 
 def test_silent_server_times_out(
-    server: Server, target: Path, monkeypatch: pytest.MonkeyPatch
+    server: Server, part: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download, "TIMEOUT", 0.2)
-    server.stall = True
-    assert "no connection" in refusal(server, target).message
+    server.stall = 1.0
+    assert "no connection (timed out)" in refusal(server.url, part).message
+
+
+# the disk
 
 
 def test_full_disk_is_seen_before(
-    server: Server, target: Path, monkeypatch: pytest.MonkeyPatch
+    server: Server, part: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(PplrError, match=r"needs 1\.0 MB, 0\.0 MB are free"):
-        get(server, target)
-    assert left_over(target) == []
+        get(server.url, part)
+    assert not part.exists()
 
 
-def test_two_at_once_fetch_once(server: Server, target: Path) -> None:
-    server.delay = 0.3
-    program = (
-        "import sys; from pathlib import Path; from pplr_cli.progress import Silent; "
-        "from pplr_cli.weights.download import fetch; "
-        "print(fetch(sys.argv[1], Path(sys.argv[2]), sys.argv[3], Silent(), ''))"
-    )
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, server.url, str(target), SHA256],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(3)
-    ]
-    outputs = [process.communicate(timeout=60)[0] for process in processes]
-    assert outputs == [f"{target}\n"] * 3
-    assert target.read_bytes() == BODY
-    assert len(server.requests) == 1
-    assert left_over(target) == []
-
-
-def test_sha256_of_a_file(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(BODY)
-    assert file_sha256(tmp_path / "a") == SHA256
+def test_disk_that_fills_up_is_named(server: Server, tmp_path: Path) -> None:
+    server.framing = "close"
+    full = Path("/dev/full")
+    with pytest.raises(OSError, match="No space left") as caught, (tmp_path / "n").open("a+") as n:
+        transfer(server.url, full, n, Silent(), WAY_OUT)
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(full))

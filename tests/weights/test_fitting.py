@@ -69,6 +69,23 @@ def test_a_file_without_classifiers_fits(tmp_path, network):
     assert torch.equal(network.state_dict()["bnneck1.weight"], content["bnneck1.weight"])
 
 
+@pytest.mark.parametrize("classes", [1, 4, 9])
+def test_another_number_of_classes_is_left_out_and_told(tmp_path, network, classes):
+    """Shrunk, grown, of one class: whatever strict loading would refuse."""
+    content = random_like(Network("tiny", parts=2, classes=classes))
+    before = network.head("0").weight.clone()
+    notes = fit(tmp_path, content, network)
+    assert notes == (f"left out classifiers of {classes} classes: evaluation does not need them",)
+    assert torch.equal(network.state_dict()["bnneck1.weight"], content["bnneck1.weight"])
+    assert torch.equal(network.head("0").weight, before)
+
+
+def test_whatever_belongs_to_classifiers_is_left_out(tmp_path, network):
+    content = random_like(network) | {"classifier.steps": torch.tensor(3)}
+    notes = fit(tmp_path, content, network)
+    assert notes == ("left out what belongs to classifiers: evaluation does not need them",)
+
+
 def test_another_number_of_parts_is_refused(tmp_path, network):
     for parts, match in ((1, r"names missing \(`bnneck1\."), (3, r"names unknown \(`bnneck2\.")):
         with pytest.raises(WeightsError, match=match):

@@ -6,8 +6,11 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pplr_cli.errors import WeightsError
+from pplr_cli.weights.digest import write_record
 from pplr_cli.weights.loading import ABOUT, FORMAT, METADATA, read_state_dict
 
 
@@ -161,6 +164,52 @@ def test_a_flipped_bit_in_a_tensor(tmp_path):
         read_state_dict(path)
 
 
+def flipped(data, place):
+    return data[:place] + bytes([data[place] ^ (1 << place % 8)]) + data[place + 1 :]
+
+
+def test_a_flipped_bit_anywhere_is_refused_or_changes_nothing(tmp_path):
+    """Headers, names, pickle, tensors, directory; alignment bytes and dates carry nothing."""
+    content = weights()
+    content._metadata = {METADATA: {"format": FORMAT, "mode": "train", "epoch": 3}}
+    path = saved(tmp_path, content)
+    data, whole = path.read_bytes(), read_state_dict(path)
+    refused = set()
+    for place in range(0, len(data), 3):
+        path.write_bytes(flipped(data, place))
+        try:
+            state = read_state_dict(path)
+        except WeightsError:
+            refused.add(place)
+        else:
+            assert (state.about, list(state.tensors)) == (whole.about, list(whole.tensors))
+            assert all(torch.equal(state.tensors[n], whole.tensors[n]) for n in whole.tensors)
+    assert len(refused) > len(data) / 10
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["zip", "legacy"])
+def test_with_a_recorded_digest_every_flipped_bit_is_refused(tmp_path, new):
+    path = saved(tmp_path, weights(), _use_new_zipfile_serialization=new)
+    write_record(path)
+    data = path.read_bytes()
+    assert list(read_state_dict(path).tensors) == list(weights())
+    for place in range(0, len(data), 31):
+        path.write_bytes(flipped(data, place))
+        with pytest.raises(WeightsError) as caught:
+            read_state_dict(path)
+        assert "wrong content: SHA-256 is" in caught.value.message
+        assert "remove `weights.pth.sha256`" in caught.value.hint
+
+
+@given(data=st.binary(max_size=300), start=st.sampled_from([b"", b"PK\x03\x04", b"\x80\x02"]))
+@settings(deadline=None, max_examples=150)
+def test_any_bytes_are_refused_in_plain_words(tmp_path_factory, data, start):
+    path = tmp_path_factory.getbasetemp() / "any.pth"
+    path.write_bytes(start + data)
+    with pytest.raises(WeightsError):
+        read_state_dict(path)
+
+
 @pytest.mark.parametrize("content", [b"hello world", b"\x80\x02", b"PK", bytes(999)])
 def test_other_files(tmp_path, content):
     path = tmp_path / "other.pth"
@@ -191,6 +240,28 @@ def test_a_malicious_pickle_is_listed_and_not_run(tmp_path, kind):
     assert not sentinel.exists()
 
 
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_what_a_pickle_names_is_listed_in_every_protocol(tmp_path, protocol):
+    path = tmp_path / "evil.pth"
+    decoys = ["torch", "system", os.system.__module__, "x"]
+    path.write_bytes(pickle.dumps({"decoys": decoys, "evil": Evil("none")}, protocol))
+    assert f"run: `{os.system.__module__}.system`" in refused(path)
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    [
+        b"\x80\x04\x8c\x05posix\x94\x8c\x06system\x94\x8c\x01x\x94h\x00h\x01\x93.",
+        b"(iposix\nsystem\n.",
+    ],
+    ids=["names fetched from the memo", "the oldest way"],
+)
+def test_hand_made_pickles_are_listed_as_well(tmp_path, pickled):
+    path = tmp_path / "evil.pth"
+    path.write_bytes(pickled)
+    assert "`posix.system`" in refused(path)
+
+
 def test_foreign_objects_are_listed_with_a_way_out(tmp_path):
     content = {"state_dict": weights(), "args": argparse.Namespace(lr=1), "mAP": np.float64(0.8)}
     text = refused(saved(tmp_path, content))
@@ -214,3 +285,18 @@ def test_a_tensor_that_is_not_finite_is_named(tmp_path, value):
     content = {**weights(), "bad.weight": torch.tensor([1.0, value])}
     with pytest.raises(WeightsError, match=r"`bad\.weight` holds NaN or infinite"):
         read_state_dict(saved(tmp_path, content))
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.eye(3).to_sparse(),
+        torch.ones(3, dtype=torch.complex64),
+        torch.ones(3).to(torch.float8_e4m3fn),
+        torch.empty(3, device="meta"),
+    ],
+    ids=["sparse", "complex", "float8", "meta"],
+)
+def test_a_tensor_of_another_kind_is_named(tmp_path, tensor):
+    with pytest.raises(WeightsError, match="`odd` is of a kind that weights do not have here"):
+        read_state_dict(saved(tmp_path, {**weights(), "odd": tensor}))

@@ -1,14 +1,18 @@
 """Where the starting weights come from."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from pplr_cli.config import Model
+from pplr_cli.config import Backbone, Model
 from pplr_cli.errors import WeightsError
 from pplr_cli.progress import Silent
 from pplr_cli.weights import start
+from pplr_cli.weights.catalogue import imagenet
 from pplr_cli.weights.start import start_file
+
+BACKBONES = sorted(set(get_args(Backbone)) - {"tiny"})
 
 
 def test_random_needs_no_file() -> None:
@@ -22,8 +26,13 @@ def test_synthetic_weights_are_shipped() -> None:
 
 
 def test_imagenet_weights_are_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(start, "imagenet_file", lambda backbone, reporter: Path(f"{backbone}.pth"))
+    monkeypatch.setattr(start, "obtain", lambda entry, reporter: Path(f"{entry.name}.pth"))
     assert start_file(Model(backbone="resnet34"), Silent()) == Path("resnet34.pth")
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_every_backbone_of_the_settings_has_imagenet_weights(backbone: str) -> None:
+    assert imagenet(backbone).name == backbone
 
 
 def test_a_file_is_taken_as_it_is(tmp_path: Path) -> None:

@@ -1,0 +1,89 @@
+"""`docs/own-data.md`, followed word by word: its commands, its table and its program."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pplr_cli.app import run
+from pplr_cli.data.manifest import Split
+from pplr_cli.data.synthetic import world
+from pplr_cli.progress import Silent
+
+PAGE = Path(__file__).parents[2] / "docs" / "own-data.md"
+SMALL = (
+    "data.height=32", "data.width=16", "model.backbone=tiny", "model.weights=random",
+    "clustering.k1=8", "clustering.k2=3", "clustering.eps=0.6", "agreement.k=8",
+    "batch.size=16", "batch.replicas=2", "optim.epochs=1", "optim.iters=2",
+)  # fmt: skip
+"""What makes a run fit drawn crops and end soon; nothing else of a command is changed."""
+
+
+def blocks(language: str) -> list[str]:
+    text = PAGE.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def draw_crops(folder: Path) -> list[str]:
+    """Draw crops as the page has them; return the lines of a table that labels the test part."""
+    settings = world.World(
+        stream=9, train_people=8, test_people=4, cameras=3, visits=(3, 3), shots=(4, 4),
+        height=32, width=16,
+    )  # fmt: skip
+    lines = []
+    for number, image in enumerate(world.make(folder, settings, seed=0, reporter=Silent())):
+        camera = ("entrance", "hall", "yard/2026-05-01")[image.camera]
+        target = folder / camera / f"{number:05d}.jpg"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (folder / image.path).rename(target)
+        person = "" if image.split == Split.TRAIN else f"person {image.identity}"
+        lines.append(f"{camera}/{target.name},{camera.split('/')[0]},{person},{image.split}")
+    return lines
+
+
+def follow(command: str) -> None:
+    program, *words = shlex.split(command)
+    assert program == "pplr"
+    if words[0].startswith("train"):
+        words += [word for setting in SMALL for word in ("--set", setting)]
+    assert run(words) == 0, command
+
+
+def test_the_page_can_be_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PPLR_DATA_DIR", raising=False)
+    lines = draw_crops(tmp_path / "crops")
+    (table,) = blocks("csv")
+    (tmp_path / "labels.csv").write_text("\n".join([table.splitlines()[0], *lines]) + "\n")
+    commands = [line for block in blocks("sh") for line in block.splitlines()]
+    assert {shlex.split(command)[1] for command in commands} == {
+        "prepare", "train", "train-cam", "evaluate",
+    }  # fmt: skip
+    for command in commands:
+        follow(command)
+    said = capsys.readouterr().out
+    assert "shop: all 144 images are as they were" in said
+    assert "weights: runs/market-train/last.pth" in said
+    assert "weights: runs/labelled/best.pth" in said
+
+    (program,) = blocks("python")
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    listed = [line.split(" ", 1) for line in done.stdout.splitlines()]
+    assert [int(label) for label, _ in listed] == sorted(int(label) for label, _ in listed)
+    assert {path for _, path in listed} == {line.split(",")[0] for line in lines}
+
+
+def test_the_tables_of_the_page_are_what_prepare_reads(tmp_path: Path) -> None:
+    from pplr_cli.data.table import read_table
+
+    (table,) = blocks("csv")
+    (tmp_path / "labels.csv").write_text(table)
+    paths = [line.split(",")[0] for line in table.splitlines()[1:]]
+    assert list(read_table(tmp_path / "labels.csv", tmp_path, paths)) == paths

@@ -1,0 +1,59 @@
+"""`docs/prepare.md` says what `pplr prepare` does, as far as a program can compare them."""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from pplr_cli.app import app
+from pplr_cli.data.decode import LARGEST_ASPECT, MOST_PIXELS, SMALLEST_SIDE
+from pplr_cli.data.examination import POOR_SIDE
+from pplr_cli.data.layouts import KNOWN, LAYOUTS, Layout
+
+Plant = Callable[[Path, Iterable[str]], Path]
+PAGE = (Path(__file__).parents[2] / "docs" / "prepare.md").read_text(encoding="utf-8")
+
+
+def fields(column: int) -> set[str]:
+    """The fields that the page promises in a column of its table."""
+    rows = [line.split("|")[1:-1] for line in PAGE.partition("## `--json`")[2].splitlines()]
+    cells = [[cell.strip() for cell in row] for row in rows if row]
+    return {
+        name for row in cells if row[column] == "yes" for name in re.findall(r"`(\w+)`", row[0])
+    }
+
+
+def test_the_fields_of_the_documents(tmp_path: Path, plant: Plant) -> None:
+    plant(tmp_path / "crops", ["a.jpg", "b.jpg"])
+    where = ["--data-dir", str(tmp_path / "data"), "--json"]
+    crops = str(tmp_path / "crops")
+    prepared = CliRunner().invoke(app, ["prepare", "folder", crops, "--name", "shop", *where])
+    assert set(json.loads(prepared.stdout)) == fields(1)
+    checked = CliRunner().invoke(app, ["prepare", "shop", "--check", *where])
+    assert set(json.loads(checked.stdout)) == fields(2)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_every_layout_is_described(layout: Layout) -> None:
+    (row,) = re.findall(rf"^\| `{layout.name}` .*", PAGE, re.MULTILINE)
+    assert f"`{layout.folders[0]}`" in row
+    assert f"`{layout.rule.example}`" in row
+
+
+def test_all_layouts_and_limits_are_named() -> None:
+    layouts = PAGE.partition("## Layouts")[2].partition("Names are read")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", layouts, re.MULTILINE)) == set(KNOWN)
+    assert f"more than {MOST_PIXELS:,} pixels" in PAGE
+    assert f"under {SMALLEST_SIDE} pixels wide or high" in PAGE
+    assert f"more than {LARGEST_ASPECT} times the other" in PAGE
+    assert f"Images under {POOR_SIDE} pixels" in PAGE
+
+
+def test_every_option_is_explained() -> None:
+    shown = CliRunner().invoke(app, ["prepare", "--help"]).stdout
+    options = set(re.findall(r"--[a-z]+(?:-[a-z]+)*", shown)) - {"--help"}
+    assert len(options) >= 9
+    assert all(f"`{option}" in PAGE for option in options)

@@ -1,0 +1,170 @@
+"""Runs of `pplr` that are killed, signalled and disturbed, and what is left of them."""
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.faults import zygote
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 120.0
+"""Seconds after which a process that should have ended counts as hanging."""
+SETTINGS = ("optim.iters=4", "engine.save_minutes=1e-9", "batch.replicas=4")
+
+Fault = tuple[str, str, int, str]
+
+
+@dataclass
+class Process:
+    """A `pplr` process that was started."""
+
+    pid: int
+    output: Path
+
+    def alive(self) -> bool:
+        try:
+            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return False
+        return state not in "ZX"
+
+    def wait(self, seconds: float = PATIENCE) -> int | None:
+        """Return the exit code once it has ended; None = it was killed."""
+        until = time.monotonic() + seconds
+        while self.alive():
+            assert time.monotonic() < until, f"still running:\n{self.text}"
+            time.sleep(0.01)
+        code = Path(f"{self.output}.code")
+        return int(code.read_text()) if code.exists() else None
+
+    @property
+    def text(self) -> str:
+        return self.output.read_text() if self.output.exists() else ""
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        until = time.monotonic() + PATIENCE
+        while not condition():
+            assert self.alive(), f"ended too early:\n{self.text}"
+            assert time.monotonic() < until, f"waited in vain:\n{self.text}"
+            time.sleep(0.005)
+
+    def send(self, number: int) -> None:
+        with suppress(ProcessLookupError):  # it has ended
+            os.kill(self.pid, number)
+
+
+class Runs:
+    """Starts training processes on the tiny data set."""
+
+    def __init__(self, server: "subprocess.Popen[str]", preset: Path, data: Path, cache: str):
+        self._server, self._preset, self._data = server, preset, data
+        self._environment = {"PPLR_CACHE_DIR": cache}
+        self._count = 0
+
+    def start(
+        self, folder: Path, *more: str, mode: str = "train", faults: tuple[Fault, ...] = (),
+        **environment: str,
+    ) -> Process:  # fmt: skip
+        """Start `pplr train` on a run folder."""
+        options = ["--preset", str(self._preset), "--data-dir", str(self._data)]
+        options += [word for setting in SETTINGS for word in ("--set", setting)]
+        arguments = [mode, *options, "--run-dir", str(folder), "--workers", "1", *more]
+        self._count += 1
+        output = folder.with_name(f"{folder.name}-{self._count}.out")
+        order = {
+            "arguments": arguments,
+            "environment": {**self._environment, **environment},
+            "output": str(output),
+            "faults": faults,
+        }
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write(json.dumps(order) + "\n")
+        self._server.stdin.flush()
+        return Process(int(self._server.stdout.readline()), output)
+
+    def start_pair(
+        self, folder: Path, *more: str, mode: str = "train",
+        faults: tuple[tuple[Fault, ...], tuple[Fault, ...]] = ((), ()), **environment: str,
+    ) -> list[Process]:  # fmt: skip
+        """Start two processes that share a run, as `torchrun` would."""
+        with socket.socket() as free:
+            free.bind(("localhost", 0))
+            port = free.getsockname()[1]
+        shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
+        return [
+            self.start(folder, *more, mode=mode, faults=faults[rank], **environment, **shared,
+                       RANK=str(rank), LOCAL_RANK=str(rank), LOCAL_WORLD_SIZE="2")
+            for rank in (0, 1)
+        ]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def runs(
+    tiny_preset: Path, tiny_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Runs]:
+    """A server of training processes."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.zygote"],
+        cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as server:  # fmt: skip
+        assert server.stdout is not None
+        assert server.stdout.readline() == "ready\n"
+        cache = str(tmp_path_factory.getbasetemp() / "cache")
+        yield Runs(server, tiny_preset, tiny_data, cache)
+        assert server.stdin is not None
+        server.stdin.close()
+        server.send_signal(signal.SIGKILL)
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    """Return what a run computed: SHA-256 of weights, state and labels; figures without times."""
+    found: dict[str, Any] = {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted([*folder.glob("*.pth"), *folder.glob("labels/*")])
+    }
+    state = torch.load(folder / "state.pt", weights_only=True)
+    moments = [value for each in state["optimizer"]["state"].values() for value in each.values()]
+    joined = b"".join(t.numpy().tobytes() for t in [*state["network"].values(), *moments])
+    found["state"] = hashlib.sha256(joined).hexdigest()
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    found["metrics"] = [
+        {key: value for key, value in row.items() if not key.startswith("seconds")} for row in rows
+    ]
+    found["status"] = json.loads((folder / "status.json").read_text())["state"]
+    found["strays"] = [path.name for path in folder.rglob("*.tmp")] + [
+        path.name for path in folder.glob(".lock")
+    ]
+    return found
+
+
+@pytest.fixture(scope="session", params=["train", "train-cam"])
+def undisturbed(
+    request: pytest.FixtureRequest, runs: Runs, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, dict[str, Any], float]:
+    """A mode, what an undisturbed run of it computes, and the seconds it takes."""
+    folder = tmp_path_factory.mktemp("undisturbed") / request.param
+    start = time.monotonic()
+    assert runs.start(folder, mode=request.param).wait() == 0
+    seconds = time.monotonic() - start
+    found = outcome(folder)
+    assert found["status"] == "finished"
+    assert found["strays"] == []
+    return request.param, found, seconds
+
+
+assert zygote

@@ -1,0 +1,72 @@
+"""Trains 20 steps in one process, or as one of several, and keeps what the first one computed.
+
+    python -m torch.distributed.run --standalone --nproc-per-node 2 -m tests.shared_steps DATA OUT
+
+The network computes in float64: in float32 Adam turns the rounding of a gradient near zero into a
+step of full length, and within 20 steps two runs drift apart that began with equal losses.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pplr_cli.config import Batch, Clustering, Config, Data, Model, Optim
+from pplr_cli.data.images import load_images
+from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.engine import features, trainer
+from pplr_cli.engine.epoch import Epoch
+from pplr_cli.engine.start import starting_network
+from pplr_cli.processes import Processes, join
+from pplr_cli.progress import Silent
+from pplr_cli.runtime import Runtime
+
+CONFIG = Config(
+    data=Data(name="tiny", height=32, width=16),
+    model=Model(backbone="tiny", weights="random", classes=6),
+    clustering=Clustering(k1=8, k2=3, eps=0.6),
+    agreement={"k": 8},
+    batch=Batch(size=16, instances=4, replicas=4),
+    optim=Optim(epochs=2, iters=10),
+)
+
+
+def main(data: Path, out: Path) -> None:
+    torch.set_num_threads(1)
+    use_float64()
+    processes = join(torch.device("cpu"))
+    found = {mode: train(mode, data, processes) for mode in ("train", "train-cam")}
+    if processes.first:
+        torch.save(found, out)
+    processes.leave()
+
+
+def use_float64() -> None:
+    for module, name in ((trainer, "augment"), (features, "normalise")):
+        original = getattr(module, name)
+        setattr(module, name, lambda *args, _original=original: _original(*args).double())
+
+
+def train(mode: str, data: Path, processes: Processes) -> dict[str, Any]:
+    """Return the total loss of each step, each epoch's labels and the weights at the end."""
+    images = Manifest.load(data).split(Split.TRAIN)
+    pixels = load_images(images, 32, 16, Silent(), workers=1, cache=False)
+    seen = trainer.TrainingImages(pixels, images.cameras, images.paths)
+    network = starting_network(CONFIG, None, Silent()).double()
+    runtime = Runtime(processes=processes)
+    worker = trainer.Trainer(CONFIG, network, seen, runtime, with_cameras=mode == "train-cam")
+    losses: list[torch.Tensor] = []
+    labels: list[torch.Tensor] = []
+
+    def after(epoch: Epoch) -> None:
+        if epoch.pseudo is not None and worker.current is not None:
+            losses.extend(step["loss_total"] for step in worker.current.losses)
+            labels.append(torch.from_numpy(epoch.pseudo.labels))
+
+    worker.run(after)
+    return {"losses": torch.stack(losses), "labels": labels, "weights": network.state_dict()}
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

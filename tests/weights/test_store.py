@@ -1,0 +1,303 @@
+"""Weights under their final names: whole, checked, fetched once."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pplr_cli.errors import WeightsError
+from pplr_cli.progress import Silent
+from pplr_cli.weights.catalogue import OFFICIAL, Entry, ImageNet
+from pplr_cli.weights.digest import file_sha256
+from pplr_cli.weights.loading import StateDict
+from pplr_cli.weights.sources import Local, Web
+from pplr_cli.weights.store import obtain
+
+MARKET = OFFICIAL[0]
+NAMES = ("base.0.weight", "bnneck.weight", "bnneck0.weight")
+CONTENT = b"weights of a backbone"
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Shop(ThreadingHTTPServer):
+    """Serves the files of a folder and counts the requests."""
+
+    def __init__(self, folder: Path) -> None:
+        self.asked: list[str] = []
+        self.delay = 0.0
+        self.cut: int | None = None
+        self.pause = 0.0  # seconds of silence after the first 100,000 bytes
+        super().__init__(("127.0.0.1", 0), partial(Clerk, directory=str(folder)))
+
+
+class Clerk(SimpleHTTPRequestHandler):
+    server: Shop
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        time.sleep(self.server.delay)
+        super().do_GET()
+
+    def copyfile(self, source: Any, outputfile: Any) -> None:
+        if self.server.pause:
+            outputfile.write(source.read(100_000))
+            time.sleep(self.server.pause)
+        outputfile.write(source.read(-1 if self.server.cut is None else self.server.cut))
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PPLR_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def shop(folder: Path, serve: Callable[[ThreadingHTTPServer], str]) -> Shop:
+    shop = Shop(folder)
+    serve(shop)
+    return shop
+
+
+@pytest.fixture
+def entry(folder: Path, shop: Shop) -> ImageNet:
+    """A backbone that our own server publishes."""
+    name = f"resnet18-{SHA256[:8]}.pth"
+    (folder / name).write_bytes(CONTENT)
+    return ImageNet("resnet18", f"http://127.0.0.1:{shop.server_address[1]}/{name}", len(CONTENT))
+
+
+@pytest.fixture
+def network(folder: Path) -> Path:
+    """A file of a PPLR network."""
+    path = folder / "market.pth"
+    torch.save({f"module.{name}": torch.zeros(50_000) for name in NAMES}, path)
+    return path
+
+
+def web(shop: Shop, path: Path) -> Web:
+    return Web(f"http://127.0.0.1:{shop.server_address[1]}/{path.name}")
+
+
+def names(entry: Entry) -> list[str]:
+    """What lies beside the file of an entry, itself included."""
+    folder = entry.target.parent
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def fits(state: StateDict) -> None:
+    if set(state.tensors) != set(NAMES):
+        raise WeightsError(f"`{state.path}`: another network")
+
+
+def refused(entry: Entry, *arguments: Any, match: str) -> WeightsError:
+    """The error of a call that must fail; the arguments are the source and `force`."""
+    source, force, *_ = (*arguments, None, False)
+    with pytest.raises(WeightsError, match=match) as caught:
+        obtain(entry, Silent(), source, force or False, fits)
+    assert caught.value.hint
+    return caught.value
+
+
+# fetched
+
+
+def test_file_arrives_whole_and_alone_and_is_not_fetched_again(entry: ImageNet, shop: Shop) -> None:
+    assert obtain(entry, Silent()) == entry.target
+    assert entry.target.read_bytes() == CONTENT
+    assert names(entry) == [entry.target.name]
+    obtain(entry, Silent())
+    assert len(shop.asked) == 1
+
+
+def test_what_is_here_needs_no_network(entry: ImageNet, shop: Shop) -> None:
+    obtain(entry, Silent())
+    shop.shutdown()
+    shop.server_close()
+    assert obtain(entry, Silent()) == entry.target
+    error = refused(entry, None, True, match="no connection")
+    assert entry.url in error.message
+    assert "`pplr download-weights resnet18 --from-file FILE`" in str(error.hint)
+    assert "`--set model.weights=FILE`" in str(error.hint)
+    assert entry.target.read_bytes() == CONTENT
+
+
+def test_wrong_content_is_thrown_away(entry: ImageNet, folder: Path) -> None:
+    (folder / entry.target.name).write_bytes(b"x" + CONTENT)
+    message = refused(entry, match="wrong content").message
+    assert hashlib.sha256(b"x" + CONTENT).hexdigest() in message
+    assert f"expected {SHA256[:8]}" in message
+    assert names(entry) == []
+
+
+def test_interrupted_download_is_kept_hidden_and_gone_on_with(entry: ImageNet, shop: Shop) -> None:
+    shop.cut = 5
+    refused(entry, match=f"ended after 5 of {len(CONTENT)} bytes")
+    name = entry.target.name
+    assert names(entry) == [f".{name}.lock", f".{name}.part"]
+    shop.cut = None
+    obtain(entry, Silent())
+    assert entry.target.read_bytes() == CONTENT
+    assert names(entry) == [name]
+
+
+def test_web_page_leaves_nothing(entry: ImageNet, folder: Path) -> None:
+    (folder / entry.target.name).write_text("<html>quota</html>")
+    refused(entry, match="this is a web page")
+    assert names(entry) == []
+
+
+def test_damaged_file_is_refused_kept_and_can_be_replaced(entry: ImageNet, shop: Shop) -> None:
+    obtain(entry, Silent())
+    entry.target.write_bytes(CONTENT[:-1])
+    error = refused(entry, match="wrong content")
+    assert str(entry.target) in error.message
+    assert error.hint == "fetch it again: `pplr download-weights resnet18 --force`"
+    assert entry.target.read_bytes() == CONTENT[:-1]
+    obtain(entry, Silent(), force=True)
+    assert entry.target.read_bytes() == CONTENT
+
+
+# official weights
+
+
+@pytest.mark.parametrize("source", ["web", "local"])
+def test_official_weights_from_elsewhere_are_checked_and_recorded(
+    shop: Shop, network: Path, source: str
+) -> None:
+    before = network.read_bytes()
+    obtain(MARKET, Silent(), web(shop, network) if source == "web" else Local(network))
+    assert MARKET.target.read_bytes() == before == network.read_bytes()
+    assert names(MARKET) == ["pplr-market.pth", "pplr-market.pth.sha256"]
+    record = MARKET.target.with_name("pplr-market.pth.sha256").read_text()
+    assert record == f"{file_sha256(network)}  pplr-market.pth\n"
+    assert MARKET.holds()
+
+
+@pytest.mark.parametrize("source", ["web", "local"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("page", "this is a web page"),
+        ("cut", "cut short"),
+        ("other", "another network"),
+        ("nan", "`base.0.weight` holds NaN"),
+    ],
+)
+def test_what_is_no_pplr_network_is_refused(
+    shop: Shop, network: Path, source: str, content: str, message: str
+) -> None:
+    whole = network.read_bytes()
+    if content in ("other", "nan"):
+        values = {"conv1.weight": 1.0} if content == "other" else dict.fromkeys(NAMES, float("nan"))
+        torch.save({name: torch.tensor([value]) for name, value in values.items()}, network)
+    else:
+        network.write_bytes(b"<!DOCTYPE html>" if content == "page" else whole[:-100])
+    place = web(shop, network) if source == "web" else Local(network)
+    error = refused(MARKET, place, match=message)
+    assert error.message.startswith(f"`{getattr(place, 'url', network)}`: ")
+    assert names(MARKET) == []
+
+
+def test_altered_file_is_noticed_and_replaced_by_force(network: Path) -> None:
+    path = obtain(MARKET, Silent(), Local(network))
+    path.write_bytes(path.read_bytes() + b"x")
+    error = refused(MARKET, match="wrong content")
+    assert error.hint == "fetch it again: `pplr download-weights market --force`"
+    obtain(MARKET, Silent(), Local(network), force=True)
+    assert MARKET.holds()
+
+
+def test_failing_force_leaves_the_old_file_and_record(network: Path, folder: Path) -> None:
+    obtain(MARKET, Silent(), Local(network))
+    page = folder / "page.pth"
+    page.write_text("<html>")
+    refused(MARKET, Local(page), True, match="web page")
+    assert MARKET.target.read_bytes() == network.read_bytes()
+    assert MARKET.holds()
+
+
+def test_file_put_there_by_hand_is_checked_and_recorded_at_first_use(network: Path) -> None:
+    MARKET.target.parent.mkdir(parents=True)
+    MARKET.target.write_text("<html>")
+    refused(MARKET, match="web page")
+    assert not MARKET.holds()
+    MARKET.target.write_bytes(network.read_bytes())
+    obtain(MARKET, Silent())
+    assert MARKET.holds()
+
+
+def test_part_of_another_source_is_not_taken(shop: Shop, network: Path, folder: Path) -> None:
+    shop.cut = 100
+    refused(MARKET, web(shop, network), match="ended after 100")
+    refused(MARKET, Local(folder / "none.pth"), match="no such file")
+    refused(MARKET, Local(folder), match="a folder")
+    obtain(MARKET, Silent(), Local(network))
+    assert MARKET.target.read_bytes() == network.read_bytes()
+    assert names(MARKET) == ["pplr-market.pth", "pplr-market.pth.sha256"]
+
+
+# several processes
+
+
+FETCH = """
+import sys
+from pplr_cli.progress import Silent
+from pplr_cli.weights.catalogue import OFFICIAL
+from pplr_cli.weights.sources import Web
+from pplr_cli.weights.store import obtain
+print(obtain(OFFICIAL[0], Silent(), Web(sys.argv[1])))
+"""
+
+
+def start(url: str) -> "subprocess.Popen[str]":
+    root = str(Path(__file__).parents[2])
+    return subprocess.Popen(
+        [sys.executable, "-c", FETCH, url],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": root},
+    )
+
+
+def test_two_at_once_fetch_once(shop: Shop, network: Path) -> None:
+    shop.delay = 0.5
+    processes = [start(web(shop, network).url) for _ in range(2)]
+    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    assert outputs == [f"{MARKET.target}\n"] * 2
+    assert shop.asked == ["/market.pth"]
+    assert names(MARKET) == ["pplr-market.pth", "pplr-market.pth.sha256"]
+
+
+def test_killed_download_leaves_nothing_under_the_final_name(shop: Shop, network: Path) -> None:
+    shop.pause = 60
+    part = MARKET.target.with_name(".pplr-market.pth.part")
+    process = start(web(shop, network).url)
+    while not (part.is_file() and part.stat().st_size > 50_000):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert names(MARKET) == [".pplr-market.pth.lock", ".pplr-market.pth.part"]
+    shop.pause = 0
+    obtain(MARKET, Silent(), web(shop, network))
+    assert MARKET.holds()
+    assert names(MARKET) == ["pplr-market.pth", "pplr-market.pth.sha256"]
