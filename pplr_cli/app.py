@@ -12,8 +12,11 @@ from pplr_cli import __version__, streams
 from pplr_cli.commands.doctor import doctor
 from pplr_cli.commands.download import download_weights
 from pplr_cli.commands.evaluate import evaluate
+from pplr_cli.commands.export import export
+from pplr_cli.commands.labels import labels
 from pplr_cli.commands.prepare import prepare
 from pplr_cli.commands.presets import app as presets_app
+from pplr_cli.commands.search import search
 from pplr_cli.commands.train import train, train_cam
 from pplr_cli.console import Console, report_unexpected
 from pplr_cli.errors import PplrError, UsageError
@@ -34,6 +37,21 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "Score a weights file: mAP, rank-1, 5 and 10.",
         "pplr evaluate --weights runs/market-train/best.pth",
         "pplr evaluate --weights official.pth --preset market --rerank",
+        "pplr evaluate --weights best.pth --plots plots --fail-below mAP=0.80",
+    ),
+    "search": (
+        "Find a query image's person in a folder of crops.",
+        "pplr search --weights best.pth --query who.jpg --gallery crops",
+        "pplr search --weights best.pth --query crops --gallery crops --json",
+    ),
+    "labels": (
+        "Write the pseudo-identities of a run's images.",
+        "pplr labels runs/market-train --csv labels.csv",
+        "pplr labels runs/market-train --epoch 10 | head",
+    ),
+    "export": (
+        "Write the retrieval feature as an ONNX file.",
+        "pplr export --weights best.pth --to model.onnx",
     ),
     "download-weights": (
         "List or fetch ready weights.",
@@ -78,6 +96,9 @@ app.command(**_about("prepare"))(prepare)
 app.command(**_about("train"))(train)
 app.command(**_about("train-cam"))(train_cam)
 app.command(**_about("evaluate"))(evaluate)
+app.command(**_about("search"))(search)
+app.command(**_about("labels"))(labels)
+app.command(**_about("export"))(export)
 app.command(**_about("download-weights"))(download_weights)
 app.add_typer(presets_app, **_about("presets"))
 app.command(**_about("doctor"))(doctor)

@@ -20,8 +20,9 @@ def named(names: Sequence[str], most: int = 5) -> str:
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """Return "did you mean `x`?" or, where nothing is near, all that there is."""
-    match = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean `{match[0]}`?" if match else f"there are {', '.join(known)}"
+    by_lower = {name.casefold(): name for name in reversed(known)}
+    match = difflib.get_close_matches(word.casefold(), by_lower, n=1, cutoff=0.5)
+    return f"did you mean `{by_lower[match[0]]}`?" if match else f"there are {', '.join(known)}"
 
 
 def printable(text: str) -> str:

@@ -19,4 +19,5 @@ def test_many_names_are_cut() -> None:
 
 def test_nearest() -> None:
     assert nearest("markt", ["market", "veri"]) == "did you mean `market`?"
+    assert nearest("map", ["mAP", "rank1"]) == "did you mean `mAP`?"
     assert nearest("xyz", ["market", "veri"]) == "there are market, veri"

@@ -6,36 +6,47 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pplr_cli import env, presets
-from pplr_cli.commands import options
-from pplr_cli.config import Config
+from pplr_cli import env
+from pplr_cli.commands import gates, model, options
 from pplr_cli.console import Console
-from pplr_cli.errors import UsageError
 from pplr_cli.report import paper
 
 if TYPE_CHECKING:
+    from pplr_cli.config import Config
     from pplr_cli.data.manifest import Manifest
     from pplr_cli.engine.network import Network
+    from pplr_cli.report.plots import Evaluation
+    from pplr_cli.retrieval.evaluator import Evaluator
     from pplr_cli.retrieval.ranking import Scores
     from pplr_cli.runtime import Runtime
     from pplr_cli.weights.loading import StateDict
 
-Weights = Annotated[
-    Path,
-    typer.Option("--weights", help="Our own best.pth or last.pth, or an official PPLR file."),
-]
 Rerank = Annotated[bool, typer.Option("--rerank", help="Rank by k-reciprocal re-ranked distances.")]
+Plots = Annotated[
+    Path | None,
+    typer.Option("--plots", metavar="DIR", help="Draw ranked results, CMC and distances there."),
+]
+FailBelow = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fail-below",
+        metavar="FIGURE=FRACTION",
+        help="Exit code 1 if a figure is lower, as in mAP=0.80 (repeatable).",
+    ),
+]
 
 RANKS = (1, 5, 10)
 MODES = {"train": "without camera labels", "train-cam": "with camera labels"}
 
 
 def evaluate(
-    weights: Weights,
+    weights: model.Weights,
     preset: options.OptionalPreset = None,
     data: options.Data = None,
     data_dir: options.DataDir = None,
     rerank: Rerank = False,
+    plots: Plots = None,
+    fail_below: FailBelow = None,
     settings: options.Set = None,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
@@ -47,51 +58,43 @@ def evaluate(
     verbose: options.Verbose = False,
 ) -> None:
     """Print mAP and rank-1, 5 and 10 of a weights file, the paper's figures beside them."""
+    wanted = [gates.Gate.parse(text) for text in fail_below or []]
+
     from pplr_cli.data.library import open_dataset
     from pplr_cli.runtime import Runtime, choose_device
     from pplr_cli.weights.loading import read_state_dict
 
     console = Console(verbosity=verbose - quiet)
     runtime = Runtime(choose_device(device), console, precision, workers, cache)
+    if plots is not None:
+        plots.mkdir(parents=True, exist_ok=True)
     state = read_state_dict(weights)
-    config = _settings(state, preset, options.overrides(settings, data))
-    network = _network(state, config, runtime)
+    config = model.settings(state, preset, options.overrides(settings, data))
+    network = model.network(state, config, runtime)
     manifest = open_dataset(config.data.name, env.data_dir(data_dir), console, verify=verify)
-    scores = _scores(network, manifest, config, runtime, rerank)
+    scores, evaluation = _measure(network, manifest, config, runtime, rerank, plots is not None)
+    document = _document(state, manifest, scores, rerank)
+    document["gates"] = [gate.outcome(document) for gate in wanted]
+    document["plots"] = None if plots is None else str(plots)
+    document["separation"] = None if evaluation is None else _separation(evaluation)
     if json:
-        console.document(_document(state, manifest, scores, rerank))
+        console.document(document)
     else:
         _print(weights, manifest, scores, rerank, console)
+    if plots is not None and evaluation is not None:
+        _draw(evaluation, plots, console, quiet=json)
+    gates.require(document["gates"])
 
 
-def _settings(state: "StateDict", preset: str | None, overrides: list[str]) -> Config:
-    """Return the settings of `--preset` if given, else those that the file recorded."""
-    if preset is not None:
-        return presets.resolve(preset, "train", overrides)
-    recorded = (state.about or {}).get("settings")
-    if recorded is None:
-        raise UsageError(
-            f"`{state.path}`: does not say with which settings it was made",
-            f"name its preset with --preset: {', '.join(presets.names())}, or a file",
-        )
-    return presets.restore(recorded, str(state.path), overrides)
-
-
-def _network(state: "StateDict", config: Config, runtime: "Runtime") -> "Network":
-    """Return the network with the weights of the file, on the device."""
-    from pplr_cli.engine.network import Network
-    from pplr_cli.weights.fitting import fit_network
-
-    network = Network(config.model.backbone, config.model.parts, config.model.classes)
-    for note in (*state.notes, *fit_network(state, network)):
-        runtime.reporter.info(f"`{state.path}`: {note}")
-    return network.to(runtime.device)
-
-
-def _scores(
-    network: "Network", manifest: "Manifest", config: Config, runtime: "Runtime", rerank: bool
-) -> "Scores":
-    """Score the network, and tell how fast that was."""
+def _measure(
+    network: "Network",
+    manifest: "Manifest",
+    config: "Config",
+    runtime: "Runtime",
+    rerank: bool,
+    closely: bool,
+) -> "tuple[Scores, Evaluation | None]":
+    """Score the network, `closely` for pictures too, and tell how fast that was."""
     from pplr_cli.retrieval.evaluator import Evaluator
 
     start = time.monotonic()
@@ -99,11 +102,19 @@ def _scores(
     images = sum(map(len, evaluator.sets))
     opened = time.monotonic()
     runtime.reporter.info(f"opened {images:,} images in {opened - start:.1f} s")
-    scores = evaluator.scores(network, rerank=rerank)
+    evaluation = _survey(evaluator, network, manifest.name, rerank) if closely else None
+    scores = evaluation.survey.scores if evaluation else evaluator.scores(network, rerank=rerank)
     seconds = time.monotonic() - opened
     rate = f"{seconds:.1f} s ({images / max(seconds, 1e-3):,.0f}/s)"
     runtime.reporter.info(f"on {runtime.device}, extracted and ranked {images:,} images in {rate}")
-    return scores
+    return scores, evaluation
+
+
+def _survey(evaluator: "Evaluator", network: "Network", name: str, rerank: bool) -> "Evaluation":
+    from pplr_cli.report.plots import TOP, Evaluation
+
+    survey = evaluator.survey(network, top=TOP, rerank=rerank)
+    return Evaluation(name, *evaluator.sets, survey, rerank)
 
 
 def _print(
@@ -121,6 +132,20 @@ def _print(
             f"{scores.skipped:,} of {scores.skipped + scores.queries:,} queries left out: the "
             "gallery has no image of theirs by another camera"
         )
+
+
+def _draw(evaluation: "Evaluation", folder: Path, console: Console, *, quiet: bool) -> None:
+    """Draw the pictures; tell, unless `quiet`, where they are and which threshold was found."""
+    from pplr_cli.report.plots import draw_plots
+
+    draw_plots(evaluation, folder)
+    if not quiet:
+        about = _separation(evaluation)
+        console.result(
+            f"threshold {about['threshold']:.3f}: {100 * about['same_below']:.1f} % of the pairs "
+            f"of one identity are nearer, {100 * about['different_below']:.1f} % of the others"
+        )
+        console.result(f"pictures: {folder}")
 
 
 def _document(
@@ -142,4 +167,18 @@ def _document(
             mode: {key: round(value / 100, 3) for key, value in figures._asdict().items()}
             for mode, figures in paper.FIGURES.get(manifest.layout, {}).items()
         },
+    }
+
+
+def _separation(evaluation: "Evaluation") -> dict[str, Any]:
+    """Return the threshold that tells identities apart best, and its figures."""
+    separation = evaluation.survey.separation
+    return {
+        "distance": "re-ranked" if evaluation.rerank else "euclidean",
+        "criterion": "largest same_below - different_below",
+        "threshold": separation.threshold,
+        "same_below": separation.same_below,
+        "different_below": separation.different_below,
+        "same_pairs": int(separation.same.sum()),
+        "different_pairs": int(separation.different.sum()),
     }

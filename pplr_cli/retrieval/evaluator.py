@@ -1,5 +1,7 @@
 """Evaluation of a network on a data set's query and gallery splits."""
 
+from torch import Tensor
+
 from pplr_cli.config import Config
 from pplr_cli.data.images import load_images
 from pplr_cli.data.manifest import ImageSet, Manifest, Split
@@ -8,7 +10,8 @@ from pplr_cli.engine.features import extract
 from pplr_cli.engine.network import Network
 from pplr_cli.engine.pixels import place
 from pplr_cli.errors import DataError
-from pplr_cli.retrieval.ranking import Scores, evaluate
+from pplr_cli.retrieval.ranking import Ids, Scores, evaluate
+from pplr_cli.retrieval.survey import Survey, survey
 from pplr_cli.runtime import Runtime
 
 
@@ -56,14 +59,31 @@ class Evaluator:
 
     def scores(self, network: Network, *, rerank: bool = False) -> Scores:
         """Extract the global features of both splits and score the rankings."""
+        inputs, block = self._inputs(network), self._block
+        with self._runtime.reporter.task("ranking", 0, ""):
+            return self._runtime.processes.once(
+                lambda: evaluate(*inputs, rerank=rerank, budget=block)
+            )
+
+    def survey(self, network: Network, *, top: int, rerank: bool = False) -> Survey:
+        """Score as `scores` does, and keep each query's `top` images and the distances' spread."""
+        inputs = self._inputs(network)
+        with self._runtime.reporter.task("ranking", 0, ""):
+            return survey(*inputs, top=top, rerank=rerank, budget=self._block)
+
+    def _inputs(self, network: Network) -> tuple[Tensor, Tensor, Ids, Ids, Ids, Ids]:
+        """Return features, identities and cameras, each of queries and gallery."""
         batch = self._engine.extract_batch
         query, gallery = (
             extract(network, pixels, self._runtime, batch=batch, parts=False)[0]
             for pixels in self._pixels
         )
-        ids, cameras = zip(*((s.identities, s.cameras) for s in self._sets), strict=True)
-        block = memory.distance_block(memory.budget(self._engine.memory_gb))
-        with self._runtime.reporter.task("ranking", 0, ""):
-            return self._runtime.processes.once(
-                lambda: evaluate(query, gallery, *ids, *cameras, rerank=rerank, budget=block)
-            )
+        (ids, cameras), (gallery_ids, gallery_cameras) = (
+            (images.identities, images.cameras) for images in self._sets
+        )
+        return query, gallery, ids, gallery_ids, cameras, gallery_cameras
+
+    @property
+    def _block(self) -> int:
+        """Bytes that a block of distances may take."""
+        return memory.distance_block(memory.budget(self._engine.memory_gb))

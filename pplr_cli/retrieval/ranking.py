@@ -4,8 +4,7 @@ Nothing is sorted but the distances of the matches: what the scores need is how 
 images are nearer than each match, and one pass over a row of distances counts that.
 """
 
-from collections.abc import Iterable, Sized
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,11 +17,10 @@ from pplr_cli.engine.memory import LARGEST_BLOCK
 from pplr_cli.errors import DataError
 from pplr_cli.retrieval.distance import distance_blocks
 from pplr_cli.retrieval.rerank import reranked_blocks
+from pplr_cli.retrieval.rows import by_rows
 
 TOP = 50
 """Ranks that the cumulative matching characteristic covers."""
-ROWS = 64
-"""Queries that a thread scores at a time."""
 
 Ids = NDArray[np.int64]
 
@@ -77,11 +75,24 @@ def evaluate(
     Raises:
         DataError: a feature is not finite, or no query has a match.
     """
+    blocks = ranking_blocks(query, gallery, rerank=rerank, budget=budget)
+    return score(blocks, query_ids, gallery_ids, query_cams, gallery_cams)
+
+
+def ranking_blocks(
+    query: Tensor, gallery: Tensor, *, rerank: bool = False, budget: int = LARGEST_BLOCK
+) -> Iterator[NDArray[np.float32]]:
+    """Yield what the gallery is ranked by, as blocks [B, G] of consecutive queries.
+
+    Squared distances, or re-ranked ones; the arguments are those of `evaluate`.
+
+    Raises:
+        DataError: a feature is not finite.
+    """
     for name, features in (("query", query), ("gallery", gallery)):
         if not bool(torch.isfinite(features).all()):
             raise DataError(f"the {name} features hold values that are not finite")
-    blocks = (reranked_blocks if rerank else distance_blocks)(query, gallery, budget=budget)
-    return score(blocks, query_ids, gallery_ids, query_cams, gallery_cams)
+    return (reranked_blocks if rerank else distance_blocks)(query, gallery, budget=budget)
 
 
 def score(
@@ -93,11 +104,24 @@ def score(
 ) -> Scores:
     """Score rankings by the distances of consecutive queries, given as blocks [B, G].
 
-    For each query the gallery images of its own identity *and* camera are left out. CMC and mINP
-    place tied distances in the order of the gallery.
-
     Raises:
         DataError: no query has a match.
+    """
+    return summary(measure(blocks, query_ids, gallery_ids, query_cams, gallery_cams))
+
+
+def measure(
+    blocks: Iterable[NDArray[np.float32]],
+    query_ids: Ids,
+    gallery_ids: Ids,
+    query_cams: Ids,
+    gallery_cams: Ids,
+) -> NDArray[np.float64]:
+    """Return each query's average precision, place of its first match and inverse negative penalty.
+
+    For each query the gallery images of its own identity *and* camera are left out. The place
+    (from 0) and the penalty put tied distances in the order of the gallery. float64 [Q, 3], NaN
+    where a query has no match.
     """
     # the gallery in order of identity: a query's own images stand from begin to end
     order = np.argsort(gallery_ids, kind="stable")
@@ -105,23 +129,13 @@ def score(
     end = np.searchsorted(gallery_ids, query_ids, "right", sorter=order)
     results = np.empty((len(query_ids), 3))
     _expect((len(query_cams), len(gallery_cams)), results, gallery_ids)
-    first = 0
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        for block in blocks:
-            _expect(block.shape, results[first : first + len(block)], gallery_ids)
-            jobs = [
-                pool.submit(
-                    _score_rows,
-                    *(block[row : row + ROWS], first + row, order, begin, end),
-                    *(query_cams, gallery_cams, results),
-                )
-                for row in range(0, len(block), ROWS)
-            ]
-            for job in jobs:
-                job.result()
-            first += len(block)
+    first, shared = 0, (order, begin, end, query_cams, gallery_cams, results)
+    for block in blocks:
+        _expect(block.shape, results[first : first + len(block)], gallery_ids)
+        by_rows(lambda rows, query: _score_rows(rows, query, *shared), block, first)
+        first += len(block)
     _expect((first, len(gallery_ids)), results, gallery_ids)
-    return _summary(results)
+    return results
 
 
 def _expect(sizes: tuple[int, ...], queries: Sized, gallery: Sized) -> None:
@@ -130,8 +144,12 @@ def _expect(sizes: tuple[int, ...], queries: Sized, gallery: Sized) -> None:
         raise ValueError(f"{sizes} is not {len(queries)} queries, {len(gallery)} gallery images")
 
 
-def _summary(results: NDArray[np.float64]) -> Scores:
-    """Average the rows (average precision, place of the first match, penalty) of `_score_rows`."""
+def summary(results: NDArray[np.float64]) -> Scores:
+    """Average the rows of `measure`.
+
+    Raises:
+        DataError: no query has a match.
+    """
     precision, place, penalty = results[~np.isnan(results[:, 0])].T
     queries, skipped = len(precision), len(results) - len(precision)
     if queries == 0:

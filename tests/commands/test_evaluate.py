@@ -15,7 +15,7 @@ from pplr_cli.commands.evaluate import evaluate
 from pplr_cli.data.manifest import Image, Manifest, Split
 from pplr_cli.engine.checkpoint import save_weights
 from pplr_cli.engine.network import Network
-from pplr_cli.errors import DataError, UsageError, WeightsError
+from pplr_cli.errors import DataError, PplrError, UsageError, WeightsError
 
 PEOPLE, CAMERAS = 6, 3
 PRESET = """
@@ -130,6 +130,9 @@ def test_json_is_one_document(tmp_path, run, own_file, rerank):
         "queries": PEOPLE,
         "skipped": 0,
         "paper": {},
+        "gates": [],
+        "plots": None,
+        "separation": None,
     }
     assert scores["rank1"] == 0
     assert scores["rank10"] > 0
@@ -167,6 +170,57 @@ def test_settings_can_be_overridden(tmp_path, run, own_file):
 def test_the_file_is_read_before_the_data_set(tmp_path, run):
     with pytest.raises(WeightsError, match="no such weights file"):
         run("--weights", tmp_path / "none.pth")
+
+
+@pytest.mark.parametrize("rerank", [False, True])
+def test_plots_are_drawn_and_change_no_figure(
+    tmp_path, run, own_file, rerank, monkeypatch, check_schema
+):
+    monkeypatch.setattr("pplr_cli.report.plots.EACH", 1)
+    make_data_set(tmp_path / "data", lambda person: person if person > 1 else 100)
+    options = ["--weights", own_file, "--json", "--fail-below", "mAP=0.5"]
+    options += ["--rerank"] if rerank else []
+    plain = json.loads(run(*options)[0])
+    drawn = json.loads(run(*options, "--plots", tmp_path / "plots")[0])
+    names = {path.name for path in (tmp_path / "plots").iterdir()}
+    assert {"best.png", "worst.pdf", "random", "cmc.png", "distances.pdf", "queries.csv"} <= names
+    assert {**drawn, "plots": None, "separation": None} == plain
+    assert drawn["separation"]["same_pairs"] == 4 * 2  # two queries have no match
+    assert drawn["separation"]["different_pairs"] == 4 * 10
+    assert drawn["separation"]["distance"] == ("re-ranked" if rerank else "euclidean")
+    check_schema("evaluate.md", plain, drawn)
+
+
+def test_people_read_the_threshold_and_where_the_pictures_are(tmp_path, run, own_file, monkeypatch):
+    folders = []
+    monkeypatch.setattr(
+        "pplr_cli.report.plots.draw_plots", lambda _, folder: folders.append(folder)
+    )
+    make_data_set(tmp_path / "data")
+    out, _ = run("--weights", own_file, "--plots", tmp_path / "plots")
+    assert folders == [tmp_path / "plots"]
+    assert "100.0 % of the pairs of one identity are nearer, 0.0 % of the others" in out
+    assert out.endswith(f"pictures: {tmp_path / 'plots'}\n")
+
+
+def test_a_figure_that_falls_short_fails_after_the_results(tmp_path, own_file, capsys):
+    make_data_set(tmp_path / "data", lambda person: (person + 1) % PEOPLE)
+    arguments = ["--weights", own_file, "--data-dir", tmp_path / "data", "--no-cache", "--json"]
+    gates = ["--fail-below", "rank1=0", "--fail-below", "mAP=0.9"]
+    runner = CliRunner()
+    done = runner.invoke(app, [str(word) for word in (*arguments, *gates)])
+    assert isinstance(done.exception, PplrError)
+    document = json.loads(done.stdout)
+    assert [gate["passed"] for gate in document["gates"]] == [True, False]
+    assert done.exception.message == (
+        f"`mAP` is {document['mAP']:.4f}, {0.9 - document['mAP']:.3g} below the 0.9 of "
+        "`--fail-below`"
+    )
+
+
+def test_a_wrong_gate_shows_before_anything_is_read(tmp_path, run):
+    with pytest.raises(UsageError, match="unknown figure `rank2`"):
+        run("--weights", tmp_path / "none.pth", "--fail-below", "rank2=0.5")
 
 
 def test_a_data_set_that_changed_is_found_out_where_that_is_wanted(tmp_path, run, own_file):

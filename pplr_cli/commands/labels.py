@@ -1,0 +1,66 @@
+"""`pplr labels`: the pseudo-identity of every training image of a run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pplr_cli import env
+from pplr_cli.commands import options
+from pplr_cli.console import Console
+
+Run = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Run folder of `pplr train`.", show_default=False)
+]
+Epoch = Annotated[int | None, typer.Option("--epoch", min=1, help="Epoch (default: the last).")]
+Csv = Annotated[
+    Path, typer.Option("--csv", metavar="FILE", help="File to write; - is standard output.")
+]
+
+STDOUT = Path("-")
+
+
+def labels(
+    run: Run,
+    csv: Csv = STDOUT,
+    epoch: Epoch = None,
+    data_dir: options.DataDir = None,
+    json: options.Json = False,
+) -> None:
+    """Write path, pseudo-identity, agreement and camera of a run's training images as CSV."""
+    from pplr_cli.data.library import open_dataset
+    from pplr_cli.data.manifest import Split
+    from pplr_cli.files import atomic_write
+    from pplr_cli.report.labels import as_csv, epoch_labels, run_settings
+
+    console = Console()
+    config = run_settings(run)
+    found = epoch_labels(run, epoch, config.model.parts)
+    images = open_dataset(config.data.name, env.data_dir(data_dir), console).split(Split.TRAIN)
+    rows = list(found.rows(images))
+    text = as_csv(rows)
+    if csv != STDOUT:
+        with atomic_write(csv) as file:
+            file.write(text.encode(errors="surrogateescape"))
+    about = {
+        "run": str(run),
+        "epoch": found.epoch,
+        "data": config.data.name,
+        "root": str(images.root),
+        "csv": None if csv == STDOUT else str(csv),
+        "images": len(rows),
+        "pseudo_identities": found.pseudo.clusters,
+        "outliers": found.pseudo.outliers,
+    }
+    line = (
+        f"epoch {found.epoch}: {about['images']:,} images below `{images.root}`, "
+        f"{about['pseudo_identities']:,} pseudo-identities, {about['outliers']:,} outliers (-1)"
+    )
+    if json:
+        console.document({**about, "labels": [row._asdict() for row in rows]})
+    elif csv == STDOUT:
+        typer.echo(text, nl=False)
+        console.info(line)
+    else:
+        console.result(line)
+        console.result(f"labels: {csv}")

@@ -1,0 +1,128 @@
+"""`pplr search`: which images of a folder show whom a query image shows."""
+
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pplr_cli.commands import model, options
+from pplr_cli.console import Console
+
+if TYPE_CHECKING:
+    from pplr_cli.data.manifest import ImageSet
+    from pplr_cli.report.ranked import Result
+    from pplr_cli.retrieval.nearest import Ranked
+
+Query = Annotated[
+    Path, typer.Option("--query", metavar="IMAGE_OR_DIR", help="What to look for: image or folder.")
+]
+Gallery = Annotated[
+    Path, typer.Option("--gallery", metavar="DIR", help="Folder of crops to search, at any depth.")
+]
+Top = Annotated[int, typer.Option("--top", min=1, help="Images shown for each query.")]
+Plots = Annotated[
+    Path | None, typer.Option("--plots", metavar="DIR", help="Draw a picture of each query there.")
+]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave out images that cannot be decoded.")
+]
+
+
+def search(
+    weights: model.Weights,
+    query: Query,
+    gallery: Gallery,
+    top: Top = 10,
+    plots: Plots = None,
+    skip_bad: SkipBad = False,
+    preset: options.OptionalPreset = None,
+    settings: options.Set = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "fp32",
+    workers: options.Workers = options.CORES,
+    cache: options.Cache = True,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Rank a folder of crops by their likeness to a query image, or to each image of a folder."""
+    from pplr_cli.data.folder import open_folder, without_broken
+    from pplr_cli.retrieval import search as retrieval
+    from pplr_cli.runtime import Runtime, choose_device
+    from pplr_cli.weights.loading import read_state_dict
+
+    console = Console(verbosity=verbose - quiet)
+    runtime = Runtime(choose_device(device), console, precision, workers, cache)
+    state = read_state_dict(weights)
+    config = model.settings(state, preset, options.overrides(settings, None))
+    network = model.network(state, config, runtime)
+    wanted, searched = open_folder(query, console), open_folder(gallery, console)
+    if skip_bad:
+        wanted = without_broken(wanted, console, workers)
+        searched = without_broken(searched, console, workers)
+    ranked = retrieval.search(network, wanted, searched, config, runtime, top=top)
+    results = _results(wanted, searched, ranked)
+    if not any(result.matches for result in results):
+        console.warn(f"`{gallery}`: holds no image but the query")
+    pictures = _draw(results, plots) if plots is not None else []
+    if json:
+        about = {"weights": str(weights), "gallery": str(gallery), "images": len(searched)}
+        console.document({**about, "top": top, "queries": _documents(results, pictures)})
+    else:
+        _print(results, console)
+        if plots is not None:
+            console.result(f"pictures: {plots}")
+
+
+def _results(query: "ImageSet", gallery: "ImageSet", ranked: "Ranked") -> "list[Result]":
+    """Return what each query found."""
+    from pplr_cli.report.ranked import Match, Result
+    from pplr_cli.retrieval.nearest import NONE
+
+    results = []
+    for file, images, distances in zip(query.files, *ranked, strict=True):
+        matches = [
+            Match(gallery.files[image], float(distance))
+            for image, distance in zip(images, distances, strict=True)
+            if image != NONE
+        ]
+        results.append(Result(file, str(file), matches))
+    return results
+
+
+def _draw(results: "list[Result]", folder: Path) -> list[Path]:
+    """Draw a picture for each query, named by its number and its file."""
+    from pplr_cli.report.plots import file_name
+    from pplr_cli.report.ranked import draw_ranked
+
+    pictures = []
+    for number, result in enumerate(results, 1):
+        path = folder / f"{number:0{len(str(len(results)))}}-{file_name(result.query.name)}.png"
+        draw_ranked([result], path, upright=True)
+        pictures.append(path)
+    return pictures
+
+
+def _print(results: "list[Result]", console: Console) -> None:
+    rows = [
+        [str(result.query), str(rank), f"{match.distance:.3f}", str(match.file)]
+        for result in results
+        for rank, match in enumerate(result.matches, 1)
+    ]
+    console.table(["query", "rank", "distance", "image"], rows)
+
+
+def _documents(results: "list[Result]", pictures: list[Path]) -> list[dict[str, Any]]:
+    """Return what each query found as plain values."""
+    return [
+        {
+            "query": str(result.query),
+            "picture": None if picture is None else str(picture),
+            "matches": [
+                {"rank": rank, "distance": match.distance, "image": str(match.file)}
+                for rank, match in enumerate(result.matches, 1)
+            ],
+        }
+        for result, picture in zip_longest(results, pictures)
+    ]

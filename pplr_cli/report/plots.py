@@ -1,0 +1,126 @@
+"""The pictures of an evaluation: `pplr evaluate --plots DIR`.
+
+Best, worst and random queries with what they found, the CMC curve, the distances, and a table of
+every query, so that any of them can be found by name.
+"""
+
+import csv
+import hashlib
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pplr_cli.data.manifest import ImageSet
+from pplr_cli.files import atomic_write
+from pplr_cli.report.ranked import Match, Result, draw_ranked
+from pplr_cli.report.retrieval import draw_cmc, draw_separation
+from pplr_cli.retrieval.nearest import NONE
+from pplr_cli.retrieval.survey import Survey
+
+TOP = 10
+"""Gallery images shown of each query."""
+EACH = 6
+"""Queries in each of the groups."""
+SEED = 1
+"""Chooses the random queries, by name: the same ones whatever the weights are."""
+TABLE = "queries.csv"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What there is to draw.
+
+    Attributes:
+        name: of the data set.
+        query: the query images.
+        gallery: the gallery images.
+        survey: what was found.
+        rerank: whether the distances are re-ranked ones.
+    """
+
+    name: str
+    query: ImageSet
+    gallery: ImageSet
+    survey: Survey
+    rerank: bool
+
+
+def draw_plots(evaluation: Evaluation, folder: Path) -> None:
+    """Write all pictures and the table into `folder`.
+
+    Pictures of an earlier call stay where this one draws none of their name.
+
+    Raises:
+        DataError: an image to be shown cannot be decoded.
+    """
+    survey, name, upright = evaluation.survey, evaluation.name, evaluation.query.upright
+    for group, queries in choose(evaluation).items():
+        results = [_result(evaluation, query) for query in queries]
+        for suffix in (".png", ".pdf"):
+            path, title = folder / f"{group}{suffix}", f"{name}: {group} queries"
+            draw_ranked(results, path, title, upright=upright)
+        for number, (query, result) in enumerate(zip(queries, results, strict=True), 1):
+            label = file_name(evaluation.query.paths[query])
+            draw_ranked([result], folder / group / f"{number}-{label}.png", upright=upright)
+    for suffix in (".png", ".pdf"):
+        draw_cmc(survey.scores, folder / f"cmc{suffix}", name)
+        path = folder / f"distances{suffix}"
+        draw_separation(survey.separation, path, name, rerank=evaluation.rerank)
+    _write_table(evaluation, folder / TABLE)
+
+
+def choose(evaluation: Evaluation) -> dict[str, list[int]]:
+    """Return the best, the worst and some random queries, as positions; none without a match.
+
+    Equally good ones are taken in the random order, which depends on names alone.
+    """
+    precision, paths = evaluation.survey.precision, evaluation.query.paths
+    evaluated = [int(query) for query in np.flatnonzero(~np.isnan(precision))]
+    shuffled = sorted(evaluated, key=lambda query: _lot(paths[query]))
+    by_precision = sorted(shuffled, key=lambda query: -precision[query])
+    return {
+        "best": by_precision[:EACH],
+        "worst": by_precision[::-1][:EACH],
+        "random": shuffled[:EACH],
+    }
+
+
+def _lot(path: str) -> bytes:
+    return hashlib.sha256(f"{SEED}:{path}".encode(errors="surrogateescape")).digest()
+
+
+def file_name(path: str) -> str:
+    """Return an image's path as a part of a file name: what is no plain character becomes `_`."""
+    stem = path.rpartition(".")[0] or path
+    return re.sub(r"[^A-Za-z0-9.=-]+", "_", stem)[-100:]
+
+
+def _result(evaluation: Evaluation, query: int) -> Result:
+    survey, gallery = evaluation.survey, evaluation.gallery
+    identity = evaluation.query.identities[query]
+    matches = []
+    for image, distance in zip(*(values[query] for values in survey.ranked), strict=True):
+        if image != NONE:
+            right = bool(gallery.identities[image] == identity)
+            shown = distance if evaluation.rerank else np.sqrt(max(distance, 0))
+            matches.append(Match(gallery.files[image], float(shown), right))
+    path = evaluation.query.paths[query]
+    heading = f"{path}   identity {identity}   average precision {survey.precision[query]:.3f}"
+    return Result(evaluation.query.root / path, heading, matches)
+
+
+def _write_table(evaluation: Evaluation, path: Path) -> None:
+    """Write a line for each query: its average precision and the rank of its first match."""
+    query, survey = evaluation.query, evaluation.survey
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["query", "identity", "camera", "average_precision", "first_match_rank"])
+    for number, name in enumerate(query.paths):
+        precision, place = survey.precision[number], survey.place[number]
+        found = ("", "") if np.isnan(place) else (f"{precision:.6f}", int(place) + 1)
+        writer.writerow([name, query.identities[number], query.cameras[number], *found])
+    with atomic_write(path) as file:
+        file.write(text.getvalue().encode(errors="surrogateescape"))

@@ -1,0 +1,158 @@
+"""Ranked results as pictures: a query in each row, the images it found beside it, nearest first.
+
+Right and wrong differ by colour, by the line of the frame (solid, dashed) and by a mark (tick,
+cross).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image as Picture
+
+from pplr_cli.data.decode import decode
+from pplr_cli.errors import DataError
+from pplr_cli.report import figures
+
+GAP, WIDE_GAP, TITLE, CAPTION, HEADING = 12, 36, 30, 20, 24
+"""Pixels between images, after the query, above all, below an image, above a row."""
+DPI = 100
+
+
+class Look(NamedTuple):
+    """How an image is framed and marked."""
+
+    colour: str
+    line: str | tuple[int, tuple[int, ...]]
+    mark: str
+
+
+RIGHT = Look(figures.RIGHT, "-", "\N{CHECK MARK} ")
+WRONG = Look(figures.WRONG, (0, (2, 1)), "\N{BALLOT X} ")
+PLAIN, QUERY = Look("#888888", "-", ""), Look("#000000", "-", "")
+LEGEND = f"{RIGHT.mark}same identity   {WRONG.mark}another one   number: distance"
+
+
+@dataclass(frozen=True)
+class Match:
+    """One image of a ranked result.
+
+    Attributes:
+        file: the image.
+        distance: what it is ranked by.
+        right: whether it shows the query's identity; None where nobody knows.
+    """
+
+    file: Path
+    distance: float
+    right: bool | None = None
+
+    @property
+    def look(self) -> Look:
+        """Its frame."""
+        return PLAIN if self.right is None else (RIGHT if self.right else WRONG)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A row: the query, what is written above it, and its matches, nearest first."""
+
+    query: Path
+    heading: str
+    matches: Sequence[Match]
+
+
+def draw_ranked(
+    results: Sequence[Result],
+    path: Path,
+    title: str = "",
+    *,
+    height: int = 128,
+    upright: bool = False,
+) -> None:
+    """Draw results, a row for each.
+
+    Args:
+        results: one or more.
+        path: the file to write, `.png` or `.pdf`.
+        title: stands above the rows.
+        height: of an image in pixels; all get the shape of the first query.
+        upright: whether EXIF rotation is applied, as it was for the network.
+
+    Raises:
+        DataError: an image cannot be decoded.
+    """
+    first = _open(results[0].query, upright)
+    size = (round(height * first.width / first.height), height)
+    columns = max(len(result.matches) for result in results)
+    width = GAP + size[0] + WIDE_GAP + columns * (size[0] + GAP)
+    above = TITLE if title else 0
+    row = HEADING + height + CAPTION + GAP
+    figure = Figure((width / DPI, (above + len(results) * row) / DPI), dpi=DPI, facecolor="white")
+    axes = _pixel_axes(figure)
+    _write(axes, GAP, above / 2, title, size=11, weight="bold", ha="left")
+    if title and any(match.right is not None for match in results[0].matches):
+        _write(axes, width - GAP, above / 2, LEGEND, ha="right")
+    for number, result in enumerate(results):
+        _draw_row(axes, result, above + number * row, size, upright)
+    figures.save(figure, path)
+
+
+def _pixel_axes(figure: Figure) -> Axes:
+    """Return axes that measure in pixels from the figure's top left corner."""
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    width, height = figure.bbox.size
+    axes.set(xlim=(0, width), ylim=(height, 0), autoscale_on=False)
+    return axes
+
+
+def _draw_row(axes: Axes, result: Result, top: int, size: tuple[int, int], upright: bool) -> None:
+    _write(axes, GAP, top + HEADING / 2, result.heading, ha="left")
+    _draw_image(axes, _open(result.query, upright), QUERY, "query", (GAP, top + HEADING), size)
+    for rank, match in enumerate(result.matches):
+        left = GAP + size[0] + WIDE_GAP + rank * (size[0] + GAP)
+        caption = f"{match.look.mark}{match.distance:.2f}"
+        image = _open(match.file, upright)
+        _draw_image(axes, image, match.look, caption, (left, top + HEADING), size)
+
+
+def _draw_image(
+    axes: Axes,
+    image: Picture.Image,
+    look: Look,
+    caption: str,
+    corner: tuple[int, int],
+    size: tuple[int, int],
+) -> None:
+    """Draw an image pixel by pixel, its frame around it and its caption below."""
+    left, top = corner
+    pixels = np.asarray(image.resize(size, Picture.Resampling.LANCZOS))
+    place = (left, left + size[0], top + size[1], top)
+    axes.imshow(pixels, extent=place, interpolation="none", aspect="auto")
+    frame = Rectangle(
+        (left - 1.5, top - 1.5), size[0] + 3, size[1] + 3, fill=False, edgecolor=look.colour,
+        linewidth=2.5, linestyle=look.line,
+    )  # fmt: skip
+    axes.add_patch(frame)
+    _write(axes, left + size[0] / 2, top + size[1] + CAPTION / 2 + 2, caption, color=look.colour)
+
+
+def _write(
+    axes: Axes, x: float, y: float, text: str, *, size: int = 9, ha: str = "center", **style: Any
+) -> None:
+    """Write one line as it is: names may hold anything."""
+    plain = text.encode(errors="backslashreplace").decode()
+    axes.text(x, y, plain, size=size, ha=ha, va="center", parse_math=False, **style)
+
+
+def _open(file: Path, upright: bool) -> Picture.Image:
+    try:
+        return decode(file, upright=upright)
+    except DataError as error:
+        raise DataError(f"`{file}`: {error.message}", error.hint) from error

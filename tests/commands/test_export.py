@@ -1,0 +1,119 @@
+"""`pplr export` as a user runs it."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as Picture
+
+from pplr_cli import presets
+from pplr_cli.app import run
+from pplr_cli.engine import onnx
+from pplr_cli.engine.checkpoint import save_weights
+from pplr_cli.engine.network import Network
+from pplr_cli.errors import PplrError, WeightsError
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory, tiny_preset):
+    path = tmp_path_factory.mktemp("weights") / "best.pth"
+    torch.manual_seed(0)
+    settings = presets.resolve(str(tiny_preset), "train").document()
+    about = {"mode": "train", "epoch": 2, "settings": settings}
+    save_weights(Network("tiny", classes=6), path, about)
+    return path
+
+
+@pytest.fixture
+def export(weights, tmp_path, tiny_data, capsys):
+    """Call the command and return (exit code, stdout, stderr)."""
+
+    def call(*arguments, to=tmp_path / "model.onnx", data_dir=tiny_data):
+        words = ["export", "--weights", weights, "--to", to, "--data-dir", data_dir, *arguments]
+        code = run([str(word) for word in words])
+        return code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def quick(monkeypatch, weights):
+    """Leave out the exporter, which takes seconds, where its outcome does not matter."""
+    for name in onnx.PACKAGES:
+        pytest.importorskip(name)
+    monkeypatch.setattr(onnx, "build", lambda *_: b"model")
+    monkeypatch.setattr(onnx, "largest_difference", lambda *_: 1e-6)
+
+
+def test_the_file_answers_like_the_network(export, weights, tiny_data, tmp_path, check_schema):
+    for name in onnx.PACKAGES:
+        pytest.importorskip(name)
+    import onnxruntime
+
+    code, out, _ = export("--json")
+    assert code == 0
+    document = json.loads(out)
+    check_schema("export.md", document)
+    assert document["checked"]["crops"] == "data set tiny"
+    assert document["checked"]["largest_difference"] < 1e-4
+    session = onnxruntime.InferenceSession(document["file"], providers=["CPUExecutionProvider"])
+    # as docs/export.md says, with Pillow and numpy alone
+    expects = json.loads(session.get_modelmeta().custom_metadata_map["pplr.preprocessing"])
+    crop = next((tiny_data / "tiny" / "images").rglob("*.jpg"))
+    with Picture.open(crop) as picture:
+        size = (expects["width"], expects["height"])
+        resized = picture.convert("RGB").resize(size, Picture.Resampling.BICUBIC)
+    (features,) = session.run(None, {"images": np.asarray(resized)[None]})
+    assert features.shape == (1, document["feature_size"])
+    assert np.linalg.norm(features) == pytest.approx(1, abs=1e-5)
+
+
+def test_crops_come_from_a_folder_the_data_set_or_are_drawn(quick, export, tiny_data, tmp_path):
+    crops = tiny_data / "tiny" / "images" / "query"
+    cases = (([], tiny_data), (["--crops", crops], tiny_data), ([], tmp_path / "none"))
+    sources = []
+    for arguments, data_dir in cases:
+        code, out, _ = export("--json", *arguments, data_dir=data_dir)
+        assert code == 0
+        checked = json.loads(out)["checked"]
+        assert 0 < checked["images"] <= 32
+        sources.append(checked["crops"])
+    assert sources == ["data set tiny", str(crops), "drawn"]
+
+
+def test_people_read_what_the_file_expects(quick, export):
+    code, out, _ = export()
+    assert code == 0
+    assert "`images`: uint8 [N, 32, 16, 3], RGB" in out
+    assert "16 x 32 pixels, bicubic (Pillow)" in out
+    assert "`features`: float32 [N, 128], each of length 1" in out
+    assert "at most 1e-06 from torch's features" in out
+
+
+def test_a_file_that_differs_does_not_get_its_name(quick, export, tmp_path, monkeypatch):
+    def differs(*_):
+        raise WeightsError("the ONNX model's features differ from torch's by 0.5")
+
+    monkeypatch.setattr(onnx, "largest_difference", differs)
+    (tmp_path / "model.onnx").write_text("the last one")
+    code, out, err = export()
+    assert (code, out) == (1, "")
+    assert "features differ" in err
+    assert [path.read_text() for path in tmp_path.glob("model*")] == ["the last one"]
+
+
+def test_another_suffix_is_wrong_usage(export, tmp_path):
+    code, _, err = export(to=tmp_path / "model.pt")
+    assert code == 2
+    assert "must end in .onnx" in err
+
+
+def test_missing_packages_are_named_before_anything_is_read(export, monkeypatch, tmp_path):
+    def missing():
+        raise PplrError("`import onnx` fails", "`pip install 'pplr[onnx]'` puts it in place")
+
+    monkeypatch.setattr(onnx, "require_packages", missing)
+    code, _, err = export("--weights", tmp_path / "none.pth")
+    assert code == 1
+    assert "pip install 'pplr[onnx]'" in err

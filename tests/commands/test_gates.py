@@ -1,0 +1,48 @@
+"""`--fail-below`."""
+
+import pytest
+
+from pplr_cli.commands.gates import FIGURES, Gate, require
+from pplr_cli.errors import PplrError, UsageError
+
+VALUES = {"mAP": 0.75, "rank1": 0.9, "rank5": 0.95, "rank10": 1.0, "mINP": 0.0}
+
+
+def outcomes(*texts: str) -> list[dict[str, object]]:
+    return [Gate.parse(text).outcome(VALUES) for text in texts]
+
+
+def test_figures_that_are_high_enough_pass() -> None:
+    assert set(FIGURES) == set(VALUES)
+    require(outcomes("mAP=0.75", "rank1=.9", "rank10=1", "mINP=0"))
+    require([])
+
+
+def test_each_figure_that_falls_short_is_named_with_what_is_lacking() -> None:
+    with pytest.raises(PplrError) as caught:
+        require(outcomes("mAP=0.80", "rank1=0.5", "rank5=0.950001"))
+    assert caught.value.exit_code == 1
+    assert caught.value.message == (
+        "`mAP` is 0.7500, 0.05 below the 0.8 of `--fail-below`; "
+        "`rank5` is 0.9500, 1e-06 below the 0.950001 of `--fail-below`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("mAP", "expected figure=fraction", "for example `--fail-below mAP=0.80`"),
+        ("mAP=80", "must be from 0 to 1", "figures are fractions: `--fail-below mAP=0.8`"),
+        ("mAP=high", "`high` is not a number", "for example `--fail-below mAP=0.80`"),
+        ("mAP=nan", "must be from 0 to 1", "for example `--fail-below mAP=0.80`"),
+        ("mAP=-1", "must be from 0 to 1", "for example `--fail-below mAP=0.80`"),
+        ("map=0.8", "unknown figure `map`", "did you mean `mAP`?"),
+        ("rank-1=0.8", "unknown figure `rank-1`", "did you mean `rank1`?"),
+        ("xyz=0.8", "unknown figure `xyz`", "there are mAP, rank1, rank5, rank10, mINP"),
+    ],
+)
+def test_wrong_gates_are_wrong_usage(text: str, message: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Gate.parse(text)
+    assert caught.value.message == f"`--fail-below {text}`: {message}"
+    assert caught.value.hint == hint

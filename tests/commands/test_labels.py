@@ -1,0 +1,104 @@
+"""`pplr labels` on a run of its own."""
+
+import csv
+import io
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pplr_cli.app import run
+from pplr_cli.data.manifest import Manifest, Split
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory, tiny_preset, tiny_data):
+    path = tmp_path_factory.mktemp("runs") / "tiny"
+    options = ["--preset", str(tiny_preset), "--data-dir", str(tiny_data), "--run-dir", str(path)]
+    assert run(["train", *options, "--workers", "2", "--set", "evaluation.at_start=false"]) == 0
+    return path
+
+
+@pytest.fixture
+def labels(run_dir, tiny_data, capsys):
+    """Call the command and return (exit code, stdout, stderr)."""
+    capsys.readouterr()
+
+    def call(*arguments, run_dir=run_dir, data_dir=tiny_data):
+        words = ["labels", run_dir, "--data-dir", data_dir, *arguments]
+        code = run([str(word) for word in words])
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def test_every_training_image_has_a_line(labels, run_dir, tiny_data):
+    code, out, err = labels()
+    rows = list(csv.DictReader(io.StringIO(out)))
+    images = Manifest.load(tiny_data / "tiny" / "manifest.json").split(Split.TRAIN)
+    assert code == 0
+    assert [row["path"] for row in rows] == list(images.paths)
+    assert [int(row["camera"]) for row in rows] == images.cameras.tolist()
+    with np.load(run_dir / "labels" / "epoch-002.npz") as saved:
+        assert [int(row["pseudo_identity"]) for row in rows] == saved["labels"].tolist()
+        means = saved["agreement"].mean(1)
+    np.testing.assert_allclose([float(row["agreement"]) for row in rows], means, atol=1e-4)
+    assert f"epoch 2: 96 images below `{images.root}`" in err
+
+
+def test_a_file_and_an_earlier_epoch(labels, tmp_path):
+    path = tmp_path / "new" / "labels.csv"
+    code, out, _ = labels("--csv", path, "--epoch", "1")
+    assert code == 0
+    assert out.startswith("epoch 1: 96 images")
+    assert out.endswith(f"labels: {path}\n")
+    assert path.read_text() == labels("--epoch", "1", "--csv", "-")[1]
+
+
+def test_the_json_document_is_as_documented(labels, tmp_path, tiny_data, check_schema):
+    plain = json.loads(labels("--json")[1])
+    filed = json.loads(labels("--json", "--csv", tmp_path / "x.csv")[1])
+    folder = tmp_path / "data" / "tiny"
+    shutil.copytree(tiny_data, tmp_path / "data")
+    manifest = Manifest.load(folder / "manifest.json")
+    replace(manifest, images=tuple(i._replace(camera=-1) for i in manifest.images)).save(folder)
+    without_cameras = json.loads(labels("--json", data_dir=tmp_path / "data")[1])
+    check_schema("labels.md", plain, filed, without_cameras)
+    assert plain["outliers"] == sum(row["pseudo_identity"] == -1 for row in plain["labels"])
+
+
+def test_a_data_set_that_has_changed_is_refused(labels, tmp_path, tiny_data):
+    shutil.copytree(tiny_data, tmp_path / "data")
+    manifest = Manifest.load(tmp_path / "data" / "tiny" / "manifest.json")
+    replace(manifest, images=manifest.images[1:]).save(tmp_path / "data" / "tiny")
+    code, out, err = labels(data_dir=tmp_path / "data")
+    assert (code, out) == (1, "")
+    assert "labels of 96 images, but the data set in" in err
+    assert "has 95 training images" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "error"),
+    [
+        (["--epoch", "7"], 2, "no labels of epoch 7\nhint: there are those of 1 to 2"),
+        (["--epoch", "0"], 2, "invalid value for `--epoch`"),
+    ],
+)
+def test_wrong_usage(labels, arguments, code, error):
+    found, out, err = labels(*arguments)
+    assert (found, out) == (code, "")
+    assert error in err
+
+
+def test_a_folder_that_is_no_run_is_refused(labels, tmp_path):
+    code, _, err = labels(run_dir=tmp_path)
+    assert code == 2
+    assert "no run folder (`config.yaml` is missing)" in err
+
+
+def test_a_data_set_that_is_gone_is_named(labels, tmp_path):
+    code, _, err = labels(data_dir=tmp_path)
+    assert code == 1
+    assert f"`tiny`: no such data set in `{tmp_path}`" in err

@@ -1,0 +1,82 @@
+"""The CI job of docs/ci.md: valid, and its shell lines run, at tiny size."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import pplr_cli
+from pplr_cli.data.manifest import Manifest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def job() -> dict[str, Any]:
+    text = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```yaml\n(.+?)^```$", text, re.MULTILINE | re.DOTALL)
+    (job,) = yaml.safe_load(block)["jobs"].values()
+    assert isinstance(job, dict)
+    return job
+
+
+@pytest.fixture
+def project(tmp_path: Path, tiny_data: Path, tiny_preset: Path) -> Path:
+    """A checkout whose cache holds `demo`: the tiny data set under that name."""
+    shutil.copytree(tiny_data / "tiny", tmp_path / "data" / "demo")
+    folder = tmp_path / "data" / "demo"
+    replace(Manifest.load(folder / "manifest.json"), name="demo").save(folder)
+    preset = tiny_preset.read_text().replace("name: tiny", "name: demo")
+    (tmp_path / "small.yaml").write_text(preset)
+    program = tmp_path / "bin" / "pplr"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pplr_cli "$@"\n')
+    program.chmod(0o755)
+    return tmp_path
+
+
+def run_lines(steps: list[dict[str, Any]], project: Path, env: dict[str, str]) -> list[int]:
+    """Run the shell lines of steps as GitHub does; return the exit codes."""
+    path = f"{project / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    package = str(Path(pplr_cli.__file__).parents[1])
+    env = {**os.environ, **env, "PATH": path, "PYTHONPATH": package}
+    codes: list[int] = []
+    for step in steps:
+        if any(codes) and "if" not in step:
+            continue
+        command = ["bash", "-e", "-o", "pipefail", "-c", step["run"]]
+        codes.append(subprocess.run(command, cwd=project, env=env, check=False).returncode)
+    return codes
+
+
+def test_every_step_either_runs_or_uses_something(job: dict[str, Any]) -> None:
+    for step in job["steps"]:
+        assert ("run" in step) != ("uses" in step)
+        assert step.get("if", "always()") == "always()"
+    uses = [step["uses"].partition("@")[0] for step in job["steps"] if "uses" in step]
+    assert {"actions/checkout", "actions/cache", "actions/upload-artifact"} <= set(uses)
+    cached = next(s for s in job["steps"] if s.get("uses", "").startswith("actions/cache@"))
+    assert job["env"]["PPLR_DATA_DIR"] in cached["with"]["path"].split()
+    assert job["env"]["PPLR_CACHE_DIR"] in cached["with"]["path"].split()
+
+
+def test_the_lines_run_and_the_gate_decides(job: dict[str, Any], project: Path) -> None:
+    steps = [step for step in job["steps"] if "run" in step and step["name"] != "Install"]
+    env = {**job["env"], "PRESET": "small.yaml"}
+    assert run_lines(steps, project, {**env, "LEAST_MAP": "0.01"}) == [0, 0, 0, 0]
+    kept = project / job["steps"][-1]["with"]["path"]
+    assert json.loads((kept / "evaluation.json").read_text())["gates"][0]["passed"]
+    assert (kept / "ci" / "best.pth").is_file()
+    assert (kept / "plots" / "worst.png").is_file()
+    evaluating = next(n for n, step in enumerate(steps) if "--fail-below" in step["run"])
+    (kept / "evaluation.json").unlink()
+    assert run_lines(steps[evaluating:], project, {**env, "LEAST_MAP": "1"}) == [1, 0]
+    assert not json.loads((kept / "evaluation.json").read_text())["gates"][0]["passed"]
