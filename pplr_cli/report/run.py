@@ -117,6 +117,7 @@ class RunFolder:
     ) -> None:
         self.path = path
         self.rows = list(rows or [])
+        self._instances = config.batch.instances
         path.mkdir(parents=True, exist_ok=True)
         _tidy(path, everything=rows is None)
         self.about: dict[str, Any] = {"mode": mode, "settings": config.document()}
@@ -139,7 +140,7 @@ class RunFolder:
 
     def add(self, epoch: Epoch, scores: Scores | None) -> dict[str, Any]:
         """Add an epoch to the rows and return its row."""
-        self.rows.append(flat_row(epoch, scores))
+        self.rows.append(flat_row(epoch, scores, self._instances))
         return self.rows[-1]
 
     def write_records(self, epoch: Epoch) -> None:
@@ -155,8 +156,12 @@ class RunFolder:
             np.savez_compressed(file, labels=pseudo.labels, agreement=pseudo.agreement)
 
 
-def flat_row(epoch: Epoch, scores: Scores | None) -> dict[str, Any]:
-    """Return an epoch's figures under flat names; rates and scores as fractions, times in s."""
+def flat_row(epoch: Epoch, scores: Scores | None, instances: int) -> dict[str, Any]:
+    """Return an epoch's figures under flat names; rates and scores as fractions, times in s.
+
+    `clusters_small` counts the clusters of fewer images than the `instances` that a batch takes
+    of each: theirs are repeated.
+    """
     row: dict[str, Any] = {"epoch": epoch.number}
     if epoch.pseudo is not None:
         pseudo = epoch.pseudo
@@ -164,6 +169,7 @@ def flat_row(epoch: Epoch, scores: Scores | None) -> dict[str, Any]:
             "images": len(pseudo.labels),
             "clusters": pseudo.clusters,
             "outliers": pseudo.outliers,
+            "clusters_small": int((pseudo.sizes < instances).sum()),
             "cluster_size_median": float(np.median(pseudo.sizes)),
             "cluster_size_max": int(pseudo.sizes.max()),
             "agreement_mean": float(pseudo.agreement.mean()),

@@ -1,6 +1,5 @@
 """Several processes share a run: killed, failing and silent ones end it, and it goes on after."""
 
-import json
 import random
 import signal
 import subprocess
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.conftest import ROOT, Fault, Process, Runs, outcome
+from tests.faults.conftest import ROOT, Fault, Process, Runs, outcome, status
 
 STEP = ("pplr_cli.engine.trainer", "Trainer._step")
 
@@ -27,10 +26,6 @@ def undisturbed(
 
 def ends(processes: list[Process]) -> list[int | None]:
     return [process.wait() for process in processes]
-
-
-def status(folder: Path) -> dict[str, Any]:
-    return dict(json.loads((folder / "status.json").read_text()))
 
 
 def kill_and_resume(
