@@ -166,6 +166,9 @@ class Session:
     def _check(self, state: dict[str, Any], facts: dict[str, Any], config: Config) -> None:
         reporter, inexact = self._runtime.reporter, self._request.allow_inexact
         resume.check(state, config, self._request.mode, facts, reporter, allow_inexact=inexact)
+        if state["epoch"] == config.optim.epochs:
+            reporter.info("all epochs are done; `--set optim.epochs=...` lengthens the run")
+            return
         step = "" if state["current"] is None else f", step {len(state['current']['steps'])}"
         reporter.info(f"resumed in epoch {state['epoch'] + 1}{step}")
 

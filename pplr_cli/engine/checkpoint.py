@@ -58,7 +58,8 @@ def load_state(path: Path) -> dict[str, Any]:
     """Read a state; nothing in the file is executed.
 
     Raises:
-        StateError: the file is missing, damaged, or of a newer pplr.
+        StateError: the file is missing or damaged.
+        PplrError: it is of a newer pplr; an older state is no substitute.
     """
     if not path.is_file():
         raise StateError(f"`{path}`: no such state file", "a run folder keeps it as `state.pt`")
@@ -71,7 +72,7 @@ def load_state(path: Path) -> dict[str, Any]:
         raise StateError(f"`{path}`: not a state of a run", _OTHER) from None
     if version > STATE_FORMAT:
         what = f"`{path}`: state format {version}, this pplr reads {STATE_FORMAT}"
-        raise StateError(what, "upgrade pplr")
+        raise PplrError(what, "upgrade pplr")
     return dict(state)
 
 
@@ -85,6 +86,7 @@ def newest_state(path: Path) -> tuple[dict[str, Any], list[StateError]]:
 
     Raises:
         StateError: there is none.
+        PplrError: the newest is of a newer pplr.
     """
     faults: list[StateError] = []
     for candidate in (path, previous(path)):

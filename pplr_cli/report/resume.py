@@ -17,7 +17,7 @@ from pplr_cli.engine.trainer import TrainingImages
 from pplr_cli.errors import DataError, StateError, UsageError
 from pplr_cli.preset_text import differences
 from pplr_cli.progress import Reporter
-from pplr_cli.report.run import DAMAGED, STATE
+from pplr_cli.report.run import DAMAGED, PREVIOUS, STATE
 from pplr_cli.runtime import Runtime
 
 EPOCHS = "optim.epochs"
@@ -53,7 +53,7 @@ def newest(folder: Path, reporter: Reporter) -> dict[str, Any]:
     if faults and (folder / STATE).exists():
         (folder / STATE).replace(folder / DAMAGED)
         reporter.warn(
-            f"{faults[0].message}; resuming from the one before it",
+            f"{faults[0].message}; resuming from `{folder / PREVIOUS}`",
             f"the damaged file is now `{folder / DAMAGED}`",
         )
     return state
@@ -82,7 +82,9 @@ def check(
             f"data set `{config.data.name}` has changed since the run began",
             "restore it, or start a new run in another --run-dir",
         )
-    changed = [f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]]
+    changed = [
+        f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]
+    ]
     inexact = [key for key in EXACT if before[key] != now[key]]
     if inexact and not allow_inexact:
         raise StateError(

@@ -10,9 +10,7 @@ STEP = ("pplr_cli.engine.trainer", "Trainer._step")
 
 
 @pytest.mark.parametrize(("what", "code"), [("streams left", 0), ("streams full", 1)])
-def test_streams_that_fail_in_the_middle(
-    runs: Runs, tmp_path: Path, what: str, code: int
-) -> None:
+def test_streams_that_fail_in_the_middle(runs: Runs, tmp_path: Path, what: str, code: int) -> None:
     folder = tmp_path / "run"
     fault: Fault = (*STEP, 2, what)
     process = runs.start(folder, faults=(fault,))

@@ -18,7 +18,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,8 +65,8 @@ def child(
     ending = os.open(output + ".code", os.O_WRONLY | os.O_CREAT)
     for stream in (1, 2):
         os.dup2(descriptor, stream)
-    sys.stdout, sys.stderr = (os.fdopen(n, "w", buffering=1, closefd=False) for n in (1, 2))
     put_into(environment)
+    sys.stdout, sys.stderr = (opened(stream) for stream in (1, 2))
     for module, attribute, number, what in faults:
         inject(module, attribute, number, what)
     sys.argv = ["pplr", *arguments]
@@ -90,6 +89,15 @@ def put_into(environment: dict[str, str]) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
     if "DISK" in environment:
         join(int(environment["DISK"]))
+
+
+def opened(stream: int) -> Any:
+    """Return what Python makes of a standard stream: None where it is closed."""
+    try:
+        os.fstat(stream)
+    except OSError:
+        return None
+    return os.fdopen(stream, "w", buffering=1, closefd=False)
 
 
 def join(pid: int) -> None:
@@ -166,7 +174,6 @@ def leave_streams() -> None:
 def close_streams() -> None:
     """Begin without a stdout, as after `>&-`."""
     os.close(1)
-    sys.stdout = None  # type: ignore[assignment]
 
 
 def spoil_losses(losses: dict[str, torch.Tensor], *_: Any) -> dict[str, torch.Tensor]:
