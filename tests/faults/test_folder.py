@@ -55,7 +55,7 @@ def test_a_killed_run_locks_nobody_out(runs: Runs, tmp_path: Path) -> None:
     assert not (folder / ".lock").exists()
 
 
-def test_a_finished_run_is_kept_unless_a_flag_says_otherwise(
+def test_a_run_is_kept_unless_a_flag_says_otherwise(
     tiny_preset: Path, tiny_data: Path, stopped: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = {path: path.read_bytes() for path in stopped.glob("*.pt")}
@@ -65,11 +65,12 @@ def test_a_finished_run_is_kept_unless_a_flag_says_otherwise(
     assert {path: path.read_bytes() for path in stopped.glob("*.pt")} == before
 
 
-def test_a_finished_run_resumed_computes_nothing_and_tells_its_result(
+def test_a_finished_run_is_kept_and_resumed_computes_nothing_but_tells_its_result(
     runs: Runs, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     mode, expected, _ = undisturbed
     assert runs.start(tmp_path / "run", mode=mode).wait() == 0
+    assert runs.start(tmp_path / "run", mode=mode).wait() == 2
     process = runs.start(tmp_path / "run", "--resume", mode=mode)
     assert process.wait() == 0
     assert "all epochs are done; `--set optim.epochs=...` lengthens the run\n" in process.text
