@@ -7,7 +7,7 @@ terminal, a plain line now and then elsewhere (`live.py`).
 import json
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from rich.cells import cell_len
@@ -133,6 +133,8 @@ class Console:
             self._log.write(f"{printable(text)}\n")
             self._log.flush()
         except OSError as error:
+            with suppress(OSError):  # lest what it still holds fails again at the end
+                self._log.close()
             self._log = None
             self.warn(f"the log ends here: {error.strerror}", "the work goes on")
 

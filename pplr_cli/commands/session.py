@@ -147,13 +147,15 @@ class Session:
         state = once(self._saved_state)
         trainer, evaluator = self._assemble(found)
         facts = once(lambda: resume.facts(found.manifest, trainer.images, self._runtime))
+        reporter = self._runtime.reporter
         if state is not None:
             once(lambda: self._check(state, facts, found.config))
             restore(trainer, state)
         rows = None if state is None else state["rows"]
         folder = self._open_folder(found.config, rows, stack) if self._processes.first else None
         self._begun = True
-        reporter = self._runtime.reporter
+        if state is not None:
+            reporter.info(_resumed(state, found.config))
         shows = [] if folder is None else self._shows(found.manifest, trainer.images)
         course = Course(trainer, evaluator, folder, facts, reporter, self._interrupts, *shows)
         trainer.run(course.after_epoch, course.at_boundary)
@@ -188,8 +190,6 @@ class Session:
     def _check(self, state: dict[str, Any], facts: dict[str, Any], config: Config) -> None:
         reporter, inexact = self._runtime.reporter, self._request.allow_inexact
         resume.check(state, config, self._request.mode, facts, reporter, allow_inexact=inexact)
-        step = "" if state["current"] is None else f", step {len(state['current']['steps'])}"
-        reporter.info(f"resumed in epoch {state['epoch'] + 1}{step}")
 
     def _assemble(self, found: Prepared) -> tuple[Trainer, Evaluator | None]:
         """Decode the images and build the trainer and what evaluates it."""
@@ -266,6 +266,14 @@ class Session:
         self._console.result(f"report: {folder.path / REPORT}")
         if folder.best:
             self._console.info(f"next: `pplr evaluate --weights {weights}`")
+
+
+def _resumed(state: dict[str, Any], config: Config) -> str:
+    """Tell where a resumed run stands."""
+    if state["epoch"] == config.optim.epochs:
+        return "all epochs are done; `--set optim.epochs=...` lengthens the run"
+    step = "" if state["current"] is None else f", step {len(state['current']['steps'])}"
+    return f"resumed in epoch {state['epoch'] + 1}{step}"
 
 
 def _retrieval(scored: list[dict[str, Any]]) -> str:

@@ -4,21 +4,26 @@ A state ends with the SHA-256 of what stands before it, since `torch.load` takes
 silence; the zip that `torch.save` writes may have something behind it.
 """
 
+import errno
 import hashlib
+import shutil
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import torch
 from torch import nn
 
-from pplr_cli.errors import StateError
-from pplr_cli.files import atomic_write, check_space
+from pplr_cli.errors import PplrError, StateError
+from pplr_cli.files import MEGABYTE, atomic_write, check_space
 from pplr_cli.weights.loading import FORMAT, METADATA
 
 STATE_FORMAT = 1
 """Version of the states: raised when older pplr would misread them."""
 DIGEST = hashlib.sha256().digest_size
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def save_weights(network: nn.Module, path: Path, about: dict[str, Any]) -> None:
@@ -26,10 +31,13 @@ def save_weights(network: nn.Module, path: Path, about: dict[str, Any]) -> None:
 
     The file is what `torch.load(path, weights_only=True)` and `load_state_dict` expect; `about`
     (plain values only) stands in the state dict's `_metadata`, which PyTorch keeps.
+
+    Raises:
+        PplrError: no room; the file before is whole.
     """
     state: OrderedDict[str, Any] = network.state_dict()  # type: ignore[assignment]
     state._metadata[METADATA] = {"format": FORMAT, **about}  # type: ignore[attr-defined]
-    with atomic_write(path) as file:
+    with _room(path, state, "saving the weights"), atomic_write(path) as file:
         _save(state, file)
 
 
@@ -37,10 +45,10 @@ def save_state(state: dict[str, Any], path: Path) -> None:
     """Write a state of tensors and plain values, atomically; the one before stays as `previous`.
 
     Raises:
-        PplrError, OSError: no room; the states before are whole.
+        PplrError: no room; the states before are whole.
     """
-    check_space(path.parent, _size(state), "saving the state of the run")
-    with atomic_write(path, keep=previous(path)) as file:
+    room = _room(path, state, "saving the state of the run")
+    with room, atomic_write(path, keep=previous(path)) as file:
         hashing = _Hashing(file)
         _save({"format": STATE_FORMAT, **state}, hashing)
         file.write(hashing.digest())
@@ -50,7 +58,8 @@ def load_state(path: Path) -> dict[str, Any]:
     """Read a state; nothing in the file is executed.
 
     Raises:
-        StateError: the file is missing, damaged, or of a newer pplr.
+        StateError: the file is missing or damaged.
+        PplrError: it is of a newer pplr; an older state is no substitute.
     """
     if not path.is_file():
         raise StateError(f"`{path}`: no such state file", "a run folder keeps it as `state.pt`")
@@ -63,7 +72,7 @@ def load_state(path: Path) -> dict[str, Any]:
         raise StateError(f"`{path}`: not a state of a run", _OTHER) from None
     if version > STATE_FORMAT:
         what = f"`{path}`: state format {version}, this pplr reads {STATE_FORMAT}"
-        raise StateError(what, "upgrade pplr")
+        raise PplrError(what, "upgrade pplr")
     return dict(state)
 
 
@@ -77,6 +86,7 @@ def newest_state(path: Path) -> tuple[dict[str, Any], list[StateError]]:
 
     Raises:
         StateError: there is none.
+        PplrError: the newest is of a newer pplr.
     """
     faults: list[StateError] = []
     for candidate in (path, previous(path)):
@@ -87,7 +97,26 @@ def newest_state(path: Path) -> tuple[dict[str, Any], list[StateError]]:
     raise faults[0] if path.exists() else faults[1]
 
 
+_MAKE_ROOM = "make room there; `--resume` continues from the last saved state"
 _OTHER = "name an older state with --resume-from, or start the run anew"
+
+
+@contextmanager
+def _room(path: Path, content: Any, what: str) -> Iterator[None]:
+    """Refuse to write what finds no room on the disk, or finds none while it is written."""
+    needed = _size(content)
+    check_space(path.parent, needed, what, _MAKE_ROOM)
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        free = shutil.disk_usage(path.parent).free
+        raise PplrError(
+            f"`{path}`: {error.strerror}: {what} needs {needed / MEGABYTE:,.1f} MB, "
+            f"{free / MEGABYTE:,.1f} MB are free",
+            _MAKE_ROOM,
+        ) from error
 
 
 def _save(content: Any, file: Any) -> None:

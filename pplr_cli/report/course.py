@@ -120,10 +120,13 @@ class Course:
 
     def _health(self, folder: RunFolder, epoch: Epoch) -> dict[str, float]:
         """Return what the epoch's clusters look like from outside."""
-        if epoch.pseudo is None:
+        pseudo = epoch.pseudo
+        if pseudo is None:
             return {}
         previous = read_labels(folder.path, epoch.number - 1, "labels").get("labels")
-        return measure(epoch.pseudo.labels, self._trainer.images.cameras, previous)
+        small = (pseudo.sizes < self._config.batch.instances).sum()  # their images are repeated
+        health = measure(pseudo.labels, self._trainer.images.cameras, previous)
+        return {"clusters_small": int(small)} | health
 
     def _save_weights(self, folder: RunFolder, row: Row) -> None:
         """Write `last.pth`, and `best.pth` where the mAP is the highest yet."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pplr_cli import presets
 from pplr_cli.config import Config, Mode
 from pplr_cli.data.manifest import Manifest
 from pplr_cli.engine.checkpoint import newest_state
@@ -16,11 +17,12 @@ from pplr_cli.engine.trainer import TrainingImages
 from pplr_cli.errors import DataError, StateError, UsageError
 from pplr_cli.preset_text import differences
 from pplr_cli.progress import Reporter
-from pplr_cli.report.run import DAMAGED, STATE
+from pplr_cli.report.run import DAMAGED, PREVIOUS, STATE
 from pplr_cli.runtime import Runtime
 
+EPOCHS = "optim.epochs"
 FREE = {"title", "engine.memory_gb", "engine.save_minutes"}
-"""Settings that cannot change a result; `optim.epochs` may grow as well."""
+"""Settings that cannot change a result; `optim.epochs` may change as well, and it is told."""
 EXACT = {"processes", "precision"}
 """Facts of which another value gives other numbers, not only other rounding of single bits."""
 
@@ -51,7 +53,7 @@ def newest(folder: Path, reporter: Reporter) -> dict[str, Any]:
     if faults and (folder / STATE).exists():
         (folder / STATE).replace(folder / DAMAGED)
         reporter.warn(
-            f"{faults[0].message}; resuming from the one before it",
+            f"{faults[0].message}; resuming from `{folder / PREVIOUS}`",
             f"the damaged file is now `{folder / DAMAGED}`",
         )
     return state
@@ -73,14 +75,16 @@ def check(
         DataError: the data set has changed.
         StateError: another number of processes or another precision, unless `allow_inexact`.
     """
-    _check_settings(state, config, mode)
+    _check_settings(state, config, mode, reporter)
     before = state["facts"]
     if before["data"] != now["data"]:
         raise DataError(
             f"data set `{config.data.name}` has changed since the run began",
             "restore it, or start a new run in another --run-dir",
         )
-    changed = [f"{key} {before[key]} -> {now[key]}" for key in now if before.get(key) != now[key]]
+    changed = [
+        f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]
+    ]
     inexact = [key for key in EXACT if before[key] != now[key]]
     if inexact and not allow_inexact:
         raise StateError(
@@ -94,21 +98,29 @@ def check(
         )
 
 
-def _check_settings(state: Mapping[str, Any], config: Config, mode: Mode) -> None:
+def _check_settings(
+    state: Mapping[str, Any], config: Config, mode: Mode, reporter: Reporter
+) -> None:
     about = state["about"]
     if about["mode"] != mode:
         raise UsageError(f"the run is one of `pplr {about['mode']}`", f"use `pplr {about['mode']}`")
     done = state["epoch"] + (state["current"] is not None)
+    began = presets.restore(about["settings"], "the saved state").document()  # new keys included
+    changes = {key: (old, new) for key, old, new in _changes(began, config.document())}
     changed = [
         f"`{key}` was {old}, is {new}"
-        for key, old, new in _changes(about["settings"], config.document())
-        if not (key in FREE or (key == "optim.epochs" and new >= done))
+        for key, (old, new) in changes.items()
+        if not (key in FREE or (key == EPOCHS and new >= done))
     ]
     if changed:
         raise UsageError(
             "\n  ".join(["the run has other settings:", *changed]),
             "resume it with its own (leave --preset and --set), or start a new one",
         )
+    if EPOCHS in changes:
+        old, new = changes[EPOCHS]
+        how = "lengthened" if new > old else "shortened"
+        reporter.info(f"the run is {how}: `{EPOCHS}` was {old}, is {new}")
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:

@@ -1,13 +1,17 @@
-"""Weights files of our own."""
+"""Weights files of our own, and states: whole, damaged, foreign."""
 
 import hashlib
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from pplr_cli.engine.checkpoint import save_weights
+from pplr_cli.engine import checkpoint
+from pplr_cli.engine.checkpoint import load_state, newest_state, previous, save_state, save_weights
 from pplr_cli.engine.network import Network
+from pplr_cli.errors import PplrError, StateError
 from pplr_cli.weights.loading import read_state_dict
 
 ABOUT = {"mode": "train", "epoch": 3, "settings": {"data": {"name": "tiny"}}}
@@ -40,7 +44,167 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(PplrError, match=r"best\.pth`: No space left on device: saving the weights"):
         save_weights(network, path, ABOUT)
     assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
     assert [file.name for file in tmp_path.iterdir()] == ["best.pth"]
+
+
+STATE: dict[str, Any] = {
+    "epoch": 3,
+    "network": {"weight": torch.arange(5000.0), "steps": torch.tensor(7)},
+    "current": None,
+    "rows": [{"epoch": 1, "mAP": 0.5}],
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A state and the one before it, of epochs 3 and 2."""
+    path = tmp_path / "state.pt"
+    save_state(STATE | {"epoch": 2}, path)
+    save_state(STATE, path)
+    return path
+
+
+def test_a_state_comes_back_whole(path: Path) -> None:
+    state = load_state(path)
+    assert torch.equal(state["network"].pop("weight"), STATE["network"]["weight"])
+    assert state["network"] == {"steps": torch.tensor(7)}
+    assert (state["epoch"], state["current"], state["rows"]) == (3, None, STATE["rows"])
+    assert load_state(previous(path))["epoch"] == 2
+    assert sorted(file.name for file in path.parent.iterdir()) == ["state.previous.pt", "state.pt"]
+
+
+def test_a_state_can_be_read_without_pplr(path: Path) -> None:
+    assert torch.load(path, weights_only=True)["epoch"] == 3
+
+
+@pytest.mark.parametrize("share", [0, 0.5, 0.99])
+def test_a_state_cut_short_is_refused_and_the_one_before_found(path: Path, share: float) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(
+        StateError, match=r"state\.pt`: damaged or cut short: its SHA-256"
+    ) as caught:
+        load_state(path)
+    assert "--resume-from" in str(caught.value.hint)
+    state, faults = newest_state(path)
+    assert state["epoch"] == 2
+    assert [fault.message for fault in faults] == [caught.value.message]
+
+
+@pytest.mark.parametrize("place", [0.0, 0.02, 0.3, 0.6, 0.97, 0.99, 1.0])
+@pytest.mark.parametrize("bit", [0, 7])
+def test_a_flipped_bit_is_noticed_wherever_it_is(path: Path, place: float, bit: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[int(place * (len(content) - 1))] ^= 1 << bit
+    path.write_bytes(content)
+    with pytest.raises(StateError, match="SHA-256 does not match"):
+        load_state(path)
+    assert newest_state(path)[0]["epoch"] == 2
+
+
+def test_something_behind_a_state_is_noticed(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"more")
+    with pytest.raises(StateError, match="SHA-256 does not match"):
+        load_state(path)
+
+
+def test_where_no_state_is_whole_the_newest_is_named(path: Path) -> None:
+    path.write_bytes(b"")
+    previous(path).write_bytes(b"")
+    with pytest.raises(StateError, match=r"state\.pt`: damaged"):
+        newest_state(path)
+    path.unlink()
+    with pytest.raises(StateError, match=r"state\.previous\.pt`: damaged"):
+        newest_state(path)
+    previous(path).unlink()
+    with pytest.raises(StateError, match="no such state file"):
+        newest_state(path)
+
+
+def test_only_the_one_before_may_be_there_after_a_kill(path: Path) -> None:
+    path.unlink()
+    state, faults = newest_state(path)
+    assert state["epoch"] == 2
+    assert "no such state file" in faults[0].message
+
+
+def test_a_newer_format_asks_for_a_newer_pplr(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "STATE_FORMAT", 2)
+    save_state(STATE, path)
+    monkeypatch.undo()
+    for read in (load_state, newest_state):  # the older one before it is not taken instead
+        with pytest.raises(PplrError, match="state format 2, this pplr reads 1") as caught:
+            read(path)
+        assert caught.value.hint == "upgrade pplr"
+        assert caught.value.exit_code == 1
+
+
+class Malicious:
+    """Leaves a trace when it is unpickled by an unsafe reader."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.trace),)
+
+
+def test_a_malicious_state_is_refused_and_not_run(path: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    save_state(STATE | {"rows": Malicious(trace)}, path)  # its digest holds
+    with pytest.raises(StateError, match="not a state of a run") as caught:
+        load_state(path)
+    assert "weights_only" not in f"{caught.value} {caught.value.hint}"
+    assert not trace.exists()
+    assert newest_state(path)[0]["epoch"] == 3
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"epoch": 1}, {"format": "x"}])
+def test_other_content_with_a_digest_is_no_state(path: Path, content: Any) -> None:
+    with path.open("wb") as file:
+        torch.save(content, file)
+    path.write_bytes(path.read_bytes() + hashlib.sha256(path.read_bytes()).digest())
+    with pytest.raises(StateError, match="not a state of a run"):
+        load_state(path)
+
+
+def test_what_does_not_fit_is_refused_before_it_is_written(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = checkpoint.shutil.disk_usage(path.parent)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(PplrError, match=r"needs 0\.0 MB, 0\.0 MB are free"):
+        save_state(STATE, path)
+    assert load_state(path)["epoch"] == 3
+    assert load_state(previous(path))["epoch"] == 2
+
+
+def test_a_disk_that_fills_in_the_middle_leaves_both_states(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch hides the error of the disk behind one of its own."""
+    big = STATE | {"network": {"weight": torch.zeros(300_000)}}
+
+    class Full:
+        def __init__(self, file: Any) -> None:
+            self.file, self.left = file, 600_000
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.file, name)
+
+        def write(self, data: bytes) -> int:
+            self.left -= len(data)
+            if self.left < 0:
+                raise OSError(28, "No space left on device")
+            return int(self.file.write(data))
+
+    hashing = checkpoint._Hashing
+    monkeypatch.setattr(checkpoint, "_Hashing", lambda file: hashing(Full(file)))  # type: ignore[arg-type]
+    with pytest.raises(PplrError, match=r"state\.pt`: No space left on device: .* needs 1\.2 MB"):
+        save_state(big, path)
+    assert load_state(path)["epoch"] == 3
+    assert load_state(previous(path))["epoch"] == 2
+    assert len(list(path.parent.iterdir())) == 2

@@ -25,6 +25,7 @@ PATIENCE = 120.0
 SETTINGS = ("optim.iters=4", "engine.save_minutes=1e-9", "batch.replicas=4")
 
 Fault = tuple[str, str, int, str]
+NAP: Fault = ("pplr_cli.engine.trainer", "Trainer._step", 2, "nap")
 
 
 @dataclass
@@ -48,7 +49,8 @@ class Process:
             assert time.monotonic() < until, f"still running:\n{self.text}"
             time.sleep(0.01)
         code = Path(f"{self.output}.code")
-        return int(code.read_text()) if code.exists() else None
+        text = code.read_text() if code.exists() else ""
+        return int(text) if text else None
 
     @property
     def text(self) -> str:
@@ -131,6 +133,18 @@ def runs(
         server.send_signal(signal.SIGKILL)
 
 
+def in_second_step(runs: Runs, folder: Path, *more: str, mode: str = "train") -> Process:
+    """Start a run and wait until it lingers in its second step."""
+    process = runs.start(folder, *more, mode=mode, faults=(NAP,))
+    process.wait_for((folder / "state.previous.pt").exists)  # saved before and after the first
+    return process
+
+
+def status(folder: Path) -> dict[str, Any]:
+    """Return what `status.json` says."""
+    return dict(json.loads((folder / "status.json").read_text()))
+
+
 def outcome(folder: Path) -> dict[str, Any]:
     """Return what a run computed: SHA-256 of weights, state and labels; figures without times."""
     found: dict[str, Any] = {
@@ -145,7 +159,7 @@ def outcome(folder: Path) -> dict[str, Any]:
     found["metrics"] = [
         {key: value for key, value in row.items() if not key.startswith("seconds")} for row in rows
     ]
-    found["status"] = json.loads((folder / "status.json").read_text())["state"]
+    found["status"] = status(folder)["state"]
     found["strays"] = [path.name for path in folder.rglob("*.tmp")] + [
         path.name for path in folder.glob(".lock")
     ]

@@ -1,6 +1,6 @@
 """Several processes share a run: killed, failing and silent ones end it, and it goes on after."""
 
-import json
+import os
 import random
 import signal
 import subprocess
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.conftest import ROOT, Fault, Process, Runs, outcome
+from tests.faults.conftest import ROOT, Fault, Process, Runs, outcome, status
 
 STEP = ("pplr_cli.engine.trainer", "Trainer._step")
 
@@ -27,10 +27,6 @@ def undisturbed(
 
 def ends(processes: list[Process]) -> list[int | None]:
     return [process.wait() for process in processes]
-
-
-def status(folder: Path) -> dict[str, Any]:
-    return dict(json.loads((folder / "status.json").read_text()))
 
 
 def kill_and_resume(
@@ -109,19 +105,27 @@ def test_another_number_of_processes_is_refused(runs: Runs, tmp_path: Path) -> N
     assert ends(runs.start_pair(folder, "--resume", "--allow-inexact")) == [0, 0]
 
 
-def launched(
+def launch(
     folder: Path, preset: Path, data: Path, *more: str, patch: str = ""
-) -> "subprocess.CompletedProcess[str]":
-    """Run `pplr train --devices 2` as a user does; `patch` is Python run in its processes."""
+) -> "subprocess.Popen[str]":
+    """Start `pplr train --devices 2` as a user does; `patch` is Python run in its processes."""
     (folder.parent / "sitecustomize.py").write_text(patch)
     program = [sys.executable, "-m", "pplr_cli", "train", "--preset", str(preset)]
     program += ["--data-dir", str(data), "--run-dir", str(folder), "--devices", "2", *more]
-    import os
-
     environment = {**os.environ, "PYTHONPATH": f"{folder.parent}{os.pathsep}{ROOT}"}
-    return subprocess.run(
-        program, env=environment, capture_output=True, text=True, check=False, timeout=180
-    )
+    return subprocess.Popen(
+        program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def launched(
+    folder: Path, preset: Path, data: Path, *more: str, patch: str = ""
+) -> "subprocess.CompletedProcess[str]":
+    """Run it to its end."""
+    with launch(folder, preset, data, *more, patch=patch) as process:
+        out, err = process.communicate(timeout=180)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 FAIL = """
@@ -140,6 +144,34 @@ def test_devices_start_processes(tiny_preset: Path, tiny_data: Path, tmp_path: P
     assert done.stdout.count("weights: ") == 1
     assert done.stderr.count("epoch 2/2") == 1
     assert status(tmp_path / "run")["state"] == "finished"
+
+
+def test_signals_to_the_launcher_reach_its_processes(
+    tiny_preset: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    more = ("--set", "optim.iters=2000", "--set", "engine.save_minutes=60")
+    with launch(folder, tiny_preset, tiny_data, *more) as process:
+        wait_for(folder / "metrics.jsonl")  # before training
+        time.sleep(1.0)
+        assert not (folder / "state.pt").exists()
+        process.send_signal(signal.SIGUSR1)
+        wait_for(folder / "state.pt")
+        os.killpg(process.pid, signal.SIGINT)  # as the terminal does for Ctrl-C
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, ""), err
+    first, last = err.splitlines()
+    assert first.startswith("epoch 0/2: ")
+    assert last.startswith("stopped by SIGINT; the state is saved, continue with `pplr train ")
+    assert "--devices 2 --resume`" in last
+    assert status(folder)["code"] == 130
+
+
+def wait_for(path: Path) -> None:
+    until = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < until, f"no {path} yet"
+        time.sleep(0.01)
 
 
 def test_an_exception_in_one_rank_is_told_once(

@@ -1,6 +1,5 @@
 """Signals end a run without loss, or make it save."""
 
-import json
 import signal
 import time
 from pathlib import Path
@@ -8,22 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.faults.conftest import Process, Runs, outcome
+from tests.faults.conftest import NAP, Runs, in_second_step, outcome, status
 
 Undisturbed = tuple[str, dict[str, Any], float]
-
-NAP = ("pplr_cli.engine.trainer", "Trainer._step", 2, "nap")
-
-
-def status(folder: Path) -> dict[str, Any]:
-    return dict(json.loads((folder / "status.json").read_text()))
-
-
-def in_second_step(runs: Runs, folder: Path, *more: str, mode: str = "train") -> Process:
-    """Start a run and wait until it lingers in its second step."""
-    process = runs.start(folder, *more, mode=mode, faults=(NAP,))
-    process.wait_for((folder / "state.previous.pt").exists)  # saved before and after the first
-    return process
 
 
 @pytest.mark.parametrize(

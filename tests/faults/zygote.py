@@ -4,17 +4,20 @@
 
 Reads one JSON line for each process: `arguments`, `environment`, `output` (file for stdout and
 stderr) and `faults`, each [module, attribute, number of the call, what]; answers with its pid. The
-faults are put in place from outside: the product knows nothing of them.
+faults are put in place from outside: the product knows nothing of them. Of the environment some
+names are for this file: `IGNORE_HANG_UP`, `STREAMS`, `FILE_LIMIT`, `DISK`.
 """
 
+import ctypes
+import dataclasses
 import importlib
 import json
 import os
+import resource
 import signal
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,23 +62,55 @@ def child(
     os.setsid()
     os.environ.update(environment)
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    ending = os.open(output + ".code", os.O_WRONLY | os.O_CREAT)
     for stream in (1, 2):
         os.dup2(descriptor, stream)
-    sys.stdout, sys.stderr = (os.fdopen(n, "w", buffering=1, closefd=False) for n in (1, 2))
-    if environment.get("IGNORE_HANG_UP"):  # what nohup does
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    put_into(environment)
+    sys.stdout, sys.stderr = (opened(stream) for stream in (1, 2))
     for module, attribute, number, what in faults:
         inject(module, attribute, number, what)
+    sys.argv = ["pplr", *arguments]
     try:
-        code = app.run(arguments)
+        app.main()
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1
-    Path(output + ".code").write_text(str(code))
+    os.write(ending, str(code).encode())
     return code
 
 
+def put_into(environment: dict[str, str]) -> None:
+    """Give this process the surroundings that its environment names."""
+    if "IGNORE_HANG_UP" in environment:  # what nohup does
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    if "STREAMS" in environment:
+        STREAMS[environment["STREAMS"]]()
+    if "FILE_LIMIT" in environment:
+        size = int(environment["FILE_LIMIT"])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    if "DISK" in environment:
+        join(int(environment["DISK"]))
+
+
+def opened(stream: int) -> Any:
+    """Return what Python makes of a standard stream: None where it is closed."""
+    try:
+        os.fstat(stream)
+    except OSError:
+        return None
+    return os.fdopen(stream, "w", buffering=1, closefd=False)
+
+
+def join(pid: int) -> None:
+    """See the mounts of another process."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    handles = [os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY) for name in ("user", "mnt")]
+    for handle in handles:
+        if libc.setns(handle, 0):
+            raise OSError(ctypes.get_errno(), "setns")
+
+
 def inject(module: str, attribute: str, number: int, what: str) -> None:
-    """Let a function misbehave at one of its calls, counted from 1."""
+    """Let a function misbehave at one of its calls, counted from 1; 0 = at each."""
     owner: Any = importlib.import_module(module)
     *path, name = attribute.split(".")
     for part in path:
@@ -84,13 +119,13 @@ def inject(module: str, attribute: str, number: int, what: str) -> None:
     calls = iter(range(1, 1 << 30))
 
     def misbehaving(*arguments: Any, **options: Any) -> Any:
-        now = next(calls) == number
-        if now and what != "kill after":
+        now = next(calls) == number or not number
+        if now and what in FAULTS:
             FAULTS[what]()
         result = original(*arguments, **options)
-        if now and what == "kill after":
-            kill()
-        return result
+        return SPOILT[what](result, *arguments) if now and what in SPOILT else result
+
+    assert what in FAULTS.keys() | SPOILT.keys()
 
     setattr(owner, name, misbehaving)
 
@@ -115,7 +150,62 @@ def memory() -> None:
     raise torch.OutOfMemoryError("CUDA out of memory")
 
 
+def clock_backwards() -> None:
+    """Set the clock back by a day, and by another at each look."""
+    times = iter(range(int(time.time()), 0, -86400))
+    time.time = lambda: float(next(times))
+    time.time_ns = lambda: next(times) * 10**9
+
+
+def lead_streams_to(path: str) -> None:
+    target = os.open(path, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(target, stream)
+
+
+def leave_streams() -> None:
+    """Let the reader of both streams go, as `| head` does."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    for stream in (1, 2):
+        os.dup2(writing, stream)
+
+
+def close_streams() -> None:
+    """Begin without a stdout, as after `>&-`."""
+    os.close(1)
+
+
+def spoil_losses(losses: dict[str, torch.Tensor], *_: Any) -> dict[str, torch.Tensor]:
+    return {name: value * torch.nan for name, value in losses.items()}
+
+
+def spoil_weights(losses: dict[str, torch.Tensor], trainer: Any, *_: Any) -> Any:
+    with torch.no_grad():
+        next(trainer.network.parameters())[0] = torch.inf
+    return losses
+
+
+STREAMS: dict[str, Callable[[], None]] = {
+    "closed": close_streams,
+    "full": lambda: lead_streams_to("/dev/full"),
+    "left": leave_streams,
+}
+
+SPOILT: dict[str, Callable[..., Any]] = {
+    "kill after": lambda *_: kill(),
+    "nan loss": spoil_losses,
+    "infinite weights": spoil_weights,
+    "no clusters": lambda labels, *_: np.full_like(labels, -1),
+    "one cluster": lambda labels, *_: np.zeros_like(labels),
+    "pairs": lambda labels, *_: np.arange(len(labels)) // 2,
+    "no score": lambda scores, *_: dataclasses.replace(scores, mAP=0.0),
+}
+
 FAULTS: dict[str, Callable[[], None]] = {
+    "clock backwards": clock_backwards,
+    "streams full": STREAMS["full"],
+    "streams left": STREAMS["left"],
     "kill": kill,
     "disk full": full,
     "fail": fail,
