@@ -166,6 +166,10 @@ def outcome(folder: Path) -> dict[str, Any]:
     return found
 
 
+camera_mode = pytest.mark.parametrize("undisturbed", ["train-cam"], indirect=True)
+"""For tests in which the mode makes no difference: the one with more state."""
+
+
 @pytest.fixture(scope="session", params=["train", "train-cam"])
 def undisturbed(
     request: pytest.FixtureRequest, runs: Runs, tmp_path_factory: pytest.TempPathFactory

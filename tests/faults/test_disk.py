@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from pplr_cli.engine.checkpoint import load_state
-from tests.faults.conftest import NAP, Fault, Runs, in_second_step, outcome, status
+from tests.faults.conftest import NAP, Fault, Runs, camera_mode, in_second_step, outcome, status
 
 MIB = 1 << 20
 
@@ -58,6 +58,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
         keeper.kill()
 
 
+@camera_mode
 def test_a_full_disk_ends_the_run_and_it_resumes_once_there_is_room(
     runs: Runs, undisturbed: tuple[str, dict[str, object], float], disk: Disk
 ) -> None:
@@ -114,6 +115,7 @@ def test_a_log_that_cannot_be_written_ends_nothing(runs: Runs, tmp_path: Path) -
     assert status(folder)["state"] == "finished"
 
 
+@camera_mode
 def test_metrics_that_cannot_be_written_are_made_up_for(
     runs: Runs, undisturbed: tuple[str, dict[str, object], float], tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from pplr_cli.app import run
 from pplr_cli.data.manifest import Manifest
-from tests.faults.conftest import Runs, in_second_step, outcome, status
+from tests.faults.conftest import Runs, camera_mode, in_second_step, outcome, status
 
 Undisturbed = tuple[str, dict[str, Any], float]
 
@@ -65,6 +65,7 @@ def test_a_run_is_kept_unless_a_flag_says_otherwise(
     assert {path: path.read_bytes() for path in stopped.glob("*.pt")} == before
 
 
+@camera_mode
 def test_a_finished_run_is_kept_and_resumed_computes_nothing_but_tells_its_result(
     runs: Runs, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
@@ -137,6 +138,7 @@ def test_an_image_that_vanishes_is_named(
     assert Path(manifest.images[0].path).name in capsys.readouterr().err
 
 
+@camera_mode
 def test_images_that_vanish_after_the_start_are_not_missed(
     runs: Runs, undisturbed: Undisturbed, tiny_data: Path, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.faults.conftest import Fault, Runs, outcome, status
+from tests.faults.conftest import Fault, Runs, camera_mode, outcome, status
 
 Undisturbed = tuple[str, dict[str, Any], float]
 
@@ -47,6 +47,7 @@ def test_many_small_clusters_grow_the_classifiers_and_are_counted(
     assert {len(value) for name, value in weights.items() if "classifier" in name} == {48}
 
 
+@camera_mode
 @pytest.mark.parametrize(
     ("fault", "more", "message"),
     [
@@ -92,6 +93,7 @@ def test_out_of_memory_of_the_gpu(runs: Runs, tmp_path: Path) -> None:
     assert status(tmp_path / "run")["reason"] == "the GPU ran out of memory"
 
 
+@camera_mode
 def test_a_clock_set_back_and_an_odd_time_zone(
     runs: Runs, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ import resource
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -70,10 +71,13 @@ def child(
     for module, attribute, number, what in faults:
         inject(module, attribute, number, what)
     sys.argv = ["pplr", *arguments]
+    code = 1
     try:
         app.main()
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1
+    except BaseException:  # a bug
+        traceback.print_exc()
     os.write(ending, str(code).encode())
     return code
 
@@ -126,7 +130,6 @@ def inject(module: str, attribute: str, number: int, what: str) -> None:
         return SPOILT[what](result, *arguments) if now and what in SPOILT else result
 
     assert what in FAULTS.keys() | SPOILT.keys()
-
     setattr(owner, name, misbehaving)
 
 
