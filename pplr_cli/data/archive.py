@@ -150,16 +150,21 @@ def _faults_named(archive: Path, folder: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
-        hint = "fetch the archive again"
-        raise DataError(f"`{archive}`: damaged or cut short ({error})", hint) from error
+        raise _damaged(archive, error) from error
     except NotImplementedError as error:
         message = f"`{archive}`: packed in a way that cannot be read ({error})"
         raise DataError(message, "unpack the archive and give the folder") from error
     except OSError as error:
+        if error.errno == errno.EINVAL:  # a member that begins before the file does
+            raise _damaged(archive, error) from error
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         message = f"`{folder.parent}`: no room for all of `{archive}` ({error.strerror})"
         raise PplrError(message, NO_ROOM) from error
+
+
+def _damaged(archive: Path, error: Exception) -> DataError:
+    return DataError(f"`{archive}`: damaged or cut short ({error})", "fetch the archive again")
 
 
 class _Budget:

@@ -5,6 +5,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pplr_cli.engine.checkpoint import save_state, save_weights
 from pplr_cli.engine.epoch import Epoch
 from pplr_cli.engine.state import trainer_state
@@ -49,6 +52,7 @@ class Course:
         self._reporter, self._interrupts, self._shows = reporter, interrupts, shows
         self._saved = time.monotonic()
         self._warned: set[str] = set()
+        self._labels: NDArray[np.int64] | None = None  # the last ones, should they not be on disk
 
     def at_boundary(self) -> None:
         """Save the state if it is time or was asked for; end the run if a signal asked for that.
@@ -123,7 +127,8 @@ class Course:
         pseudo = epoch.pseudo
         if pseudo is None:
             return {}
-        previous = read_labels(folder.path, epoch.number - 1, "labels").get("labels")
+        previous = read_labels(folder.path, epoch.number - 1, "labels").get("labels", self._labels)
+        self._labels = pseudo.labels
         small = (pseudo.sizes < self._config.batch.instances).sum()  # their images are repeated
         health = measure(pseudo.labels, self._trainer.images.cameras, previous)
         return {"clusters_small": int(small)} | health

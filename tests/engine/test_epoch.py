@@ -12,7 +12,7 @@ PSEUDO = PseudoLabels(np.array([0, 1]), np.ones((2, 3), np.float32))
 
 def test_losses_are_the_means_over_the_steps() -> None:
     losses = [{"loss_total": torch.tensor(v), "loss_part": torch.tensor(2 * v)} for v in (1.0, 4.0)]
-    epoch = EpochState(PSEUDO, None, losses)
+    epoch = EpochState(PSEUDO, None, losses=losses)
     assert epoch.steps == 2
     assert epoch.mean_losses() == {"loss_total": 2.5, "loss_part": 5.0}
 
@@ -20,7 +20,7 @@ def test_losses_are_the_means_over_the_steps() -> None:
 def test_a_new_epoch_shares_nothing_with_another() -> None:
     one, other = EpochState(PSEUDO, None), EpochState(PSEUDO, None)
     one.losses.append({})
-    one.seconds["train"] = 1.0
-    assert (other.steps, other.seconds, other.looked) == (0, {}, 0)
+    one.watch.lap("train")
+    assert (other.steps, other.watch.seconds, other.looked) == (0, {}, 0)
     with pytest.raises(IndexError):
         other.mean_losses()
