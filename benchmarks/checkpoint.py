@@ -7,6 +7,7 @@ Random images and pseudo-labels: times do not depend on what is learned.
 
 import argparse
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,7 @@ def make_trainer(options: argparse.Namespace) -> Trainer:
     config = presets.resolve("market", "train", settings)
     rng = np.random.default_rng(0)
     shape = (options.images, config.data.height, config.data.width, 3)
+    warnings.filterwarnings("ignore", "The given NumPy array is not writable")
     pixels = np.broadcast_to(rng.integers(0, 256, shape[1:], np.uint8), shape)
     names = tuple(map(str, range(options.images)))
     images = TrainingImages(pixels, np.zeros(options.images, np.int64), names)
@@ -82,8 +84,8 @@ def step(trainer: Trainer) -> None:
     """Take one training step on the next batch, and wait for it."""
     current = trainer.current
     assert current is not None
-    batches = trainer._batches(current.pseudo)
-    current.losses.append(trainer._step(current.steps, batches[current.steps], current))
+    batches, targets = trainer._batches(current.pseudo), trainer._targets(current.pseudo)
+    current.losses.append(trainer._step(current.steps, batches[current.steps], targets, current))
     trainer.look(current)
 
 

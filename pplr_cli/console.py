@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
+import typer
 from rich.cells import cell_len
 from rich.console import Console as RichConsole
 from rich.text import Text
@@ -51,11 +52,13 @@ class Console:
         self._log = file
         try:
             yield
+        except typer.Exit:  # what there is to say has been said
+            raise
         except PplrError as error:
-            self._write_log(f"error: {error.message}")
+            self.log(f"error: {error.message}")
             raise
         except BaseException as error:
-            self._write_log(f"error: {type(error).__name__}: {error}")
+            self.log(f"error: {type(error).__name__}: {error}")
             raise
         finally:
             self._log = None
@@ -65,7 +68,7 @@ class Console:
     def result(self, text: str) -> None:
         """Print one or more lines of a result."""
         self._out.print(_plain(text))
-        self._write_log(text)
+        self.log(text)
 
     def document(self, document: Any) -> None:
         """Print one JSON document (`--json`)."""
@@ -117,16 +120,16 @@ class Console:
         for word, colour, text in ((label, style, message), ("hint", "cyan", hint)):
             if text:
                 self._err.print(Text.assemble((f"{word}: ", f"bold {colour}"), _plain(text)))
-                self._write_log(f"{word}: {text}")
+                self.log(f"{word}: {text}")
 
     def _tell(self, message: str, level: int) -> None:
         if level <= self._verbosity:
             self._err.print(_plain(message))
             self._lines.printed()
-        self._write_log(message)
+        self.log(message)
 
-    def _write_log(self, text: str) -> None:
-        """Copy a line to the log; a log that cannot be written ends, the work does not."""
+    def log(self, text: str) -> None:
+        """Write a line into the log alone; a log that cannot be written ends, the work does not."""
         if self._log is None:
             return
         try:

@@ -1,18 +1,23 @@
 """Signals that end a run, or make it save: noticed at once, obeyed where nothing is lost.
 
 SIGINT, SIGTERM and SIGHUP end it: between `hold` and `release` at the next boundary, else at once.
-A second one ends the process on the spot; what is on the disk is whole at every moment. SIGUSR1
+A second one ends the process on the spot; what is on the disk is whole at every moment. Among
+several processes the same signal may come twice at once, from the launcher and from whoever
+signals the whole job: that counts as one. SIGUSR1
 (the warning before a preemption) asks for a save, and the run goes on.
 """
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SAVING = signal.SIGUSR1
+ECHO = 2.0
+"""Seconds in which a signal may come again from the launcher."""
 
 
 class Interrupted(BaseException):
@@ -41,7 +46,7 @@ class Interrupts:
 
     def __init__(self, *, with_parent: bool = False) -> None:
         self._parent = os.getppid() if with_parent else None
-        self._ending = 0
+        self._ending, self._since = 0, 0.0
         self._saving = self._held = False
 
     def asked(self) -> int:
@@ -85,7 +90,10 @@ class Interrupts:
 
     def _end(self, number: int, _: FrameType | None) -> None:
         if self._ending:
-            os._exit(128 + number)
-        self._ending = number
+            echo = self._parent is not None and time.monotonic() - self._since < ECHO
+            if not echo:
+                os._exit(128 + number)
+            return
+        self._ending, self._since = number, time.monotonic()
         if not self._held:
             raise Interrupted(number)

@@ -109,9 +109,13 @@ class Group(Processes):
     """
 
     def __init__(self, device: torch.device) -> None:
-        timeout = timedelta(seconds=env.process_timeout())
+        timeout, backend = timedelta(seconds=env.process_timeout()), "gloo"
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+            backend = "nccl"
         with _connection():
-            dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timeout)
+            # NCCL ends a process that waits too long: gloo, which can name who is late, comes first
+            dist.init_process_group(backend, timeout=timeout + GRACE * 12)
             control = dist.new_group(backend="gloo", timeout=timeout)
         assert isinstance(control, dist.ProcessGroup)  # all ranks belong to it
         self._control = control

@@ -64,18 +64,31 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda", index)
 
 
-def process_device(name: str) -> torch.device:
-    """Return the device of one of several processes: on GPUs each has its own.
+def check_processes(device: torch.device, name: str, processes: int) -> None:
+    """Refuse more processes than there are GPUs, each of which has one of its own.
 
     Raises:
-        UsageError, DeviceError: as `choose_device`, or a GPU is named that all would share.
+        UsageError: one GPU is named that all would share.
+        DeviceError: there are too few.
     """
-    device = choose_device(name)
-    if device.type == "cpu":
-        return device
+    if device.type == "cpu" or processes == 1:
+        return
     if ":" in name:
         raise UsageError(
             f"`--device {name}`: each of several processes has a GPU of its own",
             "use --device cuda; CUDA_VISIBLE_DEVICES chooses among the GPUs",
         )
-    return choose_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}")
+    count = torch.cuda.device_count()
+    if processes > count:
+        raise DeviceError(f"`--devices {processes}`: there are {count} GPUs", f"use 1 to {count}")
+
+
+def process_device(name: str) -> torch.device:
+    """Return the device of one of several processes: on GPUs each has its own.
+
+    Raises:
+        UsageError, DeviceError: as `choose_device`.
+    """
+    device = choose_device(name)
+    local = os.environ.get("LOCAL_RANK", "0")
+    return device if device.type == "cpu" else choose_device(f"cuda:{local}")

@@ -128,3 +128,16 @@ def test_the_run_ends_with_its_parent() -> None:
         "os.wait()\n"
     )
     assert done.stdout == "0 True\n", done.stderr
+
+
+def test_a_signal_that_the_launcher_repeats_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupts = Interrupts(with_parent=True)
+    with interrupts.handled():
+        interrupts.hold()
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)  # had it ended the process, no test would be left
+        assert interrupts.asked() == signal.SIGTERM
+        monkeypatch.setattr("os._exit", lambda code: (_ for _ in ()).throw(SystemExit(code)))
+        monkeypatch.setattr("pplr_cli.interrupts.ECHO", 0.0)
+        with pytest.raises(SystemExit):
+            signal.raise_signal(signal.SIGTERM)

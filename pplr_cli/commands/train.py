@@ -94,9 +94,9 @@ def training_command(mode: Mode) -> Callable[..., None]:
         )
         request.config()  # what is wrong with the settings shows before torch is imported
 
-        from pplr_cli.commands import session
+        from pplr_cli.commands import training
 
-        session.execute(request, Console(verbosity=request.verbosity), dry_run=dry_run)
+        training.execute(request, Console(verbosity=request.verbosity), dry_run=dry_run)
 
     cameras = "with" if mode == "train-cam" else "without"
     command.__doc__ = f"Train {cameras} camera labels; weights and report go to the run folder."

@@ -37,7 +37,7 @@ def check(config: Config, mode: Mode, manifest: Manifest) -> None:
             )
 
 
-def check_processes(config: Config, processes: int) -> None:
+def check_replicas(config: Config, processes: int) -> None:
     """Refuse a number of processes that the batch cannot be shared among; `UsageError`."""
     replicas = config.batch.replicas
     if replicas % processes:

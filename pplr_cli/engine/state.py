@@ -63,7 +63,9 @@ def _epoch_state(current: EpochState) -> dict[str, Any]:
         "pseudo": {name: torch.from_numpy(v) for name, v in current.pseudo.arrays().items()},
         "proxies": None if current.proxies is None else tuple(current.proxies),
         "loss_names": names,
-        "steps": [torch.stack([step[name] for name in names]) for step in current.losses],
+        "steps": torch.stack([torch.stack([s[n] for n in names]) for s in current.losses])
+        if names
+        else torch.empty(0),
         "seconds": current.watch.seconds,
     }
 
@@ -73,7 +75,7 @@ def _restored(state: Mapping[str, Any], device: torch.device) -> EpochState:
     proxies = state["proxies"]
     if proxies is not None:
         proxies = Proxies(*(tensor.to(device) for tensor in proxies))
-    names, steps = state["loss_names"], [step.to(device) for step in state["steps"]]
+    names, steps = state["loss_names"], state["steps"].to(device)
     losses = [dict(zip(names, step.unbind(), strict=True)) for step in steps]
     watch = Stopwatch(state["seconds"])
     return EpochState(PseudoLabels.of(arrays), proxies, watch, losses, looked=len(losses))

@@ -10,11 +10,12 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from pplr_cli.engine.kernels import kernel
 
 TILE = 2048
 """Rows and columns of a tile. Fixed, since another size may round the products differently."""
@@ -24,8 +25,6 @@ RUN = 64
 
 Floats = NDArray[np.float32]
 Job = Callable[..., None]
-
-kernel = numba.njit(nogil=True, cache=True)
 
 
 def symmetric_search(features: Tensor, squares: Tensor, k: int) -> NDArray[np.int32]:

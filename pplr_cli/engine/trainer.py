@@ -170,6 +170,10 @@ class Trainer:
         with torch.no_grad():
             for branch, rows in zip(self.network.branches, centroids, strict=True):
                 self.network.head(branch).weight[: pseudo.clusters] = rows
+        # sums on a GPU differ in their last bits from process to process
+        self.processes.copy_from_first(
+            [self.network.head(branch).weight for branch in self.network.branches]
+        )
 
     def _camera_proxies(self, features: Tensor, pseudo: PseudoLabels) -> Proxies:
         labels = torch.from_numpy(pseudo.labels).to(self.device)

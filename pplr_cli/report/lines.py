@@ -1,4 +1,4 @@
-"""An epoch's figures as a few short lines for people."""
+"""The figures of an epoch, and of a whole run, as a few short lines for people."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -37,3 +37,20 @@ def epoch_details(row: Row) -> Iterator[str]:
     health = [f"{name} {row[name]:.2f}" for name in shares if name in row]
     times = [f"{k.removeprefix('seconds_')} {v:.1f}" for k, v in row.items() if "seconds_" in k]
     yield from filter(None, (", ".join(health), times and f"seconds: {', '.join(times)}"))
+
+
+def outcome_line(rows: list[Row]) -> str:
+    """Return the result of a run: its scores or, where nothing was evaluated, its clusters."""
+    scored, best = [row for row in rows if "mAP" in row], best_row(rows)
+    if best is None:
+        row = rows[-1]
+        return (
+            f"{row['clusters']} clusters of {row['cluster_size_median']:.0f} images (median, "
+            f"at most {row['cluster_size_max']}), {row['outliers']} outliers of {row['images']}"
+        )
+    first, last = scored[0], scored[-1]
+    start = f"{100 * first['mAP']:.1f} -> " if first["epoch"] == 0 else ""
+    return (
+        f"mAP {start}{100 * last['mAP']:.1f} (best {100 * best['mAP']:.1f}), "
+        f"rank-1 {100 * last['rank1']:.1f}"
+    )

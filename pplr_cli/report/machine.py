@@ -26,7 +26,7 @@ def describe() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
-        "cpu": {"model": _cpu_model(), "cores": _cores()},
+        "cpu": {"model": cpu_model(), "cores": _cores()},
         "memory_gb": {name: round(size / 1e9, 1) for name, size in host.memory().items()},
         "cuda": _cuda(),
         "faiss": _faiss(),
@@ -68,7 +68,8 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """Return the processor's name, or its kind where the system tells no more."""
     match = re.search(r"^model name\s*: (.+)$", host.read("/proc/cpuinfo"), re.MULTILINE)
     return match[1] if match else platform.machine()
 

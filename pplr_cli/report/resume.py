@@ -1,8 +1,8 @@
 """Whether a saved state may be continued by the run that was asked for, and how exactly."""
 
 import hashlib
-import platform
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,20 @@ import torch
 from pplr_cli import presets
 from pplr_cli.config import Config, Mode
 from pplr_cli.data.manifest import Manifest
-from pplr_cli.engine.checkpoint import newest_state
+from pplr_cli.engine.checkpoint import load_state, newest_state
 from pplr_cli.engine.trainer import TrainingImages
 from pplr_cli.errors import DataError, StateError, UsageError
 from pplr_cli.preset_text import differences
 from pplr_cli.progress import Reporter
+from pplr_cli.report.machine import cpu_model
 from pplr_cli.report.run import DAMAGED, PREVIOUS, STATE
 from pplr_cli.runtime import Runtime
 
 EPOCHS = "optim.epochs"
 FREE = {"title", "engine.memory_gb", "engine.save_minutes"}
 """Settings that cannot change a result; `optim.epochs` may change as well, and it is told."""
+PACKAGES = ("torch", "numpy", "numba", "scipy", "scikit-learn", "pillow")
+"""What computes in a run; another version may round differently."""
 EXACT = {"processes", "precision"}
 """Facts of which another value gives other numbers, not only other rounding of single bits."""
 
@@ -36,10 +39,9 @@ def facts(manifest: Manifest, images: TrainingImages, runtime: Runtime) -> dict[
         "data": hashlib.sha256((manifest.digest + pixels.hexdigest()).encode()).hexdigest(),
         "processes": runtime.processes.size,
         "precision": runtime.precision,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_model(),
         "threads": torch.get_num_threads(),
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
+        **{name: version(name) for name in PACKAGES},
     }
 
 
@@ -50,13 +52,35 @@ def newest(folder: Path, reporter: Reporter) -> dict[str, Any]:
         StateError: there is none.
     """
     state, faults = newest_state(folder / STATE)
-    if faults and (folder / STATE).exists():
-        (folder / STATE).replace(folder / DAMAGED)
-        reporter.warn(
-            f"{faults[0].message}; resuming from `{folder / PREVIOUS}`",
-            f"the damaged file is now `{folder / DAMAGED}`",
-        )
+    if faults:
+        there = (folder / STATE).exists()
+        what = faults[0].message if there else f"`{folder / STATE}` is missing"
+        hint = put_aside(folder) if there else "a save was cut off; the state before is whole"
+        reporter.warn(f"{what}; resuming from `{folder / PREVIOUS}`", hint)
     return state
+
+
+def named(path: Path, folder: Path, reporter: Reporter) -> dict[str, Any]:
+    """Return the state of a file; a damaged one of the run folder is put aside and told.
+
+    It would else take the place of the whole one before it at the next save.
+
+    Raises:
+        StateError: the named file cannot be used; no other is taken.
+    """
+    state = load_state(path)
+    try:
+        if (folder / STATE).exists():
+            load_state(folder / STATE)
+    except StateError as error:
+        reporter.warn(error.message, put_aside(folder))
+    return state
+
+
+def put_aside(folder: Path) -> str:
+    """Rename the newest state, which is damaged, and say so."""
+    (folder / STATE).replace(folder / DAMAGED)
+    return f"the damaged file is now `{folder / DAMAGED}`"
 
 
 def check(
@@ -131,7 +155,3 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[s
                 yield f"{key}.{inner}", before, after
         else:
             yield key, old[key], value
-
-
-def _processor() -> str:
-    return f"cpu {platform.machine()}"

@@ -45,13 +45,15 @@ def check_folder(path: Path, *, overwrite: bool, resume: bool) -> None:
     """Refuse a folder that a run must not use.
 
     Raises:
-        UsageError: it holds other files, or a run that is neither resumed nor overwritten.
+        UsageError: it holds other files (beside a run that is resumed they may stay), or a run
+            that is neither resumed nor overwritten.
     """
     names = {entry.name for entry in path.iterdir()} if path.exists() else set()
     names = {name for name in names if not name.endswith(TEMPORARY)} - {LOCK}
     if not names:
         return
-    if STATUS not in names or names - OWN:
+    known = STATUS in names
+    if not known or (names - OWN and not resume):
         foreign = ", ".join(f"`{name}`" for name in sorted(names - OWN)[:3]) or "an unknown run"
         raise UsageError(f"`{path}`: the folder holds {foreign}", "choose another --run-dir")
     if not (overwrite or resume):
@@ -91,10 +93,13 @@ def locked_folder(path: Path, *, overwrite: bool, resume: bool) -> Iterator[None
 
 
 def _tidy(path: Path, *, everything: bool) -> None:
-    """Remove what killed processes left unfinished, or all that a run left."""
-    for entry in sorted(path.iterdir(), key=lambda entry: entry.name == STATUS):
-        if entry.name == LOCK or not (everything or entry.name.endswith(TEMPORARY)):
-            continue
+    """Remove what killed processes left unfinished, or all that a run left; nothing else."""
+    for stray in list(path.rglob(f"*{TEMPORARY}")):
+        stray.unlink(missing_ok=True)
+    if not everything:
+        return
+    own = [path / name for name in OWN - {LOCK} if (path / name).exists()]
+    for entry in sorted(own, key=lambda entry: entry.name == STATUS):  # what tells a run goes last
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 

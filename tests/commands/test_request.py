@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pplr_cli import presets
 from pplr_cli.app import run
-from pplr_cli.commands import session
+from pplr_cli.commands import training
 from pplr_cli.commands.request import TrainingRequest
 from pplr_cli.errors import UsageError
 
@@ -50,7 +50,7 @@ def parsed(arguments: list[str]) -> TrainingRequest:
     found: list[TrainingRequest] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TrainingRequest, "config", lambda _: None)  # the folder need not exist
-        patch.setattr(session, "execute", lambda request, *_, **__: found.append(request))
+        patch.setattr(training, "execute", lambda request, *_, **__: found.append(request))
         assert run(arguments) == 0
     return found[0]
 

@@ -1,6 +1,5 @@
 """A training run from the request to its end, seen by the process that carries it."""
 
-import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -8,21 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from pplr_cli.commands import session
 from pplr_cli.commands.request import TrainingRequest
-from pplr_cli.commands.session import execute
+from pplr_cli.commands.training import execute
 from pplr_cli.console import Console
 from pplr_cli.engine.trainer import Trainer
-from pplr_cli.errors import DeviceError, ProcessError, UsageError
-from pplr_cli.report.status import read_status, write_status
-
-
-@pytest.fixture
-def options(tiny_preset: Path, tiny_data: Path, tmp_path: Path) -> dict[str, Any]:
-    return {
-        "mode": "train", "preset": str(tiny_preset), "data_dir": tiny_data,
-        "run_dir": tmp_path / "run", "device": "cpu", "workers": 1,
-    }  # fmt: skip
+from pplr_cli.errors import UsageError
+from pplr_cli.report.status import read_status
 
 
 def carry_out(options: dict[str, Any], **more: Any) -> None:
@@ -93,30 +83,3 @@ def test_a_run_continues_from_a_named_state_in_another_folder(
     ]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert (options["run_dir"] / "state.pt").read_bytes() == before
-
-
-def test_a_missing_gpu_is_told_before_all_else(
-    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(DeviceError, match="torch sees no GPU"):
-        carry_out(options, device="cuda", preset="lost.yaml")
-    assert not options["run_dir"].exists()
-
-
-@pytest.mark.parametrize(("state", "expected"), [("running", "failed"), ("finished", "finished")])
-def test_the_launcher_writes_down_what_its_processes_could_not(
-    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, state: Any, expected: str
-) -> None:
-    def killed(words: list[str], count: int) -> int:
-        assert words == TrainingRequest(**options, devices=2).words()
-        assert count == 2
-        options["run_dir"].mkdir()
-        write_status(options["run_dir"], state)
-        raise ProcessError("process 1 of the run was killed by SIGKILL")
-
-    monkeypatch.setattr(session, "launch", killed)
-    with pytest.raises(ProcessError):
-        carry_out(options, devices=2)
-    status = json.loads((options["run_dir"] / "status.json").read_text())
-    assert status["state"] == expected

@@ -25,12 +25,12 @@ import numpy as np
 import torch
 
 from pplr_cli import app
-from pplr_cli.commands import session  # imported here, once for all
+from pplr_cli.commands import training  # imported here, once for all
 from pplr_cli.config import Agreement, Clustering
 from pplr_cli.engine.labels import pseudo_labels
 from pplr_cli.retrieval.ranking import evaluate
 
-assert session
+assert training
 
 
 def main() -> None:

@@ -164,4 +164,4 @@ def test_a_damaged_state_is_put_aside_and_both_are_named(tmp_path: Path) -> None
     assert not (tmp_path / "state.pt").exists()
     quiet = Heard()
     assert resume.newest(tmp_path, quiet)["epoch"] == 1
-    assert quiet.warnings == []
+    assert "state.pt` is missing; resuming from" in quiet.warnings[0]

@@ -99,10 +99,11 @@ def test_a_new_run_deletes_the_earlier_one_and_a_resumed_one_only_what_is_unfini
 ) -> None:
     new_run(tmp_path, config).write_records(EPOCH)
     (tmp_path / ".last.pth.77.tmp").write_text("half")
+    (tmp_path / "labels" / ".epoch-002.npz.77.tmp").write_text("half")
     rows = [{"epoch": 1}]
     assert RunFolder(tmp_path, config, "train", "", rows).rows == rows
     assert (tmp_path / "metrics.jsonl").exists()
-    assert not list(tmp_path.glob(".*.tmp"))
+    assert not list(tmp_path.rglob("*.tmp"))
     new_run(tmp_path, config)
     assert not (tmp_path / "metrics.jsonl").exists()
     assert not (tmp_path / "labels").exists()
@@ -123,6 +124,15 @@ def test_other_files_are_never_deleted(
     ):
         pass
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_other_files_do_not_keep_a_run_from_being_resumed(tmp_path: Path, config: Config) -> None:
+    new_run(tmp_path, config).write_records(EPOCH)
+    (tmp_path / "slurm-1.out").write_text("from the scheduler")
+    check_folder(tmp_path, overwrite=False, resume=True)
+    new_run(tmp_path, config)  # resumed before its first state
+    assert (tmp_path / "slurm-1.out").exists()
+    assert not (tmp_path / "metrics.jsonl").exists()
 
 
 def test_a_lone_config_is_not_taken_for_a_run(tmp_path: Path) -> None:
