@@ -11,7 +11,7 @@ from pplr_cli.data.manifest import Manifest
 
 DOCS = Path(__file__).parents[2] / "docs"
 SMALL = (
-    "data.height=32", "data.width=16", "model.backbone=tiny", "model.weights=random",
+    "data.height=32", "data.width=16", "model.backbone=tiny", "model.weights=synthetic",
     "clustering.k1=8", "clustering.k2=3", "clustering.eps=0.6", "agreement.k=8",
     "batch.size=16", "batch.replicas=2", "optim.epochs=1", "optim.iters=2",
 )  # fmt: skip
