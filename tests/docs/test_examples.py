@@ -11,6 +11,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from typing import NamedTuple
 import pytest
 
 from pplr_cli import env
+from pplr_cli.engine import onnx
 from tests.docs import pages
 
 HOME = "/home/me"
@@ -64,6 +66,8 @@ class Workshop:
 
     def told(self, command: str) -> tuple[int, str]:
         """Return the exit code of a command, and all that it printed."""
+        for package in onnx.PACKAGES if command.startswith("pplr export") else ():
+            pytest.importorskip(package)
         if command not in self._told:
             with pytest.MonkeyPatch.context() as patch:
                 patch.chdir(self.home)
@@ -118,6 +122,16 @@ def test_example(example: Example, workshop: Workshop) -> None:
         found = forms(said.replace(str(workshop.home), HOME))
         if not fits(forms(promised), found):
             assert found == forms(promised), f"`{command}`:\n{said}"  # shows the difference
+
+
+def test_the_program_that_uses_an_exported_file(workshop: Workshop) -> None:
+    assert workshop.told("pplr export --weights runs/demo-train/best.pth --to model.onnx")[0] == 0
+    for name, crop in zip("ab", sorted((workshop.home / "crops").glob("*.jpg")), strict=False):
+        shutil.copy(crop, workshop.home / f"{name}.jpg")
+    (program,) = pages.blocks("export.md", "python")
+    run = [sys.executable, "-c", program]
+    said = subprocess.run(run, cwd=workshop.home, capture_output=True, text=True, check=True).stdout
+    assert 0 < float(said) < 2
 
 
 def test_every_command_has_an_example() -> None:
