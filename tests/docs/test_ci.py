@@ -2,11 +2,8 @@
 
 import json
 import os
-import re
-import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +11,12 @@ import pytest
 import yaml
 
 import pplr_cli
-from pplr_cli.data.manifest import Manifest
-
-ROOT = Path(__file__).parents[2]
+from tests.docs.pages import blocks, plant_demo
 
 
 @pytest.fixture(scope="module")
 def job() -> dict[str, Any]:
-    text = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"^```yaml\n(.+?)^```$", text, re.MULTILINE | re.DOTALL)
+    (block,) = blocks("ci.md", "yaml")
     (job,) = yaml.safe_load(block)["jobs"].values()
     assert isinstance(job, dict)
     return job
@@ -31,9 +25,7 @@ def job() -> dict[str, Any]:
 @pytest.fixture
 def project(tmp_path: Path, tiny_data: Path, tiny_preset: Path) -> Path:
     """A checkout whose cache holds `demo`: the tiny data set under that name."""
-    shutil.copytree(tiny_data / "tiny", tmp_path / "data" / "demo")
-    folder = tmp_path / "data" / "demo"
-    replace(Manifest.load(folder / "manifest.json"), name="demo").save(folder)
+    plant_demo(tiny_data, tmp_path / "data")
     preset = tiny_preset.read_text().replace("name: tiny", "name: demo")
     (tmp_path / "small.yaml").write_text(preset)
     program = tmp_path / "bin" / "pplr"

@@ -1,6 +1,5 @@
 """`docs/own-data.md`, followed word by word: its commands, its table and its program."""
 
-import re
 import shlex
 import subprocess
 import sys
@@ -8,23 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pplr_cli.app import run
 from pplr_cli.data.manifest import Split
 from pplr_cli.data.synthetic import world
 from pplr_cli.progress import Silent
+from tests.docs.pages import blocks, follow
 
-PAGE = Path(__file__).parents[2] / "docs" / "own-data.md"
-SMALL = (
-    "data.height=32", "data.width=16", "model.backbone=tiny", "model.weights=random",
-    "clustering.k1=8", "clustering.k2=3", "clustering.eps=0.6", "agreement.k=8",
-    "batch.size=16", "batch.replicas=2", "optim.epochs=1", "optim.iters=2",
-)  # fmt: skip
-"""What makes a run fit drawn crops and end soon; nothing else of a command is changed."""
-
-
-def blocks(language: str) -> list[str]:
-    text = PAGE.read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+PAGE = "own-data.md"
 
 
 def draw_crops(folder: Path) -> list[str]:
@@ -44,34 +32,26 @@ def draw_crops(folder: Path) -> list[str]:
     return lines
 
 
-def follow(command: str) -> None:
-    program, *words = shlex.split(command)
-    assert program == "pplr"
-    if words[0].startswith("train"):
-        words += [word for setting in SMALL for word in ("--set", setting)]
-    assert run(words) == 0, command
-
-
 def test_the_page_can_be_followed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PPLR_DATA_DIR", raising=False)
     lines = draw_crops(tmp_path / "crops")
-    (table,) = blocks("csv")
+    (table,) = blocks(PAGE, "csv")
     (tmp_path / "labels.csv").write_text("\n".join([table.splitlines()[0], *lines]) + "\n")
-    commands = [line for block in blocks("sh") for line in block.splitlines()]
+    commands = [line for block in blocks(PAGE, "sh") for line in block.splitlines()]
     assert {shlex.split(command)[1] for command in commands} == {
         "prepare", "train", "train-cam", "evaluate",
     }  # fmt: skip
     for command in commands:
-        follow(command)
+        assert follow(command) == 0, command
     said = capsys.readouterr().out
     assert "shop: all 144 images are as they were" in said
     assert "weights: runs/market-train/last.pth" in said
     assert "weights: runs/labelled/best.pth" in said
 
-    (program,) = blocks("python")
+    (program,) = blocks(PAGE, "python")
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
@@ -83,7 +63,7 @@ def test_the_page_can_be_followed(
 def test_the_tables_of_the_page_are_what_prepare_reads(tmp_path: Path) -> None:
     from pplr_cli.data.table import read_table
 
-    (table,) = blocks("csv")
+    (table,) = blocks(PAGE, "csv")
     (tmp_path / "labels.csv").write_text(table)
     paths = [line.split(",")[0] for line in table.splitlines()[1:]]
     assert list(read_table(tmp_path / "labels.csv", tmp_path, paths)) == paths
