@@ -72,13 +72,13 @@ class Clustering(Section):
 
 
 class Agreement(Section):
-    """Cross agreement of global and part features (paper, equation 2)."""
+    """Cross agreement of global and part features (paper, section 3.2)."""
 
     k: Count = Field(20, description="neighbours compared, the image itself not included")
 
 
 class Loss(Section):
-    """Loss weights (paper, equations 4 to 8; camera loss: CAP, Wang et al., AAAI 2021)."""
+    """Loss weights (paper, section 3; camera loss: CAP, Wang et al., AAAI 2021)."""
 
     beta: Fraction = Field(0.5, description="weight of the pseudo-label against the parts' opinion")
     aals_epoch: int = Field(5, ge=0, description="first epoch of agreement-aware label smoothing")

@@ -31,12 +31,21 @@ def labels(
     from pplr_cli.data.library import open_dataset
     from pplr_cli.data.manifest import Split
     from pplr_cli.files import atomic_write
-    from pplr_cli.report.labels import as_csv, epoch_labels, run_settings
+    from pplr_cli.report.labels import (
+        as_csv,
+        check_data,
+        epoch_labels,
+        run_data_dir,
+        run_settings,
+    )
 
     console = Console()
     config = run_settings(run)
     found = epoch_labels(run, epoch, config.model.parts)
-    images = open_dataset(config.data.name, env.data_dir(data_dir), console).split(Split.TRAIN)
+    folder = env.data_dir(data_dir) if data_dir is not None else run_data_dir(run) or env.data_dir()
+    manifest = open_dataset(config.data.name, folder, console)
+    check_data(run, manifest)
+    images = manifest.split(Split.TRAIN)
     rows = list(found.rows(images))
     text = as_csv(rows)
     if csv != STDOUT:

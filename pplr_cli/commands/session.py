@@ -1,5 +1,6 @@
 """A training run as one process sees it, alone or as one of several."""
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any, NamedTuple
 
 import typer
 
+from pplr_cli import env
 from pplr_cli.commands.request import TrainingRequest
 from pplr_cli.config import Config
 from pplr_cli.console import Console, report_unexpected
@@ -90,7 +92,7 @@ class Session:
             restore(trainer, state)
         rows = None if state is None else state["rows"]
         self._begun = True
-        folder = self._open_folder(found.config, rows, stack) if self._processes.first else None
+        folder = self._open_folder(found, rows, stack) if self._processes.first else None
         if state is not None:
             reporter.info(_resumed(state, found.config))
         shows = [] if folder is None else self._shows(found.manifest, trainer.images)
@@ -152,11 +154,16 @@ class Session:
         return trainer, evaluator
 
     def _open_folder(
-        self, config: Config, rows: list[dict[str, Any]] | None, stack: ExitStack
+        self, found: Prepared, rows: list[dict[str, Any]] | None, stack: ExitStack
     ) -> RunFolder:
         """Write what stands fast of the run, and copy what is told from now on into its log."""
-        mode, command = self._request.mode, self._request.command()
-        folder = RunFolder(self._folder, config, mode, command, rows)
+        request = self._request
+        origin = {
+            "command": request.command(),
+            "data_dir": str(env.data_dir(request.data_dir).resolve()),
+            "data_digest": found.manifest.digest,
+        }
+        folder = RunFolder(self._folder, found.config, request.mode, origin, rows)
         log = stack.enter_context(folder.open_log())
         stack.enter_context(self._console.logging_to(log))
         return folder
@@ -206,7 +213,10 @@ class Session:
         self._console.result(f"weights: {weights}")
         self._console.result(f"report: {folder.path / REPORT}")
         if folder.best:
-            self._console.info(f"next: `pplr evaluate --weights {weights}`")
+            words = ["pplr", "evaluate", "--weights", str(weights)]
+            data_dir = self._request.data_dir
+            words += ["--data-dir", str(data_dir)] if data_dir is not None else []
+            self._console.info(f"next: `{shlex.join(words)}`")
 
 
 def _resumed(state: dict[str, Any], config: Config) -> str:

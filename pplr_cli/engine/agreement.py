@@ -1,4 +1,4 @@
-"""Cross agreement of global and part features (paper, section 3.2, equation 2)."""
+"""Cross agreement of global and part features (paper, section 3.2)."""
 
 import numpy as np
 from numpy.typing import NDArray

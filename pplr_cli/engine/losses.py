@@ -18,7 +18,7 @@ MIN_SQUARED_DISTANCE = 1e-12
 def label_refinement(
     global_logits: Tensor, part_logits: Tensor, labels: Tensor, agreement: Tensor, beta: float
 ) -> Tensor:
-    """Part-guided label refinement (PGLR; paper, equations 5 and 6).
+    """Part-guided label refinement (the paper's PGLR).
 
     The target is beta x one-hot + (1 - beta) x the parts' predictions, weighted by a softmax of
     their agreement; no gradient flows into it.
@@ -37,7 +37,7 @@ def label_refinement(
 
 
 def agreement_aware_smoothing(part_logits: Tensor, labels: Tensor, agreement: Tensor) -> Tensor:
-    """Agreement-aware label smoothing (AALS; paper, equation 4), mean over the parts.
+    """Agreement-aware label smoothing (the paper's AALS), mean over the parts.
 
     ca x cross entropy + (1 - ca) x KL(uniform || prediction).
 
@@ -93,7 +93,7 @@ def inter_camera(
     temperature: float,
     negatives: int,
 ) -> Tensor:
-    """Pull images to their cluster's proxies under other cameras (paper, equation 8).
+    """Pull images to their cluster's proxies under other cameras (CAP, Wang et al., AAAI 2021).
 
     Args:
         features: [B, D], normalised here.

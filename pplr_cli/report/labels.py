@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import zipfile
 from collections.abc import Iterator
@@ -14,11 +15,13 @@ from numpy.typing import NDArray
 
 from pplr_cli import presets
 from pplr_cli.config import Config
-from pplr_cli.data.manifest import UNKNOWN, ImageSet
+from pplr_cli.data.manifest import UNKNOWN, ImageSet, Manifest
 from pplr_cli.engine.clustering import OUTLIER
 from pplr_cli.engine.labels import PseudoLabels
 from pplr_cli.errors import DataError, UsageError
-from pplr_cli.report.run import CONFIG, LABELS
+from pplr_cli.report.run import CONFIG, ENVIRONMENT, LABELS
+
+ANOTHER = "the run saw another data set of that name: `--data-dir` says where that lies"
 
 
 class Row(NamedTuple):
@@ -62,13 +65,42 @@ class EpochLabels:
             raise DataError(
                 f"`{self.file}`: labels of {len(labels):,} images, but the data set in "
                 f"`{images.root}` has {len(images):,} training images",
-                "the run saw another data set of that name: `--data-dir` says where that lies",
+                ANOTHER,
             )
         for path, label, score, camera in zip(
             images.paths, labels, agreement, images.cameras, strict=True
         ):
             known = None if camera == UNKNOWN else int(camera)
             yield Row(path, int(label), round(float(score), 4), known)
+
+
+def run_data_dir(run: Path) -> Path | None:
+    """Return the data folder that a run used, where it is known and still there."""
+    folder = Path(_environment(run).get("data_dir") or "")
+    return folder if folder.is_absolute() and folder.is_dir() else None
+
+
+def check_data(run: Path, manifest: Manifest) -> None:
+    """Refuse a data set other than the one that the run saw: its labels go by the images' order.
+
+    Raises:
+        DataError: the digest of the data set is another one.
+    """
+    seen = _environment(run).get("data_digest")
+    if seen not in {None, manifest.digest}:
+        raise DataError(
+            f"`{run}`: the data set `{manifest.name}` in `{manifest.root}` is not that of the run",
+            ANOTHER,
+        )
+
+
+def _environment(run: Path) -> dict[str, str]:
+    """Return what the run recorded of its origin, nothing where it cannot be read."""
+    try:
+        found = json.loads((run / ENVIRONMENT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def run_settings(run: Path) -> Config:

@@ -110,7 +110,8 @@ class RunFolder:
         path: the folder, locked.
         config: the resolved settings.
         mode: `train` or `train-cam`.
-        command: the command line that gives the same run.
+        origin: kept in `environment.json`: the `command` that gives the same run, its `data_dir`
+            and the data set's `data_digest`.
         rows: those of the run that is resumed; None = a new run, an earlier one is deleted.
 
     Attributes:
@@ -122,7 +123,7 @@ class RunFolder:
         path: Path,
         config: Config,
         mode: Mode,
-        command: str,
+        origin: Mapping[str, str],
         rows: list[dict[str, Any]] | None = None,
     ) -> None:
         self.path = path
@@ -130,7 +131,7 @@ class RunFolder:
         path.mkdir(parents=True, exist_ok=True)
         _tidy(path, everything=rows is None)
         self.about: dict[str, Any] = {"mode": mode, "settings": config.document()}
-        environment = {**describe(), "command": command}
+        environment = {**describe(), **origin}
         settings = yaml.safe_dump(config.document(), sort_keys=False)
         header = f"# pplr {environment['pplr']} {mode}, resolved settings\n"
         write_status(path, "running")  # first: by it the folder is known as that of a run

@@ -57,26 +57,46 @@ def test_a_file_and_an_earlier_epoch(labels, tmp_path):
     assert path.read_text() == labels("--epoch", "1", "--csv", "-")[1]
 
 
-def test_the_json_document_is_as_documented(labels, tmp_path, tiny_data, check_schema):
+def test_the_json_document_is_as_documented(labels, run_dir, tmp_path, tiny_data, check_schema):
     plain = json.loads(labels("--json")[1])
     filed = json.loads(labels("--json", "--csv", tmp_path / "x.csv")[1])
     folder = tmp_path / "data" / "tiny"
     shutil.copytree(tiny_data, tmp_path / "data")
     manifest = Manifest.load(folder / "manifest.json")
     replace(manifest, images=tuple(i._replace(camera=-1) for i in manifest.images)).save(folder)
-    without_cameras = json.loads(labels("--json", data_dir=tmp_path / "data")[1])
+    shutil.copytree(run_dir, tmp_path / "run")
+    (tmp_path / "run" / "environment.json").write_text("{}")  # of an older pplr
+    both = {"run_dir": tmp_path / "run", "data_dir": tmp_path / "data"}
+    without_cameras = json.loads(labels("--json", **both)[1])
     check_schema("labels.md", plain, filed, without_cameras)
     assert plain["outliers"] == sum(row["pseudo_identity"] == -1 for row in plain["labels"])
 
 
-def test_a_data_set_that_has_changed_is_refused(labels, tmp_path, tiny_data):
+def test_a_data_set_that_has_changed_is_refused(labels, run_dir, tmp_path, tiny_data):
     shutil.copytree(tiny_data, tmp_path / "data")
     manifest = Manifest.load(tmp_path / "data" / "tiny" / "manifest.json")
-    replace(manifest, images=manifest.images[1:]).save(tmp_path / "data" / "tiny")
+    first, *others = manifest.images
+    renamed = (
+        first._replace(path=others[0].path),
+        others[0]._replace(path=first.path),
+        *others[1:],
+    )
+    replace(manifest, images=renamed).save(tmp_path / "data" / "tiny")
     code, out, err = labels(data_dir=tmp_path / "data")
+    assert (code, out) == (1, "")
+    assert "is not that of the run" in err
+    replace(manifest, images=manifest.images[1:]).save(tmp_path / "data" / "tiny")
+    shutil.copytree(run_dir, tmp_path / "run")
+    (tmp_path / "run" / "environment.json").unlink()
+    code, out, err = labels(run_dir=tmp_path / "run", data_dir=tmp_path / "data")
     assert (code, out) == (1, "")
     assert "labels of 96 images, but the data set in" in err
     assert "has 95 training images" in err
+
+
+def test_the_data_folder_of_the_run_is_found_again(run_dir, capsys):
+    assert run(["labels", str(run_dir)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 97
 
 
 @pytest.mark.parametrize(

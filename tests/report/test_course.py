@@ -61,7 +61,7 @@ class Run:
         network = Network("tiny", classes=2)
         self.trainer = Trainer(config, network, images, Runtime(), with_cameras=False)
         self.shown: list[dict[str, Any]] = []
-        self.folder = RunFolder(path, config, "train", "")
+        self.folder = RunFolder(path, config, "train", {})
         self.interrupts, self.reporter = Interrupts(), Listener()
         evaluator: Any = None if values is None else Scripted(values)
         self.course = Course(

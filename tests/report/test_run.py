@@ -37,7 +37,7 @@ def config(tiny_preset: Path) -> Config:
 
 
 def new_run(path: Path, config: Config) -> RunFolder:
-    return RunFolder(path, config, "train", "pplr train --preset tiny")
+    return RunFolder(path, config, "train", {"command": "pplr train --preset tiny"})
 
 
 def test_settings_can_be_used_again(tmp_path: Path, config: Config) -> None:
@@ -101,7 +101,7 @@ def test_a_new_run_deletes_the_earlier_one_and_a_resumed_one_only_what_is_unfini
     (tmp_path / ".last.pth.77.tmp").write_text("half")
     (tmp_path / "labels" / ".epoch-002.npz.77.tmp").write_text("half")
     rows = [{"epoch": 1}]
-    assert RunFolder(tmp_path, config, "train", "", rows).rows == rows
+    assert RunFolder(tmp_path, config, "train", {}, rows).rows == rows
     assert (tmp_path / "metrics.jsonl").exists()
     assert not list(tmp_path.rglob("*.tmp"))
     new_run(tmp_path, config)
@@ -167,7 +167,7 @@ def test_a_folder_serves_one_process_at_a_time(tmp_path: Path) -> None:
 
 
 def test_config_is_yaml(tmp_path: Path, config: Config) -> None:
-    RunFolder(tmp_path, config, "train-cam", "")
+    RunFolder(tmp_path, config, "train-cam", {})
     text = (tmp_path / "config.yaml").read_text()
     assert re.match(r"# pplr \S+ train-cam", text)
     assert yaml.safe_load(text)["data"]["name"] == "tiny"
