@@ -76,11 +76,7 @@ def test_a_data_set_that_has_changed_is_refused(labels, run_dir, tmp_path, tiny_
     shutil.copytree(tiny_data, tmp_path / "data")
     manifest = Manifest.load(tmp_path / "data" / "tiny" / "manifest.json")
     first, *others = manifest.images
-    renamed = (
-        first._replace(path=others[0].path),
-        others[0]._replace(path=first.path),
-        *others[1:],
-    )
+    renamed = (first._replace(path=f"{first.path}.jpg"), *others)
     replace(manifest, images=renamed).save(tmp_path / "data" / "tiny")
     code, out, err = labels(data_dir=tmp_path / "data")
     assert (code, out) == (1, "")
