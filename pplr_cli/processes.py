@@ -5,31 +5,20 @@ writes and speaks for all.
 """
 
 import os
-import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
 
 from pplr_cli import env
 from pplr_cli.errors import PplrError, ProcessError
+from pplr_cli.failures import GRACE, Failure, first_of_all
 
 T = TypeVar("T")
-
-GRACE = timedelta(seconds=5)
-"""Time in which a process that failed may say so before others blame the connection."""
-
-
-class Failure(NamedTuple):
-    """The failure that came first, in which process."""
-
-    rank: int
-    error: PplrError
 
 
 class Processes:
@@ -181,16 +170,7 @@ class Group(Processes):
         return int(told)
 
     def first_failure(self, error: PplrError) -> Failure:  # noqa: D102
-        own = Failure(self.rank, error)
-        try:
-            store = _store()
-            if isinstance(error, ProcessError):
-                own = Failure(self.rank, _diagnosed(error, self, store))
-            text = store.compare_set("failure", "", pickle.dumps(own).hex())
-        except RuntimeError:  # the store is gone with the machine that held it
-            return own
-        first: Failure = pickle.loads(bytes.fromhex(text.decode()))
-        return first
+        return first_of_all(Failure(self.rank, error), self.size)
 
     def leave(self) -> None:  # noqa: D102
         dist.destroy_process_group()
@@ -236,25 +216,3 @@ def _connection() -> Iterator[None]:
             f"another process of this run is gone or does not answer ({what})",
             "its own message says why; `--resume` continues from the last saved state",
         ) from error
-
-
-def _store() -> Store:
-    """Connect to the store of `torchrun`, which outlives a process that fails."""
-    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    store = TCPStore(host, port, is_master=False, timeout=GRACE)
-    return PrefixStore(f"pplr/{attempt}", store)
-
-
-def _diagnosed(error: ProcessError, processes: Processes, store: Store) -> ProcessError:
-    """Let the process that failed first say so; else name those that do not answer."""
-    names = [f"alive/{rank}" for rank in range(processes.size)]
-    store.set(names[processes.rank], "yes")
-    for wanted in (["failure"], names):
-        try:
-            store.wait(wanted, GRACE)
-        except RuntimeError:
-            continue
-        return error
-    silent = ", ".join(str(rank) for rank, name in enumerate(names) if not store.check([name]))
-    return ProcessError(f"{error.message}; no answer from rank {silent}", error.hint)

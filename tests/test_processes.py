@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from pplr_cli.errors import DataError
-from pplr_cli.processes import ALONE, Failure, Processes, join
+from pplr_cli.failures import Failure
+from pplr_cli.processes import ALONE, Processes, join
 
 ROOT = Path(__file__).parents[1]
 

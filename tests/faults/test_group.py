@@ -190,10 +190,12 @@ def test_a_killed_rank_is_named_by_the_launcher(
     tiny_preset: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
     patch = FAIL.format(what="SystemExit(os.kill(os.getpid(), 9))")
+    start = time.monotonic()
     done = launched(tmp_path / "run", tiny_preset, tiny_data, patch=patch)
     assert done.returncode == 1
     assert done.stderr.count("error: ") == 1, done.stderr
     assert "error: process 1 of the run was killed by SIGKILL" in done.stderr
+    assert time.monotonic() - start < 60  # the start of three processes included
     assert status(tmp_path / "run")["state"] == "failed"
 
 
