@@ -11,7 +11,6 @@ from pplr_cli.errors import DataError
 from pplr_cli.progress import Reporter
 from pplr_cli.wording import listed
 
-
 REMEDY = "replace or remove these files"
 
 
