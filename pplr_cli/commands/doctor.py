@@ -58,6 +58,7 @@ def _data_sets(folder: Path, problems: list[PplrError]) -> dict[str, Any]:
             manifest = open_dataset(name, folder, Silent())
             counts = {str(split): len(manifest.split(split)) for split in Split}
             found[name] |= {"root": str(manifest.root), "digest": manifest.digest, **counts}
+            found[name]["images_checked"] = False
     return found
 
 
@@ -98,7 +99,7 @@ def _rows(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "k-NN search", _search(facts["faiss"], facts["cuda"]["devices"])
     yield "data folder", facts["data_dir"] + _missing(facts["data_dir"])
     for name, about in facts["data_sets"].items():
-        yield f"data set {name}", about["problem"] or _data_set(about)
+        yield f"data set {name}", about["problem"] or _data_set(name, about)
     yield "cache folder", facts["cache_dir"] + _missing(facts["cache_dir"])
     for name, about in facts["weights"].items():
         sha = "SHA-256 holds" if about["checked"] else "no SHA-256 recorded yet"
@@ -122,10 +123,13 @@ def _gpu_rows(cuda: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "GPU", f"none seen ({built}); training runs on the CPU"
 
 
-def _data_set(about: dict[str, Any]) -> str:
-    """Say what a sound data set holds, and where."""
+def _data_set(name: str, about: dict[str, Any]) -> str:
+    """Say what a data set holds by its manifest, and where; and what was not looked at."""
     counts = ", ".join(f"{about[split]} {split}" for split in ("train", "query", "gallery"))
-    return f"{counts} in {about['root']}, digest {about['digest'][:12]} holds"
+    return (
+        f"{counts} in {about['root']}; manifest intact (digest {about['digest'][:12]}); "
+        f"images not opened: `pplr prepare {name} --check`"
+    )
 
 
 def _search(faiss: dict[str, Any], gpus: list[Any]) -> str:

@@ -10,7 +10,7 @@ from pplr_cli import env
 from pplr_cli.commands.request import TrainingRequest
 from pplr_cli.commands.session import Prepared, Session
 from pplr_cli.console import Console
-from pplr_cli.data.library import open_dataset
+from pplr_cli.data.library import find_dataset, open_dataset
 from pplr_cli.engine import requirements
 from pplr_cli.errors import PplrError
 from pplr_cli.launch import launch, started_by_launcher
@@ -20,7 +20,7 @@ from pplr_cli.report.board import require_tensorboard
 from pplr_cli.report.run import check_folder
 from pplr_cli.report.status import end_status, read_status
 from pplr_cli.runtime import Runtime, check_processes, choose_device, process_device
-from pplr_cli.weights.start import start_file
+from pplr_cli.weights.start import check_start, start_file
 
 
 def execute(request: TrainingRequest, console: Console, *, dry_run: bool) -> None:
@@ -49,10 +49,12 @@ def prepare(request: TrainingRequest, processes: int, reporter: Reporter) -> Pre
     if request.tensorboard:
         require_tensorboard()
     requirements.check_replicas(config, processes)
+    check_start(config.model)
+    name, folder = config.data.name, env.data_dir(request.data_dir)
+    manifest = find_dataset(name, folder)
     start = start_file(config.model, reporter)
-    manifest = open_dataset(
-        config.data.name, env.data_dir(request.data_dir), reporter, verify=request.verify
-    )
+    if manifest is None or request.verify:
+        manifest = open_dataset(name, folder, reporter, verify=request.verify)
     requirements.check(config, request.mode, manifest)
     return Prepared(config, start, manifest)
 

@@ -1,9 +1,9 @@
 """Unpacks zip, tar and tar.gz archives that nobody vouches for.
 
-Only regular files and folders are taken. Absolute and parent paths, links, devices, encrypted or
-damaged members end it with one error; caps on count, bytes and ratio hold while streaming, so
-that no header is believed. The caller gives a staged folder (`staging.py`), so that nothing stays
-of an archive that fails.
+Only regular files and folders are taken. Absolute and parent paths, links, devices, sparse,
+encrypted or damaged members end it with one error; caps on count, bytes and ratio hold while
+streaming, so that no header is believed. The caller gives a staged folder (`staging.py`), so that
+nothing stays of an archive that fails.
 """
 
 import errno
@@ -256,6 +256,8 @@ def _extract_tar(
         with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|", encoding="utf-8") as file:
             for member in file:
                 path = budget.member(member.name)
+                if member.issparse():  # its holes are made up, and never counted
+                    raise budget.refuse(f"member `{member.name}` is a sparse file")
                 if member.isreg():
                     source = file.extractfile(member)
                     assert source is not None  # a regular file has content

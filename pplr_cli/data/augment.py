@@ -8,7 +8,6 @@ become floats last. Nothing here waits for a GPU.
 """
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import torch
@@ -100,10 +99,9 @@ def normalise(images: Tensor) -> Tensor:
     return values.view(images.shape).permute(0, 3, 1, 2)
 
 
-@cache
 def _row(colour: tuple[float, ...], width: int, device: torch.device) -> Tensor:
-    """Return a row of pixels of one colour, [3 W]; kept, since a GPU is waited for to copy it."""
-    return torch.tensor(colour).repeat(width).to(device)
+    """Return a row of pixels of one colour, [3 W]; filled there, as a copy would be waited for."""
+    return torch.stack([torch.full((), value, device=device) for value in colour]).repeat(width)
 
 
 def _flip(images: Tensor, choices: Choices) -> None:

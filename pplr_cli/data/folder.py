@@ -11,18 +11,25 @@ from pplr_cli.errors import DataError
 from pplr_cli.progress import Reporter
 from pplr_cli.wording import listed
 
+REMEDY = "replace or remove these files"
 
-def open_folder(path: Path, reporter: Reporter) -> ImageSet:
+
+def open_folder(path: Path, reporter: Reporter, remedy: str = REMEDY) -> ImageSet:
     """Return the images below a folder, at any depth, or the one image that `path` is.
 
     A file that several names lead to (links) counts once, under the first of them. EXIF rotation
     will be applied, as in a data set made from a folder.
 
+    Args:
+        path: folder or image.
+        reporter: told what is left out.
+        remedy: the hint where images turn out to be broken.
+
     Raises:
         DataError: there is no such path, or no image in it.
     """
     if path.is_file():
-        return _image_set(path.parent, [path.name])
+        return _image_set(path.parent, [path.name], remedy)
     if not path.is_dir():
         raise DataError(f"`{path}`: no such file or folder", "check the path")
     reading = read_crops(path)
@@ -33,7 +40,7 @@ def open_folder(path: Path, reporter: Reporter) -> ImageSet:
     if len(first) < len(images):
         twice = len(images) - len(first)
         reporter.info(f"`{path}`: further names of the same files left out: {twice:,}")
-    return _image_set(path, [images.paths[number] for number in sorted(first.values())])
+    return _image_set(path, [images.paths[number] for number in sorted(first.values())], remedy)
 
 
 def same_files(images: ImageSet) -> list[tuple[int, int]]:
@@ -64,6 +71,6 @@ def without_broken(images: ImageSet, reporter: Reporter, workers: int) -> ImageS
     return _image_set(images.root, [path for path in images.paths if path not in broken])
 
 
-def _image_set(root: Path, paths: list[str]) -> ImageSet:
+def _image_set(root: Path, paths: list[str], remedy: str = REMEDY) -> ImageSet:
     unknown = np.full(len(paths), UNKNOWN, np.int64)
-    return ImageSet(root, tuple(paths), unknown, unknown, upright=True)
+    return ImageSet(root, tuple(paths), unknown, unknown, upright=True, remedy=remedy)

@@ -119,8 +119,16 @@ def _fill(pixels: Pixels, images: ImageSet, reporter: Reporter, workers: int) ->
     def resize(index: int, image: Image.Image) -> None:
         pixels[index] = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
 
-    title, upright = "decoding images", images.upright
-    decode_all(images.root, images.paths, resize, title, reporter, workers, upright=upright)
+    decode_all(
+        images.root,
+        images.paths,
+        resize,
+        "decoding images",
+        reporter,
+        workers,
+        remedy=images.remedy,
+        upright=images.upright,
+    )
 
 
 def _key(images: ImageSet, height: int, width: int) -> str:
@@ -139,5 +147,5 @@ def _stamps(images: ImageSet) -> Iterator[str]:
         try:
             status = file.stat()
         except OSError as error:
-            raise DataError(f"`{file}`: the image is gone", "prepare the data set anew") from error
+            raise DataError(f"`{file}`: the image is gone", images.remedy) from error
         yield f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n"

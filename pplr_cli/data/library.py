@@ -33,14 +33,30 @@ def open_dataset(
         DataError: no such data set (the hint says where it is to be had), a damaged one, or one
             that was changed.
     """
-    check_name(name)
-    if (data_dir / name / FILE_NAME).is_file():
-        return _verified(name, data_dir, reporter) if verify else _load(name, data_dir)
-    if name != DEMO and name not in LAYOUTS:
-        raise _unknown(name, data_dir)
+    manifest = find_dataset(name, data_dir)
+    if manifest is not None:
+        return _verified(name, data_dir, reporter) if verify else manifest
     reporter.info(f"data set `{name}` is not prepared yet; doing so first")
     layout = SYNTHETIC if name == DEMO else name
     return prepare(Request(layout, (), data_dir, reporter)).manifest
+
+
+def find_dataset(name: str, data_dir: Path) -> Manifest | None:
+    """Return a prepared data set; None = `open_dataset` has to prepare it first, and can.
+
+    Nothing but its manifest is read.
+
+    Raises:
+        DataError: as `open_dataset`.
+    """
+    check_name(name)
+    if (data_dir / name / FILE_NAME).is_file():
+        return _load(name, data_dir)
+    if name != DEMO and name not in LAYOUTS:
+        raise _unknown(name, data_dir)
+    if name != DEMO and find_unprepared(LAYOUTS[name], data_dir) is None:
+        raise _not_found(LAYOUTS[name], data_dir)
+    return None
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,8 @@ class Request:
     def __post_init__(self) -> None:
         if self.layout not in KNOWN:
             hint = nearest(self.layout, KNOWN)
+            if self.layout == DEMO:
+                hint = f"`pplr prepare {SYNTHETIC}` draws the data set of that name"
             if (self.data_dir / self.layout / FILE_NAME).is_file():
                 hint = f"`pplr prepare {self.layout} --check` checks the data set of that name"
             raise UsageError(f"`{self.layout}`: no such layout", hint)

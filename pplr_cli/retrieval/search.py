@@ -11,7 +11,6 @@ from pplr_cli.engine import memory
 from pplr_cli.engine.features import extract
 from pplr_cli.engine.network import Network
 from pplr_cli.engine.pixels import place
-from pplr_cli.errors import DataError
 from pplr_cli.retrieval.nearest import Nearest, Ranked
 from pplr_cli.retrieval.ranking import ranking_blocks
 from pplr_cli.retrieval.rows import Lists
@@ -54,13 +53,9 @@ def search(
 
 def _features(network: Network, images: ImageSet, config: Config, runtime: Runtime) -> Tensor:
     size = (config.data.height, config.data.width)
-    try:
-        pixels = load_images(
-            images, *size, runtime.reporter, workers=runtime.workers, cache=runtime.cache
-        )
-    except DataError as error:
-        hint = "replace or remove these files, or leave them out with --skip-bad"
-        raise DataError(error.message, hint) from error
+    pixels = load_images(
+        images, *size, runtime.reporter, workers=runtime.workers, cache=runtime.cache
+    )
     placed, batch = place(pixels, runtime.device), config.engine.extract_batch
     return extract(network, placed, runtime, batch=batch, parts=False)[0]
 

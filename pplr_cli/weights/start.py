@@ -8,6 +8,7 @@ from pplr_cli.progress import Reporter
 from pplr_cli.weights.catalogue import imagenet
 from pplr_cli.weights.store import obtain
 
+NAMED = ("random", "synthetic", "imagenet")
 SYNTHETIC = Path(__file__).with_name("tiny_synthetic.pth")
 """Our own weights of the `tiny` backbone (made by scripts/pretrain_tiny.py)."""
 
@@ -15,21 +16,25 @@ SYNTHETIC = Path(__file__).with_name("tiny_synthetic.pth")
 def start_file(model: Model, reporter: Reporter) -> Path | None:
     """Return the file of `model.weights`, fetched if need be; None = random weights.
 
-    Called before any data is read, so that a missing network or file shows at once.
+    Called before any image is read, so that a missing network shows at once.
 
     Raises:
         WeightsError: the file is missing, or cannot be fetched.
     """
+    check_start(model)
     if model.weights == "random":
         return None
     if model.weights == "synthetic":
         return SYNTHETIC
     if model.weights == "imagenet":
         return obtain(imagenet(model.backbone), reporter)
-    path = Path(model.weights)
-    if not path.is_file():
+    return Path(model.weights)
+
+
+def check_start(model: Model) -> None:
+    """Make sure that a file named in the settings is there; `WeightsError` if not."""
+    if model.weights not in NAMED and not Path(model.weights).is_file():
         raise WeightsError(
-            f"`model.weights` = `{path}`: no such file",
+            f"`model.weights` = `{model.weights}`: no such file",
             "give the path of a ResNet state dict, or one of imagenet, random",
         )
-    return path

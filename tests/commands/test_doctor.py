@@ -62,7 +62,8 @@ def test_shows_versions_devices_and_data_sets(data_dir: Path) -> None:
     digest = Manifest.load(data_dir / "street" / "manifest.json").digest[:12]
     images = data_dir.parent / "images"
     assert rows["data set street"] == (
-        f"3 train, 1 query, 0 gallery in {images}, digest {digest} holds"
+        f"3 train, 1 query, 0 gallery in {images}; manifest intact (digest {digest}); "
+        "images not opened: `pplr prepare street --check`"
     )
     assert rows["data folder"] == str(data_dir)
     assert "PPLR_DATA_DIR" in rows
@@ -81,6 +82,7 @@ def test_json_is_one_document(data_dir: Path) -> None:
             "train": 3,
             "query": 1,
             "gallery": 0,
+            "images_checked": False,
         }
     }
     assert facts["weights"] == {}

@@ -82,6 +82,15 @@ def test_crops_come_from_a_folder_the_data_set_or_are_drawn(quick, export, tiny_
     assert sources == ["data set tiny", str(crops), "drawn"]
 
 
+def test_broken_crops_are_to_be_replaced(quick, export, tmp_path):
+    (tmp_path / "crops").mkdir()
+    (tmp_path / "crops" / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    code, _, err = export("--crops", tmp_path / "crops")
+    assert code == 1
+    assert "cut.png: " in err
+    assert "hint: replace or remove these files\n" in err
+
+
 def test_people_read_what_the_file_expects(quick, export):
     code, out, _ = export()
     assert code == 0

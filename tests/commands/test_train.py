@@ -12,7 +12,9 @@ import pytest
 import torch
 
 from pplr_cli.app import run
+from pplr_cli.commands import training
 from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.errors import WeightsError
 
 
 def train(preset: Path, data_dir: Path, run_dir: Path, *more: str, command: str = "train") -> int:
@@ -133,6 +135,38 @@ def test_missing_start_shows_before_the_data_set_is_read(
     code = train(tiny_preset, tmp_path, tmp_path / "run", "--set", "model.weights=lost.pth")
     assert code == 1
     assert "`lost.pth`: no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_data_set_that_cannot_be_opened_shows_before_weights_are_fetched(
+    tiny_preset: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    damaged: bool,
+) -> None:
+    monkeypatch.setattr(training, "start_file", lambda *_: pytest.fail("fetched"))
+    if damaged:
+        (tmp_path / "tiny").mkdir()
+        (tmp_path / "tiny" / "manifest.json").write_text("{}")
+    assert train(tiny_preset, tmp_path, tmp_path / "run") == 1
+    expected = "manifest.json`: " if damaged else "`tiny`: no such data set"
+    assert expected in capsys.readouterr().err
+
+
+def test_unreachable_weights_show_before_a_data_set_is_drawn(
+    tiny_preset: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unreachable(*_: object) -> None:
+        raise WeightsError("no network")
+
+    monkeypatch.setattr(training, "start_file", unreachable)
+    assert train(tiny_preset, tmp_path / "data", tmp_path / "run", "--data", "demo") == 1
+    assert "no network" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(

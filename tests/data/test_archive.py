@@ -16,6 +16,7 @@ import pytest
 from pplr_cli.data.archive import Limits, archive_stem, extract, extract_parts
 from pplr_cli.errors import DataError, PplrError
 from pplr_cli.progress import Silent
+from tests.data import sparse
 
 FILES = {
     "Market/query/a.jpg": random.Random(1).randbytes(5000),
@@ -127,6 +128,17 @@ def test_tar_members_that_are_no_files(tmp_path: Path, kind: bytes) -> None:
     with tarfile.open(tmp_path / "x.tar", "w") as archive:
         archive.addfile(member)
     refused(tmp_path / "x.tar", "`query` is a link or a device")
+    assert not files_below(tmp_path / "out")
+
+
+@pytest.mark.parametrize("pack", [sparse.gnu, sparse.pax])
+@pytest.mark.parametrize("packed", [False, True])
+def test_sparse_tar_members(
+    tmp_path: Path, pack: Callable[[str, int], bytes], packed: bool
+) -> None:
+    content = pack("a.jpg", 30_000_000) + bytes(2 * tarfile.BLOCKSIZE)
+    (tmp_path / "x.tar").write_bytes(gzip.compress(content) if packed else content)
+    refused(tmp_path / "x.tar", "`a.jpg` is a sparse file")
     assert not files_below(tmp_path / "out")
 
 

@@ -5,6 +5,7 @@ import stat
 import tarfile
 import tempfile
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from pplr_cli.data.manifest import Manifest
 from pplr_cli.data.request import Request
 from pplr_cli.errors import PplrError
 from pplr_cli.progress import Silent
+from tests.data import sparse
 
 NAMES = (
     *("a.jpg", "A.JPG", "b/a.jpg", "b", "b/c/d.png", "./a.jpg", "b//a.jpg", "é.jpg", "x.txt", "b/"),
@@ -31,6 +33,8 @@ TAR_KINDS = (
     *(tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE),
     *(tarfile.DIRTYPE, tarfile.CONTTYPE, tarfile.GNUTYPE_SPARSE),
 )
+HOLE = 2_000_000
+"""Bytes of a sparse member; far more than any archive here."""
 ZIP_KINDS = (0, 0, 0, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK, stat.S_IFCHR, stat.S_IFIFO)
 
 
@@ -87,11 +91,23 @@ def pack_tar(found: list[Member], flags: int) -> bytes:
             info = tarfile.TarInfo(member.name.replace("\0", "?"))
             info.type, info.linkname = TAR_KINDS[member.kind % len(TAR_KINDS)], member.link
             info.size = len(member.content) if info.isreg() else 0
+            if info.type == tarfile.GNUTYPE_SPARSE:
+                _add_sparse(archive, info.name)
+                continue
             try:
                 archive.addfile(info, io.BytesIO(member.content))
             except ValueError:
                 continue  # this format cannot hold the name
     return buffer.getvalue()
+
+
+def _add_sparse(archive: tarfile.TarFile, name: str) -> None:
+    pack = sparse.pax if archive.format == tarfile.PAX_FORMAT else sparse.gnu
+    with suppress(ValueError):  # this format cannot hold the name
+        content = pack(name, HOLE)
+        assert archive.fileobj is not None
+        archive.fileobj.write(content)
+        archive.offset += len(content)
 
 
 def damage(content: bytes, cut: float, flips: list[tuple[float, int]]) -> bytes:
@@ -151,6 +167,7 @@ def test_no_archive_writes_outside_or_leaves_half_a_data_set(
         images = data / "shop" / "images"
         assert all(not path.is_symlink() for path in images.rglob("*"))
         assert all(path.is_file() or path.is_dir() for path in images.rglob("*"))
+        assert all(path.stat().st_size < HOLE for path in images.rglob("*"))
         manifest = Manifest.load(prepared.path)
         assert manifest.images
         assert all((images / path).resolve().is_relative_to(images) for path in manifest.paths)

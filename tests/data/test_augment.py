@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torchvision import transforms
 from torchvision.transforms import functional
 
@@ -46,6 +47,14 @@ def test_normalise_is_the_test_transform() -> None:
     images = pixels(2, 5, 4)
     expected = functional.normalize(images.permute(0, 3, 1, 2) / 255, list(MEAN), list(STD))
     torch.testing.assert_close(normalise(images), expected)
+
+
+def test_tracing_leaves_nothing_behind() -> None:
+    """As an export does, which may be the first in a process to normalise images."""
+    images = pixels(2, 5, 7)
+    with FakeTensorMode() as mode:
+        normalise(mode.from_tensor(images))
+    assert type(normalise(images)) is torch.Tensor
 
 
 def test_choices_depend_on_seed_epoch_and_step_alone() -> None:
@@ -126,7 +135,6 @@ def test_a_gpu_makes_the_same_images_without_waiting() -> None:
     images = pixels(16, 96, 32)
     choices = draw_choices(16, 96, 32, seed=0, epoch=0, step=0)
     there = images.cuda()
-    augment(there, choices)  # copies the constants, which waits once
     torch.cuda.set_sync_debug_mode("error")
     try:
         found = augment(there, choices)
