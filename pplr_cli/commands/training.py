@@ -31,6 +31,8 @@ def execute(request: TrainingRequest, console: Console, *, dry_run: bool) -> Non
     device = choose_device(request.device)
     check_processes(device, request.device, request.devices)
     prepared = prepare(request, request.devices, console)
+    if dry_run and os.environ.get("RANK", "0") != "0":
+        return
     if dry_run:
         rows = requirements.plan(prepared.config, prepared.manifest)
         rows += [("device", str(device)), ("processes", str(request.devices))]
