@@ -141,7 +141,8 @@ def run(arguments: list[str], cli: typer.Typer = app) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help itself
             typer.echo(error.message, err=True)
             return error.exit_code
-        return _fail(_usage_error(error), error)
+        command = " ".join(["pplr", *(word for word in arguments[:1] if word in COMMANDS)])
+        return _fail(_usage_error(error, command), error)
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except Exception as error:
@@ -159,15 +160,22 @@ def _fail(error: PplrError, cause: Exception | None = None) -> int:
     return error.exit_code
 
 
-def _usage_error(error: TyperException) -> UsageError:
+def _usage_error(error: TyperException, command: str) -> UsageError:
     """Turn Typer's words for a wrong command line into ours: what is wrong, and the way out."""
     text, _, known = error.format_message().partition(" (Possible options: ")
     text, _, near = text.removesuffix("?").partition(" Did you mean ")
     text = re.sub(r"'([^']*)'", r"`\1`", text).replace("Value error, ", "").rstrip(". ")
     text = re.sub(r"option: (\S+)", r"option `\1`", text)
     context = getattr(error, "ctx", None)
-    hint = f"`{context.command_path if context else 'pplr'} --help` shows the usage"
-    if near:
+    command = context.command_path if context else command
+    hint = f"`{command} --help` shows the usage"
+    text = text.replace("argument(s)", "argument")
+    extra = re.fullmatch(r"Got unexpected extra argument \((\S+)\)", text)
+    if extra and command.startswith("pplr train"):
+        hint = f"did you mean `--preset {extra[1]}`?"
+    elif text == "Missing option `--weights`":
+        hint = f"name the file: `{command} --weights FILE`"
+    elif near:
         hint = "did you mean {}?".format(near.replace("'", "`"))
     elif known and (wrong := re.search("`(.+?)`", text)):
         hint = nearest(wrong[1], known.removesuffix(")").split(", "))

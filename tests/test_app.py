@@ -124,6 +124,21 @@ def test_without_a_command_the_help_comes_on_stderr(arguments: list[str]) -> Non
         ("prepare", "missing argument `LAYOUT`", "`pplr prepare --help` shows the usage"),
         ("presets show", "missing argument `NAME`", "`pplr presets show --help` shows the usage"),
         (
+            "train market",
+            "got unexpected extra argument (market)",
+            "did you mean `--preset market`?",
+        ),
+        (
+            "evaluate best.pth",
+            "missing option `--weights`",
+            "name the file: `pplr evaluate --weights FILE`",
+        ),
+        (
+            "labels runs/x --csv",
+            "option `--csv` requires an argument",
+            "`pplr labels --help` shows the usage",
+        ),
+        (
             "train --preset demo --precision fp16",
             "invalid value for `--precision`: `fp16` is not one of `fp32`, `bf16`",
             "`pplr train --help` shows the usage",

@@ -59,6 +59,7 @@ def evaluate(
 ) -> None:
     """Print mAP and rank-1, 5 and 10 of a weights file, the paper's figures beside them."""
     wanted = [gates.Gate.parse(text) for text in fail_below or []]
+    options.check_plots(plots)
 
     from pplr_cli.data.library import open_dataset
     from pplr_cli.runtime import Runtime, choose_device
@@ -66,12 +67,12 @@ def evaluate(
 
     console = Console(verbosity=verbose - quiet)
     runtime = Runtime(choose_device(device), console, precision, workers, cache)
-    if plots is not None:
-        plots.mkdir(parents=True, exist_ok=True)
     state = read_state_dict(weights)
     config = model.settings(state, preset, options.overrides(settings, data))
     network = model.network(state, config, runtime)
     manifest = open_dataset(config.data.name, env.data_dir(data_dir), console, verify=verify)
+    if plots is not None:
+        plots.mkdir(parents=True, exist_ok=True)
     scores, evaluation = _measure(network, manifest, config, runtime, rerank, plots is not None)
     document = _document(state, manifest, scores, rerank)
     document["gates"] = [gate.outcome(document) for gate in wanted]
@@ -83,7 +84,7 @@ def evaluate(
         _print(weights, manifest, scores, rerank, console)
     if plots is not None and evaluation is not None:
         _draw(evaluation, plots, console, quiet=json)
-    gates.require(document["gates"])
+    gates.require(document["gates"], plots)
 
 
 def _measure(

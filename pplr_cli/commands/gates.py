@@ -1,6 +1,7 @@
 """`--fail-below mAP=0.80`: the least that a figure must reach, for pipelines."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pplr_cli.errors import PplrError, UsageError
@@ -44,8 +45,8 @@ class Gate(NamedTuple):
         return {"figure": self.figure, "least": self.least, "value": value, "passed": passed}
 
 
-def require(outcomes: Sequence[Mapping[str, Any]]) -> None:
-    """Fail if a figure falls short.
+def require(outcomes: Sequence[Mapping[str, Any]], plots: Path | None) -> None:
+    """Fail if a figure falls short; `plots` is the folder of the pictures, if there are any.
 
     Raises:
         PplrError: which figure falls short, and by how much.
@@ -57,4 +58,7 @@ def require(outcomes: Sequence[Mapping[str, Any]]) -> None:
         if not one["passed"]
     ]
     if short:
-        raise PplrError("; ".join(short), "`--plots DIR` draws the queries that did worst")
+        hint = "`--plots DIR` draws the queries that did worst"
+        if plots is not None:
+            hint = f"`{plots}` shows the queries that did worst"
+        raise PplrError("; ".join(short), hint)

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from pplr_cli.errors import UsageError
+
 DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Data folder (default: PPLR_DATA_DIR, else ./data)."),
@@ -44,6 +46,15 @@ Quiet = Annotated[
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell more of what is done.")]
 
 CORES = os.cpu_count() or 1
+
+
+def check_plots(folder: Path | None) -> None:
+    """Make sure that `--plots` can be a folder; `UsageError` if a file is in its place."""
+    for path in () if folder is None else (folder, *folder.parents):
+        if path.is_file():
+            raise UsageError(
+                f"`--plots {folder}`: `{path}` is a file", "name a folder for the pictures"
+            )
 
 
 def overrides(settings: list[str] | None, data: str | None, seed: int | None = None) -> list[str]:

@@ -42,9 +42,10 @@ class TrainingRequest:
 
     def __post_init__(self) -> None:
         if self.preset is None and not (self.resumes and self.run_dir):
-            raise UsageError(
-                "missing option `--preset`", f"`pplr {self.mode} --help` shows the usage"
-            )
+            hint = f"`pplr {self.mode} --help` shows the usage"
+            if self.run_dir is not None and (self.run_dir / CONFIG).is_file():
+                hint = f"name it, or continue the run of `{self.run_dir}` with --resume"
+            raise UsageError("missing option `--preset`", hint)
         if self.overwrite and self.resumes:
             raise UsageError(
                 "`--overwrite` and `--resume` exclude each other", "choose one of them"

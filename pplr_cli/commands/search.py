@@ -47,6 +47,8 @@ def search(
     verbose: options.Verbose = False,
 ) -> None:
     """Rank a folder of crops by their likeness to a query image, or to each image of a folder."""
+    options.check_plots(plots)
+
     from pplr_cli.data.folder import REMEDY, open_folder, without_broken
     from pplr_cli.retrieval import search as retrieval
     from pplr_cli.runtime import Runtime, choose_device

@@ -223,6 +223,18 @@ def test_a_wrong_gate_shows_before_anything_is_read(tmp_path, run):
         run("--weights", tmp_path / "none.pth", "--fail-below", "rank2=0.5")
 
 
+def test_pictures_get_a_folder_only_where_all_else_is_sound(tmp_path, run, own_file):
+    plots = tmp_path / "plots"
+    with pytest.raises(DataError, match="no such data set"):
+        run("--weights", own_file, "--plots", plots)
+    assert not plots.exists()
+    plots.touch()
+    for folder in (plots, plots / "more"):
+        with pytest.raises(UsageError, match=r"plots` is a file$") as caught:
+            run("--weights", tmp_path / "none.pth", "--plots", folder)
+        assert caught.value.hint == "name a folder for the pictures"
+
+
 def test_a_data_set_that_changed_is_found_out_where_that_is_wanted(tmp_path, run, own_file):
     make_data_set(tmp_path / "data")
     run("--weights", own_file, "--verify")

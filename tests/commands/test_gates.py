@@ -1,5 +1,7 @@
 """`--fail-below`."""
 
+from pathlib import Path
+
 import pytest
 
 from pplr_cli.commands.gates import FIGURES, Gate, require
@@ -14,18 +16,27 @@ def outcomes(*texts: str) -> list[dict[str, object]]:
 
 def test_figures_that_are_high_enough_pass() -> None:
     assert set(FIGURES) == set(VALUES)
-    require(outcomes("mAP=0.75", "rank1=.9", "rank10=1", "mINP=0"))
-    require([])
+    require(outcomes("mAP=0.75", "rank1=.9", "rank10=1", "mINP=0"), None)
+    require([], None)
 
 
 def test_each_figure_that_falls_short_is_named_with_what_is_lacking() -> None:
     with pytest.raises(PplrError) as caught:
-        require(outcomes("mAP=0.80", "rank1=0.5", "rank5=0.950001"))
+        require(outcomes("mAP=0.80", "rank1=0.5", "rank5=0.950001"), None)
     assert caught.value.exit_code == 1
     assert caught.value.message == (
         "`mAP` is 0.7500, 0.05 below the 0.8 of `--fail-below`; "
         "`rank5` is 0.9500, 1e-06 below the 0.950001 of `--fail-below`"
     )
+
+
+@pytest.mark.parametrize(
+    ("plots", "hint"), [(None, "`--plots DIR` draws the"), (Path("worst"), "`worst` shows the")]
+)
+def test_pictures_are_recommended_where_there_are_none(plots: Path | None, hint: str) -> None:
+    with pytest.raises(PplrError) as caught:
+        require(outcomes("mAP=0.80"), plots)
+    assert caught.value.hint == f"{hint} queries that did worst"
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,13 @@ def test_options_that_do_not_go_together(options: dict[str, Any], message: str) 
         TrainingRequest("train", **options)
 
 
+def test_a_run_that_is_there_can_be_continued_where_the_preset_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").touch()
+    with pytest.raises(UsageError, match="missing option `--preset`") as caught:
+        TrainingRequest("train", None, run_dir=tmp_path)
+    assert caught.value.hint == f"name it, or continue the run of `{tmp_path}` with --resume"
+
+
 def test_the_settings_of_a_run_are_those_it_recorded(tmp_path: Path, tiny_preset: Path) -> None:
     recorded = presets.resolve(str(tiny_preset), "train-cam", ["optim.lr=0.01"])
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(recorded.document()))

@@ -46,6 +46,12 @@ def test_a_prepared_name_in_the_place_of_the_layout(tmp_path: Path) -> None:
     assert "`pplr prepare shop --check`" in (caught.value.hint or "")
 
 
+def test_the_name_of_the_drawn_data_set_in_the_place_of_the_layout(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="`demo`: no such layout") as caught:
+        Request("demo", (), tmp_path, Silent())
+    assert caught.value.hint == "`pplr prepare synthetic` draws the data set of that name"
+
+
 def test_the_folder_has_the_name_of_the_data_set() -> None:
     assert Request("veri", (), Path("data"), Silent()).folder == Path("data/veri")
     assert Request("veri", (), Path("data"), Silent(), "cars").folder == Path("data/cars")
