@@ -1,8 +1,16 @@
-"""What the operating system says of this machine's memory, and how it hands it out."""
+"""What the operating system says of this machine's cores and memory, and how it hands it out."""
 
 import ctypes
+import os
 import re
 from pathlib import Path
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def memory() -> dict[str, int]:

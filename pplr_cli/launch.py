@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
+from pplr_cli import host
 from pplr_cli.errors import ProcessError
 
 SHUTDOWN = 45
@@ -34,7 +35,7 @@ def launch(words: Sequence[str], count: int) -> int:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     logging.disable()  # each of torch's loggers has a level of its own
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, host.cores() // count)))
     signal.signal(signal.SIGUSR1, _pass_on)
     config = LaunchConfig(
         min_nodes=1,

@@ -1,5 +1,6 @@
-"""Memory as the system tells it."""
+"""Cores and memory as the system tells it."""
 
+import os
 import platform
 import resource
 import subprocess
@@ -12,6 +13,17 @@ from pplr_cli import host
 
 def test_this_machine_has_memory() -> None:
     assert 0 < host.memory()["free"] <= host.memory()["total"]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen")
+def test_only_cores_that_this_process_may_use_count() -> None:
+    allowed = os.sched_getaffinity(0)
+    assert host.cores() == len(allowed)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        assert host.cores() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def test_container_limit_counts(monkeypatch: pytest.MonkeyPatch) -> None:

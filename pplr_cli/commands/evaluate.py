@@ -10,6 +10,7 @@ from pplr_cli import env
 from pplr_cli.commands import gates, model, options
 from pplr_cli.console import Console
 from pplr_cli.report import paper
+from pplr_cli.report.paper import RANKS
 
 if TYPE_CHECKING:
     from pplr_cli.config import Config
@@ -35,7 +36,6 @@ FailBelow = Annotated[
     ),
 ]
 
-RANKS = (1, 5, 10)
 MODES = {"train": "without camera labels", "train-cam": "with camera labels"}
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pplr_cli.errors import PplrError, UsageError
+from pplr_cli.report.paper import RANKS
 from pplr_cli.wording import nearest
 
-FIGURES = ("mAP", "rank1", "rank5", "rank10", "mINP")
+FIGURES = ("mAP", *(f"rank{k}" for k in RANKS), "mINP")
 """The figures that can be asked for, named as in the JSON document."""
 EXAMPLE = "for example `--fail-below mAP=0.80`"
 

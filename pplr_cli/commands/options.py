@@ -1,11 +1,11 @@
 """Options that several commands share, each described once."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from pplr_cli import host
 from pplr_cli.errors import UsageError
 
 DataDir = Annotated[
@@ -13,7 +13,6 @@ DataDir = Annotated[
     typer.Option("--data-dir", help="Data folder (default: PPLR_DATA_DIR, else ./data)."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Preset = Annotated[str, typer.Option("--preset", help="Preset name, or the path of a preset file.")]
 OptionalPreset = Annotated[
     str | None,
     typer.Option("--preset", help="Preset, where the weights file does not know its own."),
@@ -40,12 +39,24 @@ Verify = Annotated[
     bool,
     typer.Option("--verify", help="First compare every image with the data set's manifest."),
 ]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave out images that cannot be decoded.")
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Tell only results, warnings and errors.")
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell more of what is done.")]
 
-CORES = os.cpu_count() or 1
+CORES = host.cores()
+
+
+def check_plots(folder: Path | None) -> None:
+    """Make sure that `--plots` can be a folder; `UsageError` if a file is in its place."""
+    for path in () if folder is None else (folder, *folder.parents):
+        if path.is_file():
+            raise UsageError(
+                f"`--plots {folder}`: `{path}` is a file", "name a folder for the pictures"
+            )
 
 
 def check_plots(folder: Path | None) -> None:

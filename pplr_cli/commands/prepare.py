@@ -61,9 +61,6 @@ Table = Annotated[
         help="For `folder`: a table with the columns path, camera, identity, split.",
     ),
 ]
-SkipBad = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave out images that cannot be decoded.")
-]
 Check = Annotated[
     bool, typer.Option("--check", help="Compare a prepared data set with its manifest.")
 ]
@@ -78,7 +75,7 @@ def prepare(
     link: Link = False,
     pattern: Pattern = None,
     table: Table = None,
-    skip_bad: SkipBad = False,
+    skip_bad: options.SkipBad = False,
     check: Check = False,
     json: options.Json = False,
     quiet: options.Quiet = False,

@@ -58,8 +58,11 @@ class TrainingRequest:
 
     @property
     def folder(self) -> Path:
-        """The run folder."""
-        return self.run_dir or Path("runs") / f"{Path(self.preset or '').stem}-{self.mode}"
+        """The run folder; by default named after the preset, `--data` and the mode."""
+        if self.run_dir is not None:
+            return self.run_dir
+        parts = (Path(self.preset or "").stem, self.data, self.mode)
+        return Path("runs") / "-".join(part for part in parts if part is not None)
 
     def config(self) -> Config:
         """Return the settings: of the preset or, to resume, those that the run folder recorded."""

@@ -24,9 +24,6 @@ Top = Annotated[int, typer.Option("--top", min=1, help="Images shown for each qu
 Plots = Annotated[
     Path | None, typer.Option("--plots", metavar="DIR", help="Draw a picture of each query there.")
 ]
-SkipBad = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave out images that cannot be decoded.")
-]
 
 
 def search(
@@ -35,7 +32,7 @@ def search(
     gallery: Gallery,
     top: Top = 10,
     plots: Plots = None,
-    skip_bad: SkipBad = False,
+    skip_bad: options.SkipBad = False,
     preset: options.OptionalPreset = None,
     settings: options.Set = None,
     device: options.Device = "auto",

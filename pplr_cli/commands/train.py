@@ -17,7 +17,7 @@ Preset = Annotated[
 ]
 RunDir = Annotated[
     Path | None,
-    typer.Option("--run-dir", help="Run folder (default: runs/<preset>-<mode>)."),
+    typer.Option("--run-dir", help="Run folder (default: runs/<preset>[-<data>]-<mode>)."),
 ]
 Devices = Annotated[
     int,

@@ -126,11 +126,6 @@ def for_all(
     return faults
 
 
-def all_cores() -> int:
-    """Return how many threads decode where nobody said."""
-    return os.cpu_count() or 1
-
-
 def decode(file: Path, *, upright: bool = False) -> Image.Image:
     """Return an image file as 8-bit RGB, decoded in full.
 

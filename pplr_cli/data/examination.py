@@ -4,12 +4,12 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pplr_cli.data.decode import Fault, all_cores, decode_opened, for_all, open_regular
+from pplr_cli import host
+from pplr_cli.data.decode import Fault, decode_opened, for_all, open_regular
 from pplr_cli.data.manifest import Manifest
 from pplr_cli.files import atomic_write, portable
 from pplr_cli.progress import Reporter
 
-MISSING = "no such file"
 CHANGED = "changed since the data set was prepared"
 POOR_SIDE = 16
 """Pixels: images that are narrower or lower can be used, but their number is told."""
@@ -44,7 +44,7 @@ def examine(manifest: Manifest, reporter: Reporter) -> Examined:
         if min(image.size) < POOR_SIDE:
             found.poor.append(path)
 
-    found.faults = for_all(paths, work, "checking images", reporter, all_cores())
+    found.faults = for_all(paths, work, "checking images", reporter, host.cores())
     return found
 
 

@@ -102,7 +102,12 @@ def _write_cache(
 
 
 def _reserve(temporary: Path, path: Path) -> None:
-    """Take the disk's blocks now: writing into a mapped file with none left kills the process."""
+    """Take the disk's blocks now: writing into a mapped file with none left kills the process.
+
+    Does nothing where the system has no call for it, as macOS.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
     with temporary.open("r+b") as file:
         try:
             os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)

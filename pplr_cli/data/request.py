@@ -52,12 +52,7 @@ class Request:
 
     def __post_init__(self) -> None:
         if self.layout not in KNOWN:
-            hint = nearest(self.layout, KNOWN)
-            if self.layout == DEMO:
-                hint = f"`pplr prepare {SYNTHETIC}` draws the data set of that name"
-            if (self.data_dir / self.layout / FILE_NAME).is_file():
-                hint = f"`pplr prepare {self.layout} --check` checks the data set of that name"
-            raise UsageError(f"`{self.layout}`: no such layout", hint)
+            raise UsageError(f"`{self.layout}`: no such layout", self._instead_of_layout)
         if self.layout == SYNTHETIC and self.sources:
             raise UsageError("`synthetic` is drawn, it takes no SOURCE", "leave SOURCE out")
         for option in self._labelling:
@@ -72,6 +67,15 @@ class Request:
             compile_pattern(self.pattern)
         if self.name is not None:
             check_name(self.name)
+
+    @property
+    def _instead_of_layout(self) -> str:
+        """What may have been meant by an unknown layout."""
+        if (self.data_dir / self.layout / FILE_NAME).is_file():
+            return f"`pplr prepare {self.layout} --check` checks the data set of that name"
+        if self.layout == DEMO:
+            return f"`pplr prepare {SYNTHETIC}` draws the data set of that name"
+        return nearest(self.layout, KNOWN)
 
     @property
     def _labelling(self) -> list[str]:

@@ -7,7 +7,6 @@ import numpy as np
 
 BATCHES = 1
 AUGMENTATION = 2
-WEIGHTS = 3
 
 
 def generator(purpose: int, *key: int) -> np.random.Generator:

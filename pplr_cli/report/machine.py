@@ -1,6 +1,5 @@
 """What this machine can do: versions, processors, memory, GPUs, and what is broken."""
 
-import os
 import platform
 import re
 import warnings
@@ -26,7 +25,7 @@ def describe() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
-        "cpu": {"model": cpu_model(), "cores": _cores()},
+        "cpu": {"model": cpu_model(), "cores": host.cores()},
         "memory_gb": {name: round(size / 1e9, 1) for name, size in host.memory().items()},
         "cuda": _cuda(),
         "faiss": _faiss(),
@@ -59,13 +58,6 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def cpu_model() -> str:

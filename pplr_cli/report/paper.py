@@ -14,6 +14,8 @@ class Figures(NamedTuple):
     rank10: float
 
 
+RANKS = (1, 5, 10)
+"""The ranks whose matching rates the paper reports, and so do we."""
 LABEL = "paper, as reported"
 """How these figures are named wherever they stand: not all could be checked."""
 

@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pplr_cli.report import figures
+from pplr_cli.report.paper import RANKS
 from pplr_cli.retrieval.ranking import Scores
 from pplr_cli.retrieval.separation import Separation
 
 SIZE = (4.2, 3.1)
 DPI = 200
 SHOWN_RANKS = 20
-MARKED = (1, 5, 10)
 BARS = 100
 """Bins that a distribution is drawn with; those that are counted are finer."""
 
@@ -33,7 +33,7 @@ def draw_cmc(scores: Scores, path: Path, name: str) -> None:
         figure = Figure(figsize=SIZE, layout="constrained", dpi=DPI)
         axes = figure.subplots()
         axes.plot(range(1, len(values) + 1), values, color=figures.RIGHT, marker="o", markersize=3)
-        for rank in MARKED:
+        for rank in RANKS:
             text, place = f"rank-{rank}: {values[rank - 1]:.1f}", (rank, values[rank - 1])
             axes.annotate(text, place, (4, -11), textcoords="offset points")
         axes.set_title(f"{name}: CMC, mAP {100 * scores.mAP:.1f}, {scores.queries:,} queries")

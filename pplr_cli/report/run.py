@@ -22,6 +22,7 @@ from pplr_cli.engine.labels import PseudoLabels
 from pplr_cli.errors import PplrError, UsageError
 from pplr_cli.files import TEMPORARY, atomic_write, locked, write_text
 from pplr_cli.report.machine import describe
+from pplr_cli.report.paper import RANKS
 from pplr_cli.report.status import STATUS, write_status
 from pplr_cli.retrieval.ranking import Scores
 
@@ -34,7 +35,6 @@ OWN = {
     *(STATE, PREVIOUS, DAMAGED),
 }
 """All that a run folder holds; nothing else is ever deleted."""
-REPORTED_RANKS = (1, 5, 10)
 PERCENTILES = (10, 25, 50, 75, 90)
 """Of the agreement of each part, over the images."""
 STAGES = ("extract", "label", "train", "evaluate")
@@ -203,7 +203,7 @@ def flat_row(
     row |= {f"seconds_{stage}": round(value, 3) for stage, value in epoch.seconds.items()}
     if scores is not None:
         row |= {"mAP": scores.mAP, "mINP": scores.mINP}
-        row |= {f"rank{k}": scores.rank(k) for k in REPORTED_RANKS}
+        row |= {f"rank{k}": scores.rank(k) for k in RANKS}
     return row
 
 

@@ -1,6 +1,7 @@
 """A request and the command line that makes it."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,13 @@ def test_the_usual_is_left_out() -> None:
     assert request.folder == Path("runs/market-train")
     again = "pplr train --run-dir runs/market-train --resume"
     assert request.continued().command() == again
+
+
+def test_each_data_set_gets_a_run_folder_of_its_own() -> None:
+    assert TrainingRequest("train", "market", "shop").folder == Path("runs/market-shop-train")
+    elsewhere = TrainingRequest("train-cam", "my/own.yaml", "shop", run_dir=Path("x"))
+    assert elsewhere.folder == Path("x")
+    assert replace(elsewhere, run_dir=None).folder == Path("runs/own-shop-train-cam")
 
 
 @pytest.mark.parametrize(

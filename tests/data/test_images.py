@@ -276,6 +276,14 @@ def test_disk_that_fills_up_is_told_before_decoding(
     assert not list((tmp_path / "cache" / "images").iterdir())
 
 
+def test_a_system_that_cannot_reserve_blocks_caches_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "posix_fallocate")
+    load(image_set(tmp_path / "data"))
+    assert len(list((tmp_path / "cache" / "images").glob("*.npy"))) == 1
+
+
 def test_cache_of_another_user_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = image_set(tmp_path / "data")
     expected = load(found).copy()

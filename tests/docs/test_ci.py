@@ -60,6 +60,18 @@ def test_every_step_either_runs_or_uses_something(job: dict[str, Any]) -> None:
     assert job["env"]["PPLR_CACHE_DIR"] in cached["with"]["path"].split()
 
 
+def test_where_there_are_no_figures_the_step_that_failed_stands_alone(
+    job: dict[str, Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (step,) = (step for step in job["steps"] if "json.load" in step.get("run", ""))
+    assert run_lines([step], tmp_path, {}) == [0]  # training has failed
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "evaluation.json").touch()
+    assert run_lines([step], tmp_path, {}) == [0]  # evaluation has, before its results
+    out, err = capfd.readouterr()
+    assert (out, err) == (2 * "no figures: see the step that failed\n", "")
+
+
 def test_the_lines_run_and_the_gate_decides(job: dict[str, Any], project: Path) -> None:
     steps = [step for step in job["steps"] if "run" in step and step["name"] != "Install"]
     env = {**job["env"], "PRESET": "small.yaml"}
