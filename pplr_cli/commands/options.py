@@ -59,15 +59,6 @@ def check_plots(folder: Path | None) -> None:
             )
 
 
-def check_plots(folder: Path | None) -> None:
-    """Make sure that `--plots` can be a folder; `UsageError` if a file is in its place."""
-    for path in () if folder is None else (folder, *folder.parents):
-        if path.is_file():
-            raise UsageError(
-                f"`--plots {folder}`: `{path}` is a file", "name a folder for the pictures"
-            )
-
-
 def overrides(settings: list[str] | None, data: str | None, seed: int | None = None) -> list[str]:
     """Return the `--set` texts together with those that `--data` and `--seed` stand for."""
     extra = [f"data.name={data}"] if data is not None else []
