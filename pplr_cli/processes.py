@@ -98,13 +98,14 @@ class Group(Processes):
     """
 
     def __init__(self, device: torch.device) -> None:
-        timeout, backend = timedelta(seconds=env.process_timeout()), "gloo"
-        if device.type == "cuda":
-            torch.cuda.set_device(device)
-            backend = "nccl"
+        timeout = timedelta(seconds=env.process_timeout())
         with _connection():
-            # NCCL ends a process that waits too long: gloo, which can name who is late, comes first
-            dist.init_process_group(backend, timeout=timeout + GRACE * 12)
+            if device.type == "cuda":
+                torch.cuda.set_device(device)
+                # NCCL ends a process that waits too long: gloo, which names who is late, is first
+                dist.init_process_group("nccl", timeout=timeout + 12 * GRACE)
+            else:
+                dist.init_process_group("gloo", timeout=timeout)
             control = dist.new_group(backend="gloo", timeout=timeout)
         assert isinstance(control, dist.ProcessGroup)  # all ranks belong to it
         self._control = control

@@ -84,7 +84,6 @@ def build(network: Network, height: int, width: int, about: Mapping[str, Any]) -
     """
     model = _Retrieval(network).eval()
     example = torch.zeros(2, height, width, 3, dtype=torch.uint8)
-    normalise(example)  # what it keeps for later must not be the exporter's fake tensors
     with (
         warnings.catch_warnings(),
         redirect_stdout(io.StringIO()),

@@ -48,7 +48,7 @@ def test_the_page_can_be_followed(
         assert follow(command) == 0, command
     said = capsys.readouterr().out
     assert "shop: all 144 images are as they were" in said
-    assert "weights: runs/market-train/last.pth" in said
+    assert "weights: runs/market-shop-train/last.pth" in said
     assert "weights: runs/labelled/best.pth" in said
 
     (program,) = blocks(PAGE, "python")

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from pplr_cli.data import augment
 from pplr_cli.engine import onnx
 from pplr_cli.engine.network import Network
 from pplr_cli.errors import PplrError, WeightsError
@@ -25,7 +24,6 @@ def network() -> Network:
 def content(network: Network) -> bytes:
     for name in onnx.PACKAGES:
         pytest.importorskip(name)
-    augment._row.cache_clear()  # as in a new process
     return onnx.build(network, HEIGHT, WIDTH, {"epoch": 3, "mode": "train"})
 
 
