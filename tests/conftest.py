@@ -8,7 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
+
+settings.register_profile("ci", derandomize=True, database=None)
+if os.environ.get("CI"):  # the same examples every time: a change is judged by what it changes
+    settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")

@@ -120,6 +120,7 @@ class Layout:
 
 _IDENTITY_AND_CAMERA = re.compile(r"(?P<identity>-1|\d{1,9})_c(?P<camera>\d{1,9})(?!\d)", re.ASCII)
 """How Market-1501 names its images, and those who followed it."""
+_VERI = re.compile(r"(?P<identity>-1|\d{1,9})_c(?P<camera>\d{3})(?!\d)", re.ASCII)
 
 _MARKET_SOURCES = (
     Source(Split.TRAIN, ("bounding_box_train",)),
@@ -183,7 +184,7 @@ VERI = Layout(
         Source(Split.GALLERY, ("image_test",)),
     ),
     rule=NameRule(
-        pattern=_IDENTITY_AND_CAMERA,
+        pattern=_VERI,
         example="0001_c001_00016450_0.jpg",
         cameras=range(1, 21),
         identities=range(777),
