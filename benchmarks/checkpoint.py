@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.tools import Watch
-from pplr_cli import presets
+from pplr_cli.config import presets
 from pplr_cli.engine.checkpoint import load_state, save_state
 from pplr_cli.engine.epoch import EpochState
-from pplr_cli.engine.labels import PseudoLabels
 from pplr_cli.engine.start import starting_network
 from pplr_cli.engine.state import restore, trainer_state
 from pplr_cli.engine.trainer import Trainer, TrainingImages
+from pplr_cli.labelling.stage import PseudoLabels
 from pplr_cli.progress import Silent
 from pplr_cli.runtime import Runtime, choose_device
 

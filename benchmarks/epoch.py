@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from pplr_cli.data.manifest import Manifest
-from pplr_cli.data.synthetic import world
 from pplr_cli.progress import Silent
+from pplr_cli.synthetic import world
 
 IMAGES_OF_A_PERSON = 17
 STAGES = "seconds_"

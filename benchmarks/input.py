@@ -20,8 +20,8 @@ from torchvision import transforms
 from benchmarks.tools import Watch
 from pplr_cli import host
 from pplr_cli.data.augment import MEAN, PADDING, STD, augment, draw_choices
-from pplr_cli.data.images import load_images
 from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.store import load_images
 from pplr_cli.engine.pixels import place, take
 from pplr_cli.progress import Silent
 

@@ -15,9 +15,9 @@ from sklearn.metrics import adjusted_rand_score
 
 from benchmarks import dense
 from benchmarks.tools import Watch, make_features, make_identities, resident
-from pplr_cli.config import Agreement, Clustering
-from pplr_cli.engine import labels
-from pplr_cli.engine.labels import PseudoLabels, pseudo_labels
+from pplr_cli.config.fields import Agreement, Clustering
+from pplr_cli.labelling import stage
+from pplr_cli.labelling.stage import PseudoLabels, pseudo_labels
 
 TIE = 1e-5
 """Pairs so near to eps are decided by rounding: with eps = 0.5 and k2 = 6 there are many."""
@@ -43,7 +43,7 @@ def main() -> None:
     watch = Watch()
     pseudo_labels(features[:, :200].to(options.device), clustering, agreement)  # compiles
     for function, name in PARTS.items():
-        watch.watch(labels, function, name)
+        watch.watch(stage, function, name)
     on_device = features.to(options.device)
     for _ in range(options.runs):
         if options.unit:
@@ -123,8 +123,8 @@ def compare(
 def compare_pairs(whole: np.ndarray, distances: np.ndarray, clustering: Clustering) -> None:
     """Print the pairs that only one side takes for neighbours, and the labels if ties all count."""
     limit = clustering.eps + TIE
-    ranks = labels.nearest(torch.from_numpy(whole), clustering.k1)
-    ours = labels.jaccard_distance(whole, ranks, clustering.k1, clustering.k2, limit)
+    ranks = stage.nearest(torch.from_numpy(whole), clustering.k1)
+    ours = stage.jaccard_distance(whole, ranks, clustering.k1, clustering.k2, limit)
     rows, columns = ours.tocoo().coords
     taken = np.zeros(distances.shape, bool)
     taken[rows, columns] = ours.data <= clustering.eps
@@ -134,7 +134,7 @@ def compare_pairs(whole: np.ndarray, distances: np.ndarray, clustering: Clusteri
     print(f"  of these decided differently: {(other & tied).sum() // 2}")
     print(f"  other pairs decided differently: {(other & ~tied).sum() // 2}")
     sides = (
-        labels.cluster(ours, limit, clustering.min_samples),
+        stage.cluster(ours, limit, clustering.min_samples),
         dense.cluster(distances, limit, clustering.min_samples),
     )
     print(f"  all pairs within {TIE} of eps as neighbours: labels equal: {np.array_equal(*sides)}")

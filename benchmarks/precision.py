@@ -16,18 +16,18 @@ import numpy as np
 import torch
 from sklearn.metrics import adjusted_rand_score
 
-from pplr_cli import presets
-from pplr_cli.config import Precision
-from pplr_cli.data.images import load_images
+from pplr_cli.config import presets
+from pplr_cli.config.fields import Precision
 from pplr_cli.data.manifest import ImageSet, Manifest, Split
-from pplr_cli.data.synthetic import world
+from pplr_cli.data.store import load_images
 from pplr_cli.engine.features import extract
-from pplr_cli.engine.labels import PseudoLabels, pseudo_labels
 from pplr_cli.engine.pixels import place
 from pplr_cli.engine.start import starting_network
+from pplr_cli.labelling.stage import PseudoLabels, pseudo_labels
 from pplr_cli.progress import Silent
 from pplr_cli.runtime import Runtime, choose_device
-from pplr_cli.weights.start import start_file
+from pplr_cli.synthetic import world
+from pplr_cli.weights.initial import start_file
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.tools import resident
 from pplr_cli import host
-from pplr_cli.config import Loss, Optim
+from pplr_cli.config.fields import Loss, Optim
 from pplr_cli.data.augment import augment, draw_choices
 from pplr_cli.engine.network import Network
 from pplr_cli.engine.objective import Targets, objective

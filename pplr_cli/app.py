@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from pplr_cli import __version__, streams
+from pplr_cli import __version__
 from pplr_cli.commands.doctor import doctor
 from pplr_cli.commands.download import download_weights
 from pplr_cli.commands.evaluate import evaluate
@@ -18,9 +18,10 @@ from pplr_cli.commands.prepare import prepare
 from pplr_cli.commands.presets import app as presets_app
 from pplr_cli.commands.search import search
 from pplr_cli.commands.train import train, train_cam
-from pplr_cli.console import Console, report_unexpected
 from pplr_cli.errors import PplrError, UsageError
-from pplr_cli.wording import nearest
+from pplr_cli.terminal import streams
+from pplr_cli.terminal.console import Console, report_unexpected
+from pplr_cli.text import nearest
 
 COMMANDS: dict[str, tuple[str, ...]] = {
     "prepare": (

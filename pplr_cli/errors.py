@@ -1,7 +1,7 @@
 """Expected failures: what is wrong, which file or key, and the way out.
 
-Everything a user can cause or mend is raised as a `PplrError`; `console.py` prints it as an
-`error:` line and a `hint:` line. Anything else is a bug and keeps its traceback.
+Everything a user can cause or fix is raised as a `PplrError`; `terminal/console.py` prints it as
+an `error:` line and a `hint:` line. Anything else is a bug and keeps its traceback.
 """
 
 

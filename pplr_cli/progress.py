@@ -1,7 +1,7 @@
 """How long work tells of itself, without knowing who listens.
 
 The engine, the data and the weights packages report through the `Reporter` protocol;
-`console.py` implements it for people, `Silent` for tests and for library use.
+`terminal/console.py` implements it for people, `Silent` for tests and for library use.
 """
 
 from collections.abc import Iterator
@@ -62,3 +62,13 @@ class Silent:
     def task(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Task]:
         """Give a task that counts nothing."""
         yield _SilentTask()
+
+
+@contextmanager
+def optional(what: str, reporter: Reporter) -> Iterator[None]:
+    """Turn whatever goes wrong inside (a full disk, a bug) into a warning."""
+    try:
+        yield
+    except Exception as error:
+        told = str(error) or type(error).__name__
+        reporter.warn(f"{what}: {told}", "the training goes on without it")

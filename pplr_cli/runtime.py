@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import torch
 
-from pplr_cli.config import Precision
+from pplr_cli.config.fields import Precision
+from pplr_cli.distributed.processes import ALONE, Processes
 from pplr_cli.errors import DeviceError, UsageError
-from pplr_cli.processes import ALONE, Processes
 from pplr_cli.progress import Reporter, Silent
 
 

@@ -8,9 +8,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from pplr_cli.console import Console
 from pplr_cli.data.manifest import Manifest
-from pplr_cli.data.synthetic.world import DEMO, make
+from pplr_cli.synthetic.world import DEMO, make
+from pplr_cli.terminal.console import Console
 
 SMALL = replace(DEMO, train_people=60, test_people=30, distractors=0)
 WORLDS = {

@@ -18,14 +18,14 @@ import torch
 from torch.nn import functional as F
 
 from pplr_cli.data.augment import PADDING, Choices, augment, draw_choices
-from pplr_cli.data.images import load_images
 from pplr_cli.data.manifest import Manifest, Split
 from pplr_cli.data.sampler import epoch_batches
-from pplr_cli.data.synthetic import PRETRAINING, make
+from pplr_cli.data.store import load_images
 from pplr_cli.engine.losses import soft_triplet
 from pplr_cli.engine.network import Network
 from pplr_cli.files import atomic_write
 from pplr_cli.progress import Silent
+from pplr_cli.synthetic import PRETRAINING, make
 
 WEIGHTS = Path(__file__).parent.parent / "pplr_cli" / "weights" / "tiny_synthetic.pth"
 SEED = 1

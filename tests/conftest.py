@@ -58,8 +58,8 @@ def plant() -> Callable[[Path, Iterable[str]], Path]:
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder that holds `tiny`: 8 training identities x 3 cameras x 4 small images."""
     from pplr_cli.data.manifest import Manifest
-    from pplr_cli.data.synthetic import world
     from pplr_cli.progress import Silent
+    from pplr_cli.synthetic import world
 
     data_dir = tmp_path_factory.mktemp("data")
     settings = world.World(

@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 
-from pplr_cli.config import Batch, Clustering, Config, Data, Model, Optim
-from pplr_cli.data.images import load_images
+from pplr_cli.config.fields import Batch, Clustering, Config, Data, Model, Optim
 from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.data.store import load_images
+from pplr_cli.distributed.processes import Processes, join
 from pplr_cli.engine import features, trainer
 from pplr_cli.engine.epoch import Epoch
 from pplr_cli.engine.start import starting_network
-from pplr_cli.processes import Processes, join
 from pplr_cli.progress import Silent
 from pplr_cli.runtime import Runtime
 

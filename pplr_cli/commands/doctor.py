@@ -9,14 +9,14 @@ import typer
 
 from pplr_cli import env
 from pplr_cli.commands import options
-from pplr_cli.console import Console, report_unexpected
 from pplr_cli.errors import PplrError
 from pplr_cli.progress import Silent
+from pplr_cli.terminal.console import Console, report_unexpected
 
 
 def doctor(data_dir: options.DataDir = None, json: options.Json = False) -> None:
     """Show versions, devices, data sets and weights; exit code 1 if something is broken."""
-    from pplr_cli.report import machine
+    from pplr_cli.runs import machine
 
     folder = env.data_dir(data_dir)
     problems = machine.problems()
@@ -42,8 +42,8 @@ def doctor(data_dir: options.DataDir = None, json: options.Json = False) -> None
 def _data_sets(folder: Path, problems: list[PplrError]) -> dict[str, Any]:
     """Return the prepared data sets with their numbers of images; add what is wrong with them."""
     try:
-        from pplr_cli.data.library import open_dataset, prepared_names
         from pplr_cli.data.manifest import FILE_NAME, Split
+        from pplr_cli.ingest.library import open_dataset, prepared_names
     except Exception:
         if not problems:
             raise

@@ -8,9 +8,9 @@ from urllib.parse import quote, urlsplit
 import typer
 
 from pplr_cli.commands import options
-from pplr_cli.console import Console
 from pplr_cli.errors import UsageError
-from pplr_cli.wording import nearest
+from pplr_cli.terminal.console import Console
+from pplr_cli.text import nearest
 
 if TYPE_CHECKING:
     from pplr_cli.weights.catalogue import Entry

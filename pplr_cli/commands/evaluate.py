@@ -8,12 +8,12 @@ import typer
 
 from pplr_cli import env
 from pplr_cli.commands import gates, model, options
-from pplr_cli.console import Console
-from pplr_cli.report import paper
-from pplr_cli.report.paper import RANKS
+from pplr_cli.retrieval import published
+from pplr_cli.retrieval.published import RANKS
+from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
-    from pplr_cli.config import Config
+    from pplr_cli.config.fields import Config
     from pplr_cli.data.manifest import Manifest
     from pplr_cli.engine.network import Network
     from pplr_cli.report.plots import Evaluation
@@ -61,7 +61,7 @@ def evaluate(
     wanted = [gates.Gate.parse(text) for text in fail_below or []]
     options.check_plots(plots)
 
-    from pplr_cli.data.library import open_dataset
+    from pplr_cli.ingest.library import open_dataset
     from pplr_cli.runtime import Runtime, choose_device
     from pplr_cli.weights.loading import read_state_dict
 
@@ -125,8 +125,10 @@ def _print(
     ours = [scores.mAP, *map(scores.rank, RANKS), scores.mINP]
     name = f"{weights} (re-ranked)" if rerank else str(weights)
     rows = [[name, *(f"{100 * value:.1f}" for value in ours)]]
-    for mode, figures in paper.FIGURES.get(manifest.layout, {}).items():
-        rows.append([f"{paper.LABEL}, {MODES[mode]}", *(f"{value:.1f}" for value in figures), "-"])
+    for mode, figures in published.FIGURES.get(manifest.layout, {}).items():
+        rows.append(
+            [f"{published.LABEL}, {MODES[mode]}", *(f"{value:.1f}" for value in figures), "-"]
+        )
     console.table([manifest.name, "mAP", *(f"rank-{k}" for k in RANKS), "mINP"], rows)
     if scores.skipped:
         console.result(
@@ -166,7 +168,7 @@ def _document(
         "skipped": scores.skipped,
         "paper": {
             mode: {key: round(value / 100, 3) for key, value in figures._asdict().items()}
-            for mode, figures in paper.FIGURES.get(manifest.layout, {}).items()
+            for mode, figures in published.FIGURES.get(manifest.layout, {}).items()
         },
     }
 

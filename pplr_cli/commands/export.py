@@ -9,15 +9,15 @@ import typer
 
 from pplr_cli import env
 from pplr_cli.commands import model, options
-from pplr_cli.console import Console
 from pplr_cli.errors import UsageError
+from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
-    from pplr_cli.config import Config
-    from pplr_cli.data.images import Pixels
+    from pplr_cli.config.fields import Config
     from pplr_cli.data.manifest import ImageSet
-    from pplr_cli.data.synthetic.world import World
+    from pplr_cli.data.store import Pixels
     from pplr_cli.runtime import Runtime
+    from pplr_cli.synthetic.world import World
 
 To = Annotated[Path, typer.Option("--to", metavar="FILE.onnx", help="The file to write.")]
 Crops = Annotated[
@@ -83,10 +83,10 @@ def _crops(
     folder: Path | None, config: "Config", data_dir: Path, runtime: "Runtime"
 ) -> tuple[str, "Pixels"]:
     """Return where the crops for the check come from, and up to `CHECKED` of them."""
-    from pplr_cli.data.folder import open_folder
-    from pplr_cli.data.library import open_dataset, prepared_names
     from pplr_cli.data.manifest import Split
-    from pplr_cli.data.synthetic import world
+    from pplr_cli.ingest.folder import open_folder
+    from pplr_cli.ingest.library import open_dataset, prepared_names
+    from pplr_cli.synthetic import world
 
     name = config.data.name
     if folder is not None:
@@ -104,7 +104,7 @@ def _crops(
 
 def _world(config: "Config") -> "World":
     """Return a synthetic world of crops of the network's size."""
-    from pplr_cli.data.synthetic.world import World
+    from pplr_cli.synthetic.world import World
 
     size = {"height": config.data.height, "width": config.data.width}
     return World(
@@ -114,7 +114,7 @@ def _world(config: "Config") -> "World":
 
 def _load(images: "ImageSet", config: "Config", runtime: "Runtime") -> "Pixels":
     """Decode some of the images, evenly spread."""
-    from pplr_cli.data.images import load_images
+    from pplr_cli.data.store import load_images
 
     step = -(-len(images) // CHECKED)
     some = replace(

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pplr_cli.errors import PplrError, UsageError
-from pplr_cli.report.paper import RANKS
-from pplr_cli.wording import nearest
+from pplr_cli.retrieval.published import RANKS
+from pplr_cli.text import nearest
 
 FIGURES = ("mAP", *(f"rank{k}" for k in RANKS), "mINP")
 """The figures that can be asked for, named as in the JSON document."""

@@ -7,7 +7,7 @@ import typer
 
 from pplr_cli import env
 from pplr_cli.commands import options
-from pplr_cli.console import Console
+from pplr_cli.terminal.console import Console
 
 Run = Annotated[
     Path, typer.Argument(metavar="RUN", help="Run folder of `pplr train`.", show_default=False)
@@ -28,10 +28,10 @@ def labels(
     json: options.Json = False,
 ) -> None:
     """Write path, pseudo-identity, agreement and camera of a run's training images as CSV."""
-    from pplr_cli.data.library import open_dataset
     from pplr_cli.data.manifest import Split
     from pplr_cli.files import atomic_write
-    from pplr_cli.report.labels import (
+    from pplr_cli.ingest.library import open_dataset
+    from pplr_cli.runs.labels import (
         as_csv,
         check_data,
         epoch_labels,

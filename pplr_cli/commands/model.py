@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pplr_cli import presets
-from pplr_cli.config import Config
+from pplr_cli.config import presets
+from pplr_cli.config.fields import Config
 from pplr_cli.errors import UsageError
 
 if TYPE_CHECKING:

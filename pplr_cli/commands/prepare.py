@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pplr_cli import env, presets
+from pplr_cli import env
 from pplr_cli.commands import options
-from pplr_cli.console import Console
+from pplr_cli.config import presets
 from pplr_cli.errors import UsageError
 from pplr_cli.files import portable
+from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
-    from pplr_cli.data.counts import Count
     from pplr_cli.data.decode import Fault
     from pplr_cli.data.manifest import Manifest
-    from pplr_cli.data.preparation import Prepared
+    from pplr_cli.ingest.counts import Count
+    from pplr_cli.ingest.prepare import Prepared
 
 LayoutName = Annotated[
     str,
@@ -89,8 +90,8 @@ def prepare(
         _check(layout, folder, console, json, alone=not any(others))
         return
 
-    from pplr_cli.data import library
-    from pplr_cli.data.request import Request
+    from pplr_cli.ingest import library
+    from pplr_cli.ingest.request import Request
 
     labels = (allow_partial, link, pattern, table, skip_bad)
     prepared = library.prepare(Request(layout, sources or (), folder, console, name, *labels))
@@ -109,8 +110,8 @@ def _check(name: str, folder: Path, console: Console, json: bool, *, alone: bool
             "`--check` goes with a name, `--data-dir` and `--json` only", "leave the rest out"
         )
 
-    from pplr_cli.data import library
-    from pplr_cli.data.inspection import changed
+    from pplr_cli.ingest import library
+    from pplr_cli.ingest.rules import changed
 
     checked = library.check(name, folder, console)
     manifest = checked.manifest
@@ -127,8 +128,8 @@ def _check(name: str, folder: Path, console: Console, json: bool, *, alone: bool
 def _draw_people(prepared: "Prepared") -> Path | None:
     """Draw a few training identities under all cameras, where the data set knows both."""
     from pplr_cli.data.manifest import Split
-    from pplr_cli.data.preparation import PICTURE
-    from pplr_cli.report.sheet import contact_sheet
+    from pplr_cli.ingest.prepare import PICTURE
+    from pplr_cli.report.contact_sheet import contact_sheet
 
     manifest = prepared.manifest
     images = manifest.split(Split.TRAIN)
@@ -174,7 +175,7 @@ def _document(prepared: "Prepared", picture: Path | None, following: str) -> dic
 
 def _facts(manifest: "Manifest", path: Path) -> dict[str, Any]:
     """Return what a manifest says, as plain values."""
-    from pplr_cli.data.counts import count_splits
+    from pplr_cli.ingest.counts import count_splits
 
     return {
         "name": manifest.name,

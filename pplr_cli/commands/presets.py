@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from pplr_cli import presets
 from pplr_cli.commands import options
-from pplr_cli.config import Config
-from pplr_cli.console import Console
+from pplr_cli.config import presets
+from pplr_cli.config.document import annotated, differences
+from pplr_cli.config.fields import Config
 from pplr_cli.errors import PplrError, UsageError
 from pplr_cli.files import write_text
-from pplr_cli.preset_text import annotated, differences
+from pplr_cli.terminal.console import Console
 
 app = typer.Typer(help="List, show and copy the presets.", no_args_is_help=True)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pplr_cli.commands import model, options
-from pplr_cli.console import Console
+from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
     from pplr_cli.data.manifest import ImageSet
@@ -46,7 +46,7 @@ def search(
     """Rank a folder of crops by their likeness to a query image, or to each image of a folder."""
     options.check_plots(plots)
 
-    from pplr_cli.data.folder import REMEDY, open_folder, without_broken
+    from pplr_cli.ingest.folder import REMEDY, open_folder, without_broken
     from pplr_cli.retrieval import search as retrieval
     from pplr_cli.runtime import Runtime, choose_device
     from pplr_cli.weights.loading import read_state_dict

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from pplr_cli.commands import options
-from pplr_cli.commands.request import TrainingRequest
-from pplr_cli.config import Mode
-from pplr_cli.console import Console
+from pplr_cli.config.fields import Mode
+from pplr_cli.session.request import TrainingRequest
+from pplr_cli.terminal.console import Console
 
 Preset = Annotated[
     str | None,
@@ -94,9 +94,9 @@ def training_command(mode: Mode) -> Callable[..., None]:
         )
         request.config()  # what is wrong with the settings shows before torch is imported
 
-        from pplr_cli.commands import training
+        from pplr_cli.session import start
 
-        training.execute(request, Console(verbosity=request.verbosity), dry_run=dry_run)
+        start.execute(request, Console(verbosity=request.verbosity), dry_run=dry_run)
 
     cameras = "with" if mode == "train-cam" else "without"
     command.__doc__ = f"Train {cameras} camera labels; weights and report go to the run folder."

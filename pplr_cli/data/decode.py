@@ -18,7 +18,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from pplr_cli.errors import DataError
 from pplr_cli.progress import Reporter
-from pplr_cli.wording import listed
+from pplr_cli.text import listed
 
 FORMATS = ("JPEG", "PNG")
 """What image files may hold, whatever their suffix says."""

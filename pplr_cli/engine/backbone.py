@@ -8,7 +8,7 @@ from torch import nn
 from torchvision import models
 from torchvision.models.resnet import BasicBlock
 
-from pplr_cli.config import Backbone
+from pplr_cli.config.fields import Backbone
 from pplr_cli.engine.replicas import ReplicaBatchNorm2d
 
 TINY_WIDTHS = (16, 32, 64, 128)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from pplr_cli.engine.centroids import Proxies
-from pplr_cli.engine.labels import PseudoLabels
-from pplr_cli.stopwatch import Stopwatch
+from pplr_cli.engine.prototypes import Proxies
+from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.timing import Stopwatch
 
 
 @dataclass

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from pplr_cli.data.augment import normalise
+from pplr_cli.distributed.processes import Processes
 from pplr_cli.engine.network import Network
 from pplr_cli.engine.pixels import take
-from pplr_cli.processes import Processes
 from pplr_cli.runtime import Runtime
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pplr_cli.engine.centroids import Proxies
+from pplr_cli.engine.prototypes import Proxies
 
 MIN_SQUARED_DISTANCE = 1e-12
 

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import torch
 
 from pplr_cli import host
-from pplr_cli.config import Agreement, Clustering, Config
+from pplr_cli.config.fields import Agreement, Clustering, Config
 from pplr_cli.engine.network import Network
 from pplr_cli.engine.replicas import set_replicas
-from pplr_cli.engine.symmetric import TILE
+from pplr_cli.labelling.cpu_search import TILE
 
 LARGEST_BLOCK = 1 << 28
 """Bytes of a block of distances beyond which retrieval does not get faster."""

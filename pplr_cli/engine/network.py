@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pplr_cli.config import Backbone
+from pplr_cli.config.fields import Backbone
 from pplr_cli.engine.backbone import build_backbone, feature_size
 from pplr_cli.engine.replicas import ReplicaBatchNorm1d
 

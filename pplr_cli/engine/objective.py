@@ -5,10 +5,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pplr_cli.config import Loss
+from pplr_cli.config.fields import Loss
 from pplr_cli.engine import losses
-from pplr_cli.engine.centroids import Proxies
 from pplr_cli.engine.network import Output
+from pplr_cli.engine.prototypes import Proxies
 
 
 class Targets(NamedTuple):

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from pplr_cli.config import Optim
+from pplr_cli.config.fields import Optim
 from pplr_cli.engine.network import Network
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from pplr_cli.config import Config
+from pplr_cli.config.fields import Config
 from pplr_cli.engine.network import Network
 from pplr_cli.progress import Reporter
 from pplr_cli.weights.fitting import load_backbone

@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
-from pplr_cli.engine.centroids import Proxies
 from pplr_cli.engine.epoch import EpochState
-from pplr_cli.engine.labels import PseudoLabels
 from pplr_cli.engine.optim import grow_classifiers
+from pplr_cli.engine.prototypes import Proxies
 from pplr_cli.engine.trainer import Trainer
 from pplr_cli.errors import TrainingError
-from pplr_cli.stopwatch import Stopwatch
+from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.timing import Stopwatch
 
 
 def trainer_state(trainer: Trainer) -> dict[str, Any]:

@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pplr_cli import host
-from pplr_cli.config import Config
+from pplr_cli.config.fields import Config
 from pplr_cli.data.augment import augment, draw_choices
 from pplr_cli.data.sampler import epoch_batches
-from pplr_cli.engine.centroids import Proxies, camera_proxies, group_means
 from pplr_cli.engine.epoch import Epoch, EpochState
 from pplr_cli.engine.features import extract
-from pplr_cli.engine.labels import PseudoLabels, pseudo_labels
 from pplr_cli.engine.network import Network, Output
 from pplr_cli.engine.objective import Targets, objective
 from pplr_cli.engine.optim import (
@@ -28,11 +26,13 @@ from pplr_cli.engine.optim import (
     set_learning_rate,
 )
 from pplr_cli.engine.pixels import place, take
+from pplr_cli.engine.prototypes import Proxies, camera_proxies, group_means
 from pplr_cli.engine.replicas import set_replicas
 from pplr_cli.errors import TrainingError
+from pplr_cli.labelling.stage import PseudoLabels, pseudo_labels
 from pplr_cli.runtime import Runtime
-from pplr_cli.stopwatch import Stopwatch
-from pplr_cli.wording import named
+from pplr_cli.text import named
+from pplr_cli.timing import Stopwatch
 
 LOOK_EVERY = 10
 """Steps between two looks at the losses: each look waits for the device."""

@@ -10,15 +10,14 @@ from markupsafe import Markup, escape
 
 from pplr_cli.data.manifest import ImageSet
 from pplr_cli.files import write_text
-from pplr_cli.progress import Reporter
+from pplr_cli.progress import Reporter, optional
+from pplr_cli.report.album import Album, Pixels
 from pplr_cli.report.charts import Chart, band_chart, line_chart, series, stack_chart
-from pplr_cli.report.crops import Album, Pixels
-from pplr_cli.report.health import findings
-from pplr_cli.report.optional import optional
-from pplr_cli.report.quality import label_quality
-from pplr_cli.report.records import Records
-from pplr_cli.report.run import REPORT, STAGES, read_labels
-from pplr_cli.wording import printable
+from pplr_cli.report.label_quality import label_quality
+from pplr_cli.runs.folder import REPORT, STAGES, read_labels
+from pplr_cli.runs.health import findings
+from pplr_cli.runs.records import Records
+from pplr_cli.text import printable
 
 Rows = Sequence[dict[str, Any]]
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from pplr_cli.data.manifest import ImageSet
 from pplr_cli.files import atomic_write
+from pplr_cli.report.curves import draw_cmc, draw_separation
 from pplr_cli.report.ranked import Match, Result, draw_ranked
-from pplr_cli.report.retrieval import draw_cmc, draw_separation
 from pplr_cli.retrieval.nearest import NONE
 from pplr_cli.retrieval.survey import Survey
 

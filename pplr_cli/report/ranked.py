@@ -17,7 +17,7 @@ from PIL import Image as Picture
 
 from pplr_cli.data.decode import decode
 from pplr_cli.errors import DataError
-from pplr_cli.report import figures
+from pplr_cli.report import style
 
 GAP, WIDE_GAP, TITLE, CAPTION, HEADING = 12, 36, 30, 20, 24
 """Pixels between images, after the query, above all, below an image, above a row."""
@@ -32,8 +32,8 @@ class Look(NamedTuple):
     mark: str
 
 
-RIGHT = Look(figures.RIGHT, "-", "\N{CHECK MARK} ")
-WRONG = Look(figures.WRONG, (0, (2, 1)), "\N{BALLOT X} ")
+RIGHT = Look(style.RIGHT, "-", "\N{CHECK MARK} ")
+WRONG = Look(style.WRONG, (0, (2, 1)), "\N{BALLOT X} ")
 PLAIN, QUERY = Look("#888888", "-", ""), Look("#000000", "-", "")
 LEGEND = f"{RIGHT.mark}same identity   {WRONG.mark}another one   number: distance"
 
@@ -100,7 +100,7 @@ def draw_ranked(
         _write(axes, width - GAP, above / 2, LEGEND, ha="right")
     for number, result in enumerate(results):
         _draw_row(axes, result, above + number * row, size, upright)
-    figures.save(figure, path)
+    style.save(figure, path)
 
 
 def _pixel_axes(figure: Figure) -> Axes:

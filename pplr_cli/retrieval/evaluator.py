@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from pplr_cli.config import Config
-from pplr_cli.data.images import load_images
+from pplr_cli.config.fields import Config
 from pplr_cli.data.manifest import ImageSet, Manifest, Split
+from pplr_cli.data.store import load_images
 from pplr_cli.engine import memory
 from pplr_cli.engine.features import extract
 from pplr_cli.engine.network import Network

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pplr_cli.retrieval.rows import Lists, by_rows
+from pplr_cli.parallel import Lists, by_rows
 
 NONE = -1
 """Stands where the gallery has fewer images than are asked for."""

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from pplr_cli.engine.memory import LARGEST_BLOCK
 from pplr_cli.errors import DataError
+from pplr_cli.parallel import by_rows
 from pplr_cli.retrieval.distance import distance_blocks
 from pplr_cli.retrieval.rerank import reranked_blocks
-from pplr_cli.retrieval.rows import by_rows
 
 TOP = 50
 """Ranks that the cumulative matching characteristic covers."""

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from pplr_cli.engine import kernels
-from pplr_cli.engine.jaccard import average_rows, by_blocks, reciprocal_sets, set_distance
 from pplr_cli.engine.memory import LARGEST_BLOCK
-from pplr_cli.engine.neighbors import itself_first
+from pplr_cli.labelling import kernels
+from pplr_cli.labelling.jaccard import average_rows, by_blocks, reciprocal_sets, set_distance
+from pplr_cli.labelling.neighbors import itself_first
 from pplr_cli.retrieval.distance import row_blocks, squared_distances
 
 K1 = 20

@@ -3,17 +3,17 @@
 import numpy as np
 from torch import Tensor
 
-from pplr_cli.config import Config
-from pplr_cli.data.folder import same_files
-from pplr_cli.data.images import load_images
+from pplr_cli.config.fields import Config
 from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.store import load_images
 from pplr_cli.engine import memory
 from pplr_cli.engine.features import extract
 from pplr_cli.engine.network import Network
 from pplr_cli.engine.pixels import place
+from pplr_cli.ingest.folder import same_files
+from pplr_cli.parallel import Lists
 from pplr_cli.retrieval.nearest import Nearest, Ranked
 from pplr_cli.retrieval.ranking import ranking_blocks
-from pplr_cli.retrieval.rows import Lists
 from pplr_cli.runtime import Runtime
 
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pplr_cli.engine.memory import LARGEST_BLOCK
+from pplr_cli.parallel import Lists
 from pplr_cli.retrieval.nearest import Nearest, Ranked
 from pplr_cli.retrieval.ranking import Ids, Scores, measure, ranking_blocks, summary
-from pplr_cli.retrieval.rows import Lists
 from pplr_cli.retrieval.separation import PairCounter, Separation
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from pplr_cli import env
-from pplr_cli.config import Backbone
+from pplr_cli.config.fields import Backbone
 from pplr_cli.weights.digest import check_sha256, holds_record
 
 DRIVE_FOLDER = "1m5wDOJG7qk62PjkoOpTspNmk0nhLc4Vi"

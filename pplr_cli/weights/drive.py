@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 from pplr_cli.errors import WeightsError
 from pplr_cli.files import check_space
 from pplr_cli.progress import Reporter, Task
+from pplr_cli.text import listed
 from pplr_cli.weights.catalogue import DRIVE_FOLDER, DRIVE_URL, Official
 from pplr_cli.weights.download import TIMEOUT
-from pplr_cli.wording import listed
 
 SUFFIXES = (".pth", ".pt", ".tar")
 _QUOTA = re.compile("quota|too many (users|accesses)", re.IGNORECASE)

@@ -6,8 +6,8 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from pplr_cli.errors import WeightsError
+from pplr_cli.text import named
 from pplr_cli.weights.loading import StateDict, read_state_dict
-from pplr_cli.wording import named
 
 STAGES = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6", "layer4": "7"}
 """Torchvision's names of a ResNet's stages, and their places in our sequential backbone."""

@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from pplr_cli.errors import WeightsError
+from pplr_cli.text import named
 from pplr_cli.weights.digest import holds_record, record_path
 from pplr_cli.weights.download import is_web_page
-from pplr_cli.wording import named
 
 METADATA = "pplr"
 """Entry of a state dict's `_metadata` in which our own files say how they came about."""

@@ -10,8 +10,8 @@ import typer
 from PIL import Image as Picture
 from typer.testing import CliRunner
 
-from pplr_cli import presets
 from pplr_cli.commands.evaluate import evaluate
+from pplr_cli.config import presets
 from pplr_cli.data.manifest import Image, Manifest, Split
 from pplr_cli.engine.checkpoint import save_weights
 from pplr_cli.engine.network import Network

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image as Picture
 
-from pplr_cli import presets
 from pplr_cli.app import run
+from pplr_cli.config import presets
 from pplr_cli.engine import onnx
 from pplr_cli.engine.checkpoint import save_weights
 from pplr_cli.engine.network import Network

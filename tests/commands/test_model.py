@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pplr_cli import presets
 from pplr_cli.commands import model
+from pplr_cli.config import presets
 from pplr_cli.engine.network import Network
 from pplr_cli.errors import UsageError
 from pplr_cli.runtime import Runtime

@@ -171,7 +171,7 @@ def test_failures_reach_the_table_of_errors(tmp_path: Path, plant: Plant) -> Non
 def test_the_command_module_imports_nothing_heavy() -> None:
     code = (
         "import sys, pplr_cli.commands.prepare\n"
-        "heavy = {'torch', 'PIL', 'numpy', 'pplr_cli.data.library'} & set(sys.modules)\n"
+        "heavy = {'torch', 'PIL', 'numpy', 'pplr_cli.ingest.library'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

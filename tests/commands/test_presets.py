@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pplr_cli import presets
 from pplr_cli.commands.presets import app
+from pplr_cli.config import presets
 from pplr_cli.errors import PplrError, UsageError
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pplr_cli.data.manifest import Split
-from pplr_cli.data.synthetic import world
 from pplr_cli.progress import Silent
+from pplr_cli.synthetic import world
 from tests.docs.pages import blocks, follow
 
 PAGE = "own-data.md"
@@ -61,7 +61,7 @@ def test_the_page_can_be_followed(
 
 
 def test_the_tables_of_the_page_are_what_prepare_reads(tmp_path: Path) -> None:
-    from pplr_cli.data.table import read_table
+    from pplr_cli.ingest.table import read_table
 
     (table,) = blocks(PAGE, "csv")
     (tmp_path / "labels.csv").write_text(table)

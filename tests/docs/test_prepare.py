@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from pplr_cli.app import app
 from pplr_cli.data.decode import LARGEST_ASPECT, MOST_PIXELS, SMALLEST_SIDE
-from pplr_cli.data.examination import POOR_SIDE
-from pplr_cli.data.layouts import KNOWN, LAYOUTS, Layout
+from pplr_cli.ingest.integrity import POOR_SIDE
+from pplr_cli.ingest.layouts import KNOWN, LAYOUTS, Layout
 from tests.docs.pages import text
 
 Plant = Callable[[Path, Iterable[str]], Path]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pplr_cli.engine import losses
-from pplr_cli.engine.centroids import Proxies
+from pplr_cli.engine.prototypes import Proxies
 
 Golden = dict[str, Tensor]
 

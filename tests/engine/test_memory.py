@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from pplr_cli import host, presets
-from pplr_cli.config import Agreement, Clustering
+from pplr_cli import host
+from pplr_cli.config import presets
+from pplr_cli.config.fields import Agreement, Clustering
 from pplr_cli.engine import memory
 
 STAGE = """
 import re, torch
 from pathlib import Path
-from pplr_cli.config import Agreement, Clustering
-from pplr_cli.engine.labels import pseudo_labels
+from pplr_cli.config.fields import Agreement, Clustering
+from pplr_cli.labelling.stage import pseudo_labels
 def status(key):
     text = Path("/proc/self/status").read_text()
     return 1024 * int(re.search(rf"^{key}:\\s+(\\d+)", text, re.MULTILINE)[1])

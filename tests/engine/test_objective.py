@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from pplr_cli.config import Loss, Optim
-from pplr_cli.engine.centroids import Proxies
+from pplr_cli.config.fields import Loss, Optim
 from pplr_cli.engine.network import Network
 from pplr_cli.engine.objective import Targets, objective
 from pplr_cli.engine.optim import build_optimizer
+from pplr_cli.engine.prototypes import Proxies
 from pplr_cli.engine.replicas import set_replicas
 from pplr_cli.runtime import Runtime
 

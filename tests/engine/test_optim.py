@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from pplr_cli.config import Optim
+from pplr_cli.config.fields import Optim
 from pplr_cli.engine.network import Network
 from pplr_cli.engine.optim import (
     build_optimizer,

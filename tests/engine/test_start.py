@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchvision import models
 
-from pplr_cli import presets
+from pplr_cli.config import presets
 from pplr_cli.engine.start import starting_network
 from pplr_cli.errors import WeightsError
 from pplr_cli.progress import Silent

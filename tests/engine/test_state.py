@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 import torch
 
-from pplr_cli import presets
-from pplr_cli.config import Config
-from pplr_cli.data.images import load_images
+from pplr_cli.config import presets
+from pplr_cli.config.fields import Config
 from pplr_cli.data.manifest import Manifest, Split
-from pplr_cli.engine import labels as labels_module
+from pplr_cli.data.store import load_images
 from pplr_cli.engine.checkpoint import load_state, save_state
 from pplr_cli.engine.epoch import Epoch
 from pplr_cli.engine.start import starting_network
 from pplr_cli.engine.state import check_finite, restore, trainer_state
 from pplr_cli.engine.trainer import Trainer, TrainingImages
 from pplr_cli.errors import TrainingError
+from pplr_cli.labelling import stage as labels_module
 from pplr_cli.progress import Silent
 from pplr_cli.runtime import Runtime
 

@@ -21,7 +21,7 @@ WRITES = [
     ("pplr_cli.engine.checkpoint", "_Hashing.write", "kill", 2000),
     ("pplr_cli.engine.trainer", "Trainer._step", "kill", 8),
     ("pplr_cli.engine.trainer", "Trainer._begin_epoch", "kill after", 2),
-    ("pplr_cli.report.course", "save_weights", "kill after", 2),
+    ("pplr_cli.session.recorder", "save_weights", "kill after", 2),
 ]
 """Where to kill: around every step of every write that matters, and between them; at one of the
 first so many calls."""

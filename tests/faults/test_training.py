@@ -11,7 +11,7 @@ from tests.faults.conftest import Fault, Runs, camera_mode, outcome, status
 
 Undisturbed = tuple[str, dict[str, Any], float]
 
-CLUSTER = ("pplr_cli.engine.labels", "cluster", 0)
+CLUSTER = ("pplr_cli.labelling.stage", "cluster", 0)
 RARELY = ("--set", "engine.save_minutes=60")
 
 

@@ -25,12 +25,10 @@ import numpy as np
 import torch
 
 from pplr_cli import app
-from pplr_cli.commands import training  # imported here, once for all
-from pplr_cli.config import Agreement, Clustering
-from pplr_cli.engine.labels import pseudo_labels
+from pplr_cli.config.fields import Agreement, Clustering
+from pplr_cli.labelling.stage import pseudo_labels
 from pplr_cli.retrieval.ranking import evaluate
-
-assert training
+from pplr_cli.session import start  # noqa: F401 - imported here, once for all
 
 
 def main() -> None:

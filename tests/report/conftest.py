@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pplr_cli.app import run
-from pplr_cli.data.images import load_images
 from pplr_cli.data.manifest import ImageSet, Manifest, Split
+from pplr_cli.data.store import load_images
 from pplr_cli.progress import Silent
 
 VOID = {"meta", "link", "img", "br", "input", "hr"}

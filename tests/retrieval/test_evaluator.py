@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from pplr_cli import presets
+from pplr_cli.config import presets
 from pplr_cli.data.augment import normalise
-from pplr_cli.data.images import load_images
 from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.data.store import load_images
 from pplr_cli.engine.network import Network
 from pplr_cli.errors import DataError
 from pplr_cli.progress import Silent

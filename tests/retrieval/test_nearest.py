@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pplr_cli.parallel import Lists
 from pplr_cli.retrieval.nearest import NONE, Nearest
-from pplr_cli.retrieval.rows import Lists
 
 
 @settings(deadline=None)  # the first example compiles

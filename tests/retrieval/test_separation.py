@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pplr_cli.retrieval.rows import Lists
+from pplr_cli.parallel import Lists
 from pplr_cli.retrieval.separation import BINS, PairCounter, Separation
 
 

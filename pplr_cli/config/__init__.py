@@ -1,0 +1,1 @@
+"""Settings: typed fields, presets, documents, and readable problems."""

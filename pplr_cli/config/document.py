@@ -1,0 +1,61 @@
+"""Resolved settings as a YAML text for people: every field with its description."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from pplr_cli.config.fields import Config
+from pplr_cli.config.presets import CAMERA
+
+COMMENT_COLUMN = 32
+
+
+def differences(base: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of `other` that differ from `base`, block by block."""
+    found: dict[str, Any] = {}
+    for key, value in other.items():
+        if isinstance(value, dict):
+            inner = differences(base[key], value)
+            found |= {key: inner} if inner else {}
+        elif value != base[key]:
+            found[key] = value
+    return found
+
+
+def annotated(config: Config, camera: Mapping[str, Any] | None = None) -> str:
+    """Return `config` as a preset file, with `camera` as its block for train-cam."""
+    lines = list(_block(config, config.document(), ""))
+    if camera:
+        lines += [_line(f"{CAMERA}:", "what train-cam changes"), *_plain(camera, "  ")]
+    return "\n".join(lines) + "\n"
+
+
+def _block(section: BaseModel, values: Mapping[str, Any], indent: str) -> Iterator[str]:
+    for name, field in type(section).model_fields.items():
+        inner = getattr(section, name)
+        if isinstance(inner, BaseModel):
+            yield f"{indent}{name}:"
+            yield from _block(inner, values[name], indent + "  ")
+        else:
+            yield _line(f"{indent}{name}: {_scalar(values[name])}", field.description or "")
+
+
+def _plain(values: Mapping[str, Any], indent: str) -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield f"{indent}{name}:"
+            yield from _plain(value, indent + "  ")
+        else:
+            yield f"{indent}{name}: {_scalar(value)}"
+
+
+def _line(setting: str, comment: str) -> str:
+    return f"{setting:<{COMMENT_COLUMN}}  # {comment}" if comment else setting
+
+
+def _scalar(value: Any) -> str:
+    """Return one value as YAML writes it, on one line."""
+    text: str = yaml.safe_dump(value, default_flow_style=True, width=float("inf"))
+    return text.removesuffix("...\n").strip()

@@ -1,0 +1,174 @@
+"""The settings of a run as typed, documented fields.
+
+Defaults are the official PPLR settings; "paper" is Cho et al., CVPR 2022 (arXiv 2203.14675).
+`config/presets.py` finds, reads and overrides the YAML files that fill these fields.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+Backbone = Literal["tiny", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
+Mode = Literal["train", "train-cam"]
+Precision = Literal["fp32", "bf16"]
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A block of settings: unknown keys forbidden, values immutable, no NaN or infinity."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_bool_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Keep `true` from passing for 1."""
+        name = info.field_name
+        if isinstance(value, bool) and name and cls.model_fields[name].annotation is not bool:
+            raise ValueError("true or false where something else is wanted")
+        return value
+
+
+class Data(Section):
+    """Which data set, and the size its images are resized to."""
+
+    name: str = Field(min_length=1, description="data set name under the data folder")
+    height: Count = Field(384, description="image height in pixels")
+    width: Count = Field(128, description="image width in pixels")
+
+
+class Model(Section):
+    """The network (paper, section 3.1)."""
+
+    backbone: Backbone = Field("resnet50", description="residual network; layer4 keeps its stride")
+    weights: str = Field(
+        "imagenet",
+        min_length=1,
+        description="start: `imagenet`, `random`, `synthetic` (tiny only, shipped) or a file path",
+    )
+    parts: Count = Field(3, description="horizontal stripes with a feature and classifier each")
+    classes: Count = Field(3000, description="classifier rows at the start; grows when needed")
+
+
+class Clustering(Section):
+    """Pseudo-labels: k-reciprocal Jaccard distance and DBSCAN (paper, section 4.1)."""
+
+    k1: Annotated[int, Field(ge=2)] = Field(30, description="neighbours, the image itself included")
+    k2: Count = Field(6, description="rows averaged in local query expansion; 1 = none")
+    eps: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.5, description="largest Jaccard distance of two neighbours in DBSCAN"
+    )
+    min_samples: Count = Field(4, description="neighbours (itself included) that make a core image")
+
+
+class Agreement(Section):
+    """Cross agreement of global and part features (paper, section 3.2)."""
+
+    k: Count = Field(20, description="neighbours compared, the image itself not included")
+
+
+class Loss(Section):
+    """Loss weights (paper, section 3; camera loss: CAP, Wang et al., AAAI 2021)."""
+
+    beta: Fraction = Field(0.5, description="weight of the pseudo-label against the parts' opinion")
+    aals_epoch: int = Field(5, ge=0, description="first epoch of agreement-aware label smoothing")
+    smoothing: Fraction = Field(0.1, description="label smoothing before `aals_epoch`")
+    camera_weight: Annotated[float, Field(ge=0)] = Field(
+        0.5, description="lambda_cam, weight of the inter-camera loss (train-cam)"
+    )
+    camera_temperature: Positive = Field(0.07, description="temperature of the inter-camera loss")
+    camera_negatives: Count = Field(50, description="hardest proxies of other clusters compared")
+
+
+class Batch(Section):
+    """How a training batch is drawn and normalised."""
+
+    size: Annotated[int, Field(ge=2)] = Field(64, description="images in a batch")
+    instances: Annotated[int, Field(ge=2)] = Field(4, description="images of each cluster drawn")
+    replicas: Count = Field(
+        4, description="consecutive chunks that BatchNorm treats apart (the official 4 GPUs)"
+    )
+
+    @model_validator(mode="after")
+    def _divides(self) -> "Batch":
+        if self.size % self.instances or self.size // self.instances < 2:
+            raise ValueError(
+                f"`batch.size` = `{self.size}`: must be two or more times "
+                f"`batch.instances` = `{self.instances}`"
+            )
+        if self.size % self.replicas or self.size // self.replicas < 2:
+            raise ValueError(
+                f"`batch.size` = `{self.size}`: must be two or more times "
+                f"`batch.replicas` = `{self.replicas}`"
+            )
+        return self
+
+
+class Optim(Section):
+    """Adam and its schedule."""
+
+    epochs: Count = Field(50, description="epochs; each begins with new pseudo-labels")
+    iters: Count = Field(400, description="batches in an epoch")
+    lr: Positive = Field(3.5e-4, description="learning rate")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(5e-4, description="L2 in the gradient")
+    lr_step: Count = Field(20, description="epochs between two cuts of the learning rate")
+    lr_factor: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="factor of each cut")
+
+
+class Evaluation(Section):
+    """When the labelled query/gallery split is looked at (never used for training)."""
+
+    every: Count = Field(5, description="epochs between two evaluations; the last is always one")
+    at_start: bool = Field(False, description="also before the first epoch")
+
+
+class Engine(Section):
+    """What the hardware is asked for; nothing here changes what is computed."""
+
+    extract_batch: Count = Field(128, description="images in a batch of feature extraction")
+    memory_gb: Positive | None = Field(
+        None, description="memory budget in GB: sizes retrieval's blocks; null = half of free"
+    )
+    save_minutes: Positive = Field(
+        5.0, description="minutes between two saves of the state; each epoch is saved anyway"
+    )
+
+
+class Config(Section):
+    """A resolved preset: every value that steers a run."""
+
+    title: str = Field("", description="one line for people")
+    data: Data
+    model: Model = Model()
+    clustering: Clustering = Clustering()
+    agreement: Agreement = Agreement()
+    loss: Loss = Loss()
+    batch: Batch = Batch()
+    optim: Optim = Optim()
+    evaluation: Evaluation = Evaluation()
+    engine: Engine = Engine()
+    seed: int = Field(1, ge=0, lt=2**32, description="seed of every random choice")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Config":
+        if self.model.weights == "imagenet" and self.model.backbone == "tiny":
+            raise ValueError("`model.weights` = `imagenet`: not there for the `tiny` backbone")
+        if self.model.weights == "synthetic" and self.model.backbone != "tiny":
+            raise ValueError("`model.weights` = `synthetic`: there for the `tiny` backbone only")
+        if self.clustering.k2 > self.clustering.k1:
+            raise ValueError("`clustering.k2` must be at most `clustering.k1`")
+        return self
+
+    def document(self) -> dict[str, Any]:
+        """Return the settings as plain dicts, as YAML and JSON hold them."""
+        return self.model_dump(mode="json")

@@ -1,0 +1,106 @@
+"""What is wrong with a setting, in words for people: key, value, what is allowed, nearest key."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from pplr_cli.config.fields import Config
+
+SHOWN_CHARACTERS = 60
+"""Length at which a wrong value is cut when it is shown."""
+
+_BOUNDS = {
+    "minimum": "at least {}",
+    "exclusiveMinimum": "above {}",
+    "maximum": "at most {}",
+    "exclusiveMaximum": "below {}",
+}
+_TYPES = {
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "text",
+    "boolean": "true or false",
+    "null": "null",
+    "object": "a block of settings",
+}
+
+
+class Problem(NamedTuple):
+    """One wrong setting: its dotted key (None for several), its value, what is wrong."""
+
+    key: str | None
+    value: str | None
+    what: str
+
+    def __str__(self) -> str:
+        key = f"`{self.key}`" if self.key is not None else ""
+        value = f"`{self.value}`" if self.value is not None else ""
+        return ": ".join(filter(None, (" = ".join(filter(None, (key, value))), self.what)))
+
+
+def problems(error: ValidationError) -> list[Problem]:
+    """Rewrite the errors that pydantic found in a `Config`."""
+    return [_problem(dict(one)) for one in error.errors(include_url=False, include_context=False)]
+
+
+def _problem(error: Mapping[str, Any]) -> Problem:
+    keys = [str(part) for part in error["loc"] if part != "[key]"]
+    key = ".".join(keys)
+    if error["type"] == "missing":
+        return Problem(key, None, "missing")
+    if error["type"] in {"extra_forbidden", "invalid_key"}:
+        return Problem(key, None, f"unknown key; {_nearest_key(keys)}")
+    if error["type"] == "value_error" and isinstance(error["input"], dict):  # a rule between keys
+        return Problem(None, None, error["msg"].removeprefix("Value error, "))
+    allowed = _in_words(_fields().get(key, {"type": "object"}))
+    return Problem(key, _shown(error["input"]), f"must be {allowed}")
+
+
+def _shown(value: Any) -> str:
+    words = {None: "null", True: "true", False: "false"}
+    text = words[value] if value is None or isinstance(value, bool) else str(value)
+    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "..."
+
+
+def _nearest_key(keys: list[str]) -> str:
+    """Name the dotted key that the unknown one is nearest to: in its block, else anywhere."""
+    siblings = [key for key in _fields() if key.split(".")[:-1] == keys[:-1]]
+    for known in (siblings, list(_fields())):
+        by_word = {key.rpartition(".")[2]: key for key in reversed(known)}
+        match = difflib.get_close_matches(keys[-1], by_word, n=1, cutoff=0.6)
+        if match:
+            return f"did you mean `{by_word[match[0]]}`?"
+    return f"known here: {', '.join(key.rpartition('.')[2] for key in siblings)}"
+
+
+def _in_words(schema: Mapping[str, Any]) -> str:
+    """Say which values a JSON schema allows."""
+    if "anyOf" in schema:
+        return " or ".join(_in_words(one) for one in schema["anyOf"])
+    if "enum" in schema:
+        return "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
+    bounds = [text.format(schema[name]) for name, text in _BOUNDS.items() if name in schema]
+    words = [_TYPES[schema["type"]], *(["that is not empty"] if "minLength" in schema else [])]
+    if bounds:
+        words += ["of"] if bounds[0].startswith("at ") else []
+        words.append(" and ".join(bounds))
+    return " ".join(words)
+
+
+@cache
+def _fields() -> dict[str, dict[str, Any]]:
+    """Return the JSON schema of every setting and block by dotted key."""
+    schema = Config.model_json_schema()
+
+    def walk(block: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        for name, field in block["properties"].items():
+            if "$ref" in field:
+                field = schema["$defs"][field["$ref"].rpartition("/")[2]]
+            yield prefix + name, field
+            if "properties" in field:
+                yield from walk(field, f"{prefix}{name}.")
+
+    return dict(walk(schema, ""))

@@ -1,5 +1,0 @@
-"""A synthetic world of pedestrians: data for the demo, for pretraining and for tests."""
-
-from pplr_cli.data.synthetic.world import DEMO, PRETRAINING, World, make
-
-__all__ = ["DEMO", "PRETRAINING", "World", "make"]

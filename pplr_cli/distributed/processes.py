@@ -1,0 +1,219 @@
+"""The processes that share one run: what each of them does, and how they exchange it.
+
+`Processes` is one that does everything itself; `Group` is one of several under `torchrun`. Rank 0
+writes and speaks for all.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from pplr_cli import env
+from pplr_cli.distributed.failures import GRACE, Failure, first_of_all
+from pplr_cli.errors import PplrError, ProcessError
+
+T = TypeVar("T")
+
+
+class Processes:
+    """One process that carries a run alone."""
+
+    rank = 0
+    size = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes and speaks for all."""
+        return self.rank == 0
+
+    def share(self, count: int, rank: int | None = None) -> slice:
+        """Return which of `count` consecutive things are this process's, or those of `rank`."""
+        place = self.rank if rank is None else rank
+        return slice(place * count // self.size, (place + 1) * count // self.size)
+
+    def divide(self, jobs: Sequence[Callable[[], T]]) -> list[T]:
+        """Do each job in one of the processes, by turns, and return all results in all of them.
+
+        An expected failure of a job is raised in all of them.
+        """
+        return [job() for job in jobs]
+
+    def once(self, job: Callable[[], T]) -> T:
+        """Do a job in the first process alone and return its result in all of them."""
+        return self.divide([job])[0]
+
+    def first_on_machine(self, job: Callable[[], T]) -> T:
+        """Do a job in all processes, one of each machine going ahead: the others find its files."""
+        return job()
+
+    def whole_batch(self, part: Tensor) -> Tensor:
+        """Join the processes' rows [B / size, ...] of a batch to [B, ...].
+
+        Only the gradient of the own rows flows back: every process computes the same loss of the
+        whole batch, so that `sum_gradients` gives its gradient.
+        """
+        return part
+
+    def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
+        """Replace every gradient by its sum over the processes."""
+
+    def copy_from_first(self, tensors: Iterable[Tensor]) -> None:
+        """Overwrite tensors by those of the first process."""
+
+    def exchange(self, pieces: Sequence[Tensor]) -> None:
+        """Fill in every process the tensor of each rank by what that rank holds."""
+
+    def largest(self, number: int) -> int:
+        """Return the largest of the processes' numbers."""
+        return number
+
+    def first_failure(self, error: PplrError) -> Failure:
+        """Return the failure that came first in any process: this one, unless there was another."""
+        return Failure(self.rank, error)
+
+    def leave(self) -> None:
+        """Part from the other processes."""
+
+
+ALONE = Processes()
+
+
+class Group(Processes):
+    """One of several processes, connected by `torch.distributed`.
+
+    Tensors travel by NCCL between GPUs and by gloo between CPUs; results of jobs and agreements
+    always by gloo, so that no GPU is waited for.
+
+    Args:
+        device: of this process.
+
+    Raises:
+        ProcessError (of every method): another process is gone or does not answer.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        timeout = timedelta(seconds=env.process_timeout())
+        with _connection():
+            if device.type == "cuda":
+                torch.cuda.set_device(device)
+                # NCCL ends a process that waits too long: gloo, which names who is late, is first
+                dist.init_process_group("nccl", timeout=timeout + 12 * GRACE)
+            else:
+                dist.init_process_group("gloo", timeout=timeout)
+            control = dist.new_group(backend="gloo", timeout=timeout)
+        assert isinstance(control, dist.ProcessGroup)  # all ranks belong to it
+        self._control = control
+        self.rank, self.size = dist.get_rank(), dist.get_world_size()
+        self._leads_machine = os.environ.get("LOCAL_RANK", "0") == "0"
+
+    def divide(self, jobs: Sequence[Callable[[], T]]) -> list[T]:  # noqa: D102
+        ranks = [place % self.size for place in range(len(jobs))]
+        own = [
+            _attempt(job) if r == self.rank else None for job, r in zip(jobs, ranks, strict=True)
+        ]
+        results: list[Any] = []
+        for outcome, rank in zip(own, ranks, strict=True):
+            told = [outcome]
+            with _connection():
+                dist.broadcast_object_list(told, src=rank, group=self._control)
+            results += told
+        for result in results:
+            if isinstance(result, PplrError):
+                raise result
+        return results
+
+    def first_on_machine(self, job: Callable[[], T]) -> T:  # noqa: D102
+        if self._leads_machine:
+            result = job()
+        with _connection():
+            dist.barrier(group=self._control)
+        return result if self._leads_machine else job()
+
+    def whole_batch(self, part: Tensor) -> Tensor:  # noqa: D102
+        whole: Tensor = _WholeBatch.apply(part, self)
+        return whole
+
+    def sum_gradients(self, parameters: Iterable[Tensor]) -> None:  # noqa: D102
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        # one sum over all of them, cut alike in every step: a resumed run adds in the same order
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        with _connection():
+            dist.all_reduce(flat)
+        pieces = flat.split([gradient.numel() for gradient in gradients])
+        for gradient, piece in zip(gradients, pieces, strict=True):
+            gradient.copy_(piece.view_as(gradient))
+
+    def copy_from_first(self, tensors: Iterable[Tensor]) -> None:  # noqa: D102
+        for tensor in tensors:
+            self._spread(tensor, 0)
+
+    def exchange(self, pieces: Sequence[Tensor]) -> None:  # noqa: D102
+        for rank, piece in enumerate(pieces):
+            self._spread(piece, rank)
+
+    def _spread(self, tensor: Tensor, rank: int) -> None:
+        if tensor.numel():
+            sent = tensor.detach().contiguous()
+            with _connection():
+                dist.broadcast(sent, src=rank)
+            tensor.detach().copy_(sent)
+
+    def largest(self, number: int) -> int:  # noqa: D102
+        told = torch.tensor(number)
+        with _connection():
+            dist.all_reduce(told, dist.ReduceOp.MAX, group=self._control)
+        return int(told)
+
+    def first_failure(self, error: PplrError) -> Failure:  # noqa: D102
+        return first_of_all(Failure(self.rank, error), self.size)
+
+    def leave(self) -> None:  # noqa: D102
+        dist.destroy_process_group()
+
+
+class _WholeBatch(torch.autograd.Function):
+    """All processes' rows forwards, the own rows of the gradient backwards."""
+
+    @staticmethod
+    def forward(ctx: Any, part: Tensor, processes: Processes) -> Tensor:
+        sent = part.contiguous()
+        pieces = [torch.empty_like(sent) for _ in range(processes.size)]
+        with _connection():
+            dist.all_gather(pieces, sent)
+        ctx.rows = slice(processes.rank * len(part), (processes.rank + 1) * len(part))
+        return torch.cat(pieces)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0][ctx.rows], None
+
+
+def join(device: torch.device) -> Processes:
+    """Return this process's place among those that `torchrun` started; alone without it."""
+    return Group(device) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else ALONE
+
+
+def _attempt(job: Callable[[], T]) -> T | PplrError:
+    try:
+        return job()
+    except PplrError as error:
+        return error
+
+
+@contextmanager
+def _connection() -> Iterator[None]:
+    """Turn what the backends raise into one error: they know no more than that somebody is gone."""
+    try:
+        yield
+    except RuntimeError as error:
+        what = str(error).splitlines()[0].rpartition("] ")[2][:200]
+        raise ProcessError(
+            f"another process of this run is gone or does not answer ({what})",
+            "its own message says why; `--resume` continues from the last saved state",
+        ) from error

@@ -1,0 +1,1 @@
+"""What people bring: archives, folders, layouts, and their checks."""

@@ -1,0 +1,96 @@
+"""Reads the labels of own crops from a CSV file: `path,camera[,identity][,split]`.
+
+The first line names the columns, in any order; `path` is needed, and one of the others. Paths are
+relative to the folder of images. The separator is a comma, semicolon or tab. An empty cell means
+"unknown", an empty split `train`.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from pplr_cli.errors import DataError
+from pplr_cli.files import native
+from pplr_cli.text import listed, named
+
+if TYPE_CHECKING:
+    import _csv
+
+Values = dict[str, str | None]
+"""What is known of an image, as text: `identity`, `camera`, `split`."""
+
+COLUMNS = ("path", "camera", "identity", "split")
+SEPARATORS = ",;\t"
+EXAMPLE = "the first line names the columns: `path,camera`, then `identity` and `split` if wanted"
+
+
+def read_table(table: Path, root: Path, paths: list[str]) -> dict[str, Values]:
+    """Return what the table says, by image path.
+
+    Args:
+        table: the CSV file, UTF-8.
+        root: the folder of images, named in errors.
+        paths: the images that are there.
+
+    Raises:
+        DataError: columns that are unknown or missing; lines of the wrong length, paths that are
+            not there or named twice, all listed together.
+    """
+    if not table.is_file():
+        raise DataError(f"`{table}`: no such file", "give the CSV file of the labels")
+    text = table.read_bytes().decode("utf-8-sig", "surrogateescape")
+    separator = next((each for each in SEPARATORS if each in text.partition("\n")[0]), ",")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    rows: dict[str, Values] = {}
+    try:
+        columns = _columns(table, next(reader, []))
+        problems = list(_read_rows(reader, columns, set(paths), rows))
+    except csv.Error as error:
+        raise DataError(f"`{table}`: line {reader.line_num}: {error}", EXAMPLE) from error
+    if problems:
+        message = f"`{table}`: {len(problems)} lines do not fit the images of `{root}`"
+        hint = "each image stands there once, by its path below that folder"
+        raise DataError(f"{message}:\n{listed(problems)}", hint)
+    if not rows:
+        raise DataError(f"`{table}`: names no image", EXAMPLE)
+    return rows
+
+
+def _columns(table: Path, cells: list[str]) -> list[str]:
+    """Return the columns that the first line names."""
+    columns = [cell.strip().lower() for cell in cells]
+    unknown = [column for column in columns if column not in COLUMNS]
+    if unknown:
+        raise DataError(f"`{table}`: unknown columns {named(unknown)}", EXAMPLE)
+    if "path" not in columns or len(columns) < 2 or len(set(columns)) < len(columns):
+        raise DataError(f"`{table}`: columns {named(columns) or 'missing'}", EXAMPLE)
+    return columns
+
+
+def _read_rows(
+    reader: "_csv.Reader", columns: list[str], there: set[str], rows: dict[str, Values]
+) -> Iterator[str]:
+    """Fill `rows`; yield what is wrong, by line."""
+    for cells in reader:
+        place = f"line {reader.line_num}"
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(columns):
+            yield f"{place}: {len(cells)} cells, not {len(columns)}"
+            continue
+        values = dict(zip(columns, cells, strict=True))
+        path = _find(name := values.pop("path"), there)
+        if path is None:
+            yield f"{place}: no image `{name}`"
+        elif path in rows:
+            yield f"{place}: `{path}` a second time"
+        else:
+            rows[path] = {column: value.strip() or None for column, value in values.items()}
+
+
+def _find(cell: str, there: set[str]) -> str | None:
+    """Return the image that a cell names; blanks, `./` and Windows' separators are forgiven."""
+    plain = str(PurePosixPath(cell.strip().replace("\\", "/")))
+    return next((path for path in map(native, (cell, plain)) if path in there), None)

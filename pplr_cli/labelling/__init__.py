@@ -1,0 +1,1 @@
+"""The clustering stage: neighbours, Jaccard distance, clusters, cross agreement."""

@@ -1,0 +1,99 @@
+"""Exact nearest neighbours under squared L2 distance, in float32.
+
+On the CPU by the symmetric search, on a GPU by faiss if it can use that GPU, else by a blocked
+matrix product in torch.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pplr_cli.errors import DataError
+from pplr_cli.labelling.cpu_search import symmetric_search
+
+Search = Callable[[Tensor, Tensor, int], NDArray[np.int32]]
+
+BLOCK_BYTES = 1 << 28
+"""Size of a block of distances in the torch search."""
+
+
+def nearest(features: Tensor, k: int) -> NDArray[np.int32]:
+    """Return each image's k nearest images, nearest first, **itself always in column 0**.
+
+    Args:
+        features: float32 [N, D] on the CPU or on a GPU.
+        k: neighbours, the image itself included.
+
+    Returns:
+        int32 [N, k]. Exact duplicates of an image never push it from its own list.
+
+    Raises:
+        DataError: k exceeds N, or a feature is not finite or its square overflows.
+    """
+    if k > len(features):
+        raise DataError(
+            f"{len(features)} images are too few for a search of {k} neighbours",
+            "lower `clustering.k1` and `agreement.k`, or use more images",
+        )
+    features = features.float()
+    squares = torch.einsum("nd,nd->n", features, features)
+    if not (squares < torch.finfo(torch.float32).max / 4).all():
+        raise DataError("features hold NaN, infinite or huge values", "are the weights damaged?")
+    return itself_first(search_for(features.device)(features, squares, k))
+
+
+def search_for(device: torch.device) -> Search:
+    """Return the fastest search on `device`: it takes features, their squared norms and k."""
+    if device.type == "cpu":
+        return symmetric_search
+    return faiss_search if _faiss_serves(device) else torch_search
+
+
+def faiss_search(features: Tensor, squares: Tensor, k: int) -> NDArray[np.int32]:  # noqa: ARG001
+    """Search by faiss on the GPU that holds the features."""
+    import faiss
+
+    vectors = features.cpu().numpy()
+    index = features.device.index or 0
+    _, ranks = faiss.knn_gpu(faiss.StandardGpuResources(), vectors, vectors, k, device=index)
+    return np.ascontiguousarray(ranks, dtype=np.int32)
+
+
+def torch_search(features: Tensor, squares: Tensor, k: int) -> NDArray[np.int32]:
+    """Search by blocks of rows: of |a|^2 + |b|^2 - 2ab only the last two terms order a row."""
+    rows = max(1, BLOCK_BYTES // (4 * len(features)))
+    ranks = [
+        torch.addmm(squares, block, features.T, alpha=-2).topk(k, largest=False).indices.int()
+        for block in features.split(rows)
+    ]
+    return torch.cat(ranks).cpu().numpy()
+
+
+def itself_first(ranks: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Move each row's own index to column 0, in place; where it is missing the last one gives way.
+
+    Distances of duplicates tie at zero up to rounding, so any order of them is right; this one
+    makes the result defined.
+    """
+    rows = np.flatnonzero(ranks[:, 0] != np.arange(len(ranks)))
+    if len(rows):
+        moved = ranks[rows]
+        missing = (moved != rows[:, None]).all(axis=1)
+        moved[missing, -1] = rows[missing]
+        order = np.argsort(moved != rows[:, None], axis=1, kind="stable")
+        ranks[rows] = np.take_along_axis(moved, order, axis=1)
+    return ranks
+
+
+def _faiss_serves(device: torch.device) -> bool:
+    """Tell whether faiss is installed and sees a GPU for a device of torch's."""
+    if device.type != "cuda":
+        return False
+    try:
+        import faiss
+    except (ImportError, OSError, RuntimeError):  # absent, or installed but broken
+        return False
+    return getattr(faiss, "get_num_gpus", int)() > 0

@@ -1,0 +1,177 @@
+"""The training images that the report shows: of some clusters, and of outliers with reasons."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Picture
+
+from pplr_cli.data.manifest import UNKNOWN, ImageSet
+from pplr_cli.labelling.clustering import OUTLIER
+from pplr_cli.report.label_quality import purity
+from pplr_cli.text import printable
+
+Pixels = NDArray[np.uint8]
+Arrays = dict[str, NDArray[Any]]
+
+WIDTH = 64
+TALLEST = 2
+"""Crops are shown at most this many times as high as wide: networks see people stretched."""
+QUALITY = 80
+CLUSTERS, IN_A_CLUSTER, OUTLIERS = 2, 10, 6
+"""Clusters of each kind, crops of a cluster, outliers."""
+
+
+class Crop(NamedTuple):
+    """One image: a data URI, what it is, and where it belongs."""
+
+    uri: str
+    path: str
+    note: str
+    within: bool = False
+
+
+class Cluster(NamedTuple):
+    """Some images of a cluster, and why it was chosen."""
+
+    number: int
+    kind: str
+    about: str
+    crops: list[Crop]
+
+
+class Outlier(NamedTuple):
+    """An image in no cluster, its nearest images, and why it is in none (empty = not kept)."""
+
+    crop: Crop
+    nearest: list[Crop]
+    why: str
+
+
+class Album:
+    """Draws the images of an epoch.
+
+    Args:
+        images: the training images.
+        pixels: uint8 [N, H, W, 3].
+        arrays: the epoch's `labels`, `agreement` and, where they were kept, its surroundings.
+        clustering: the settings of the run, for the reasons.
+    """
+
+    def __init__(
+        self, images: ImageSet, pixels: Pixels, arrays: Arrays, clustering: Mapping[str, Any]
+    ) -> None:
+        self._images, self._pixels, self._arrays = images, pixels, arrays
+        self._clustering = clustering
+        self._labels: NDArray[np.int64] = arrays["labels"]
+        _, height, width, _ = pixels.shape
+        self.size = (WIDTH, round(WIDTH * min(height / width, TALLEST)))
+
+    def clusters(self) -> list[Cluster]:
+        """Return the largest, the middling and the least agreed clusters, none twice."""
+        sizes = np.bincount(self._labels[self._labels != OUTLIER])
+        if not len(sizes):
+            return []
+        by_size = np.argsort(-sizes, kind="stable")
+        middle = max(len(by_size) // 2 - CLUSTERS // 2, 0)
+        shown: dict[int, str] = {}
+        for kind, order in (
+            ("largest", by_size),
+            ("middling", np.roll(by_size, -middle)),
+            ("least agreed", np.argsort(self._agreement(len(sizes)), kind="stable")),
+        ):
+            fresh = [int(each) for each in order if int(each) not in shown]
+            shown |= dict.fromkeys(fresh[:CLUSTERS], kind)
+        return [self._cluster(number, kind) for number, kind in shown.items()]
+
+    def outliers(self) -> list[Outlier]:
+        """Return outliers from the loneliest to the one that had the most neighbours."""
+        found = np.flatnonzero(self._labels == OUTLIER)
+        if "neighbors" in self._arrays:
+            keys = (self._arrays["reciprocal"][found], self._arrays["neighbors"][found])
+            found = found[np.lexsort(keys)]
+        return [self._outlier(int(image)) for image in spread(found, OUTLIERS)]
+
+    def _agreement(self, clusters: int) -> NDArray[np.float64]:
+        """Return the mean agreement of each cluster, [C]."""
+        kept = self._labels != OUTLIER
+        means = self._arrays["agreement"].mean(1)[kept]
+        sums = np.bincount(self._labels[kept], means, minlength=clusters)
+        found: NDArray[np.float64] = sums / np.bincount(self._labels[kept], minlength=clusters)
+        return found
+
+    def _cluster(self, number: int, kind: str) -> Cluster:
+        members = np.flatnonzero(self._labels == number)
+        cameras = self._images.cameras[members]
+        about = [f"{len(members):,} images"]
+        if self._images.has_cameras:
+            seen = len(np.unique(cameras))
+            about.append(f"{seen} camera{'s' if seen > 1 else ''}")
+        about.append(f"agreement {self._arrays['agreement'][members].mean():.2f}")
+        if self._images.has_identities:
+            share = purity(self._labels, self._images.identities, number)
+            about.append(f"{100 * share:.0f} % one identity")
+        chosen = spread(members[np.argsort(cameras, kind="stable")], IN_A_CLUSTER)
+        crops = [self._crop(int(image), alone=True) for image in chosen]
+        return Cluster(number, kind, ", ".join(about), crops)
+
+    def _outlier(self, image: int) -> Outlier:
+        if "neighbors" not in self._arrays:
+            return Outlier(self._crop(image), [], "")
+        others = zip(self._arrays["nearest"][image], self._arrays["within"][image], strict=True)
+        nearest = [self._crop(int(other), within=bool(within)) for other, within in others]
+        neighbors, reciprocal = (
+            int(self._arrays[name][image]) for name in ("neighbors", "reciprocal")
+        )
+        why = why_outlier(neighbors, reciprocal, self._clustering)
+        return Outlier(self._crop(image), nearest, why)
+
+    def _crop(self, image: int, *, within: bool = False, alone: bool = False) -> Crop:
+        """Return an image with its camera and, but for `alone`, its cluster."""
+        label, camera = int(self._labels[image]), int(self._images.cameras[image])
+        notes = [] if camera == UNKNOWN else [f"camera {camera + 1}"]
+        if not alone:
+            notes.append("outlier" if label == OUTLIER else f"cluster {label}")
+        path = printable(self._images.paths[image])
+        return Crop(self._uri(image), path, ", ".join(notes), within)
+
+    def _uri(self, image: int) -> str:
+        picture = Picture.fromarray(np.asarray(self._pixels[image]))
+        buffer = io.BytesIO()
+        picture.resize(self.size, Picture.Resampling.LANCZOS).save(
+            buffer, "JPEG", quality=QUALITY, optimize=True
+        )
+        return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def why_outlier(neighbors: int, reciprocal: int, clustering: Mapping[str, Any]) -> str:
+    """Say why DBSCAN left an image out.
+
+    Args:
+        neighbors: images within eps, itself included: fewer than `min_samples`, and none of them
+            has that many, or it would be in a cluster.
+        reciprocal: of its k1 - 1 nearest images, how many have it among theirs.
+        clustering: the settings `min_samples` and `k1`.
+    """
+    needed = clustering["min_samples"]
+    if neighbors == 1:
+        near = f"No other image counts as its neighbour; a cluster takes {needed}, itself included."
+    else:
+        others = "1 image counts" if neighbors == 2 else f"{neighbors - 1} images count"
+        near = (
+            f"Only {others} as its neighbour: {neighbors} with itself, where a cluster takes "
+            f"{needed}; nor does {'that one' if neighbors == 2 else 'any of them'} have so many."
+        )
+    mutual = "none has" if not reciprocal else "1 has" if reciprocal == 1 else f"{reciprocal} have"
+    return f"{near} Of its {clustering['k1'] - 1} nearest images {mutual} it among their own."
+
+
+def spread(items: Sequence[int] | NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Return at most `most` of the items, evenly spread from the first to the last."""
+    chosen = np.asarray(items, dtype=np.int64)
+    if len(chosen) <= most:
+        return chosen
+    return chosen[np.linspace(0, len(chosen) - 1, most).round().astype(np.int64)]

@@ -1,0 +1,157 @@
+"""Whether a saved state may be continued by the run that was asked for, and how exactly."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pplr_cli.config import presets
+from pplr_cli.config.document import differences
+from pplr_cli.config.fields import Config, Mode
+from pplr_cli.data.manifest import Manifest
+from pplr_cli.engine.checkpoint import load_state, newest_state
+from pplr_cli.engine.trainer import TrainingImages
+from pplr_cli.errors import DataError, StateError, UsageError
+from pplr_cli.progress import Reporter
+from pplr_cli.runs.folder import DAMAGED, PREVIOUS, STATE
+from pplr_cli.runs.machine import cpu_model
+from pplr_cli.runtime import Runtime
+
+EPOCHS = "optim.epochs"
+FREE = {"title", "engine.memory_gb", "engine.save_minutes"}
+"""Settings that cannot change a result; `optim.epochs` may change as well, and it is told."""
+PACKAGES = ("torch", "numpy", "numba", "scipy", "scikit-learn", "pillow")
+"""What computes in a run; another version may round differently."""
+EXACT = {"processes", "precision"}
+"""Facts of which another value gives other numbers, not only other rounding of single bits."""
+
+
+def facts(manifest: Manifest, images: TrainingImages, runtime: Runtime) -> dict[str, Any]:
+    """Return what the bits of a run depend on beside its settings, as plain values."""
+    pixels = hashlib.sha256(np.ascontiguousarray(images.pixels).data)
+    pixels.update(images.cameras.tobytes())
+    device = runtime.device
+    return {
+        "data": hashlib.sha256((manifest.digest + pixels.hexdigest()).encode()).hexdigest(),
+        "processes": runtime.processes.size,
+        "precision": runtime.precision,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_model(),
+        "threads": torch.get_num_threads(),
+        **{name: version(name) for name in PACKAGES},
+    }
+
+
+def newest(folder: Path, reporter: Reporter) -> dict[str, Any]:
+    """Return the newest whole state of a run folder; one that is damaged is put aside and told.
+
+    Raises:
+        StateError: there is none.
+    """
+    state, faults = newest_state(folder / STATE)
+    if faults:
+        there = (folder / STATE).exists()
+        what = faults[0].message if there else f"`{folder / STATE}` is missing"
+        hint = put_aside(folder) if there else "a save was cut off; the state before is whole"
+        reporter.warn(f"{what}; resuming from `{folder / PREVIOUS}`", hint)
+    return state
+
+
+def named(path: Path, folder: Path, reporter: Reporter) -> dict[str, Any]:
+    """Return the state of a file; a damaged one of the run folder is put aside and told.
+
+    It would else take the place of the whole one before it at the next save.
+
+    Raises:
+        StateError: the named file cannot be used; no other is taken.
+    """
+    state = load_state(path)
+    try:
+        if (folder / STATE).exists():
+            load_state(folder / STATE)
+    except StateError as error:
+        reporter.warn(error.message, put_aside(folder))
+    return state
+
+
+def put_aside(folder: Path) -> str:
+    """Rename the newest state, which is damaged, and say so."""
+    (folder / STATE).replace(folder / DAMAGED)
+    return f"the damaged file is now `{folder / DAMAGED}`"
+
+
+def check(
+    state: Mapping[str, Any],
+    config: Config,
+    mode: Mode,
+    now: Mapping[str, Any],
+    reporter: Reporter,
+    *,
+    allow_inexact: bool,
+) -> None:
+    """Refuse to continue a state with other settings, data or processes; warn of lesser changes.
+
+    Raises:
+        UsageError: other settings than those that cannot change a result, or another mode.
+        DataError: the data set has changed.
+        StateError: another number of processes or another precision, unless `allow_inexact`.
+    """
+    _check_settings(state, config, mode, reporter)
+    before = state["facts"]
+    if before["data"] != now["data"]:
+        raise DataError(
+            f"data set `{config.data.name}` has changed since the run began",
+            "restore it, or start a new run in another --run-dir",
+        )
+    changed = [
+        f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]
+    ]
+    inexact = [key for key in EXACT if before[key] != now[key]]
+    if inexact and not allow_inexact:
+        raise StateError(
+            f"the run has another number of processes or precision: {', '.join(changed)}",
+            "resume it as it began, or accept other numbers with --allow-inexact",
+        )
+    if changed:
+        reporter.warn(
+            f"resumed under other conditions ({', '.join(changed)})",
+            "the run goes on, but not bit by bit as it would have",
+        )
+
+
+def _check_settings(
+    state: Mapping[str, Any], config: Config, mode: Mode, reporter: Reporter
+) -> None:
+    about = state["about"]
+    if about["mode"] != mode:
+        raise UsageError(f"the run is one of `pplr {about['mode']}`", f"use `pplr {about['mode']}`")
+    done = state["epoch"] + (state["current"] is not None)
+    began = presets.restore(about["settings"], "the saved state").document()  # new keys included
+    changes = {key: (old, new) for key, old, new in _changes(began, config.document())}
+    changed = [
+        f"`{key}` was {old}, is {new}"
+        for key, (old, new) in changes.items()
+        if not (key in FREE or (key == EPOCHS and new >= done))
+    ]
+    if changed:
+        raise UsageError(
+            "\n  ".join(["the run has other settings:", *changed]),
+            "resume it with its own (leave --preset and --set), or start a new one",
+        )
+    if EPOCHS in changes:
+        old, new = changes[EPOCHS]
+        how = "lengthened" if new > old else "shortened"
+        reporter.info(f"the run is {how}: `{EPOCHS}` was {old}, is {new}")
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield (dotted key, old value, new value) of each setting that differs."""
+    for key, value in differences(old, new).items():
+        if isinstance(value, dict):
+            for inner, before, after in _changes(old[key], new[key]):
+                yield f"{key}.{inner}", before, after
+        else:
+            yield key, old[key], value

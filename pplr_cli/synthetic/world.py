@@ -1,0 +1,202 @@
+"""The synthetic pedestrian world: who passes which camera, and the crops that come of it."""
+
+from dataclasses import dataclass, replace
+from io import BytesIO
+from math import pi
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as Picture
+
+from pplr_cli.data.manifest import Image, Split
+from pplr_cli.progress import Reporter
+from pplr_cli.synthetic.figures import paint_person
+from pplr_cli.synthetic.painter import View
+from pplr_cli.synthetic.scenes import Camera, drop_shadow, occlude, random_camera
+from pplr_cli.synthetic.wardrobe import Person, random_person
+
+SUPERSAMPLING = 3
+"""Pixels drawn for one pixel of a crop, along each side: gives soft edges."""
+
+_PERSON, _CAMERA, _TRACK, _CROP = range(4)
+
+
+@dataclass(frozen=True)
+class World:
+    """How large a synthetic world is and how hard it is to recognise people in it.
+
+    Attributes:
+        stream: number of the world's family of random streams. The generators of people and
+            cameras are keyed by (stream, seed, kind, number), so worlds of different streams
+            share neither, whatever their seeds.
+        train_people: identities of the training split.
+        test_people: identities of query and gallery, none of them in training.
+        distractors: identities that stand in the gallery alone.
+        cameras: cameras that all splits share.
+        visits: least and largest number of cameras that see a person.
+        shots: least and largest number of crops of a person by one camera.
+        height: height of a crop in pixels.
+        width: width of a crop in pixels.
+        rendering: how much the cameras' exposure and colours differ; 0 = not at all.
+        clutter: contrast and saturation of the backgrounds; 0 = grey.
+        turn: standard deviation of the walking direction about the camera's usual one, radians.
+        occlusion: share of crops in which something or someone hides a part of the person.
+        jitter: standard deviation of a crop's position and scale, relative to its height.
+    """
+
+    stream: int
+    train_people: int
+    test_people: int
+    distractors: int = 0
+    cameras: int = 5
+    visits: tuple[int, int] = (3, 5)
+    shots: tuple[int, int] = (3, 6)
+    height: int = 96
+    width: int = 48
+    rendering: float = 1.0
+    clutter: float = 1.0
+    turn: float = 0.5
+    occlusion: float = 0.1
+    jitter: float = 0.03
+
+    @property
+    def people(self) -> int:
+        """All identities: of training, then of test, then distractors."""
+        return self.train_people + self.test_people + self.distractors
+
+
+DEMO = World(stream=0, train_people=150, test_people=80, distractors=20, rendering=0.5)
+"""The world of the preset `demo`."""
+
+PRETRAINING = World(stream=1, train_people=1500, test_people=0, cameras=12)
+"""The world that the shipped `tiny` weights come from; scripts/pretrain_tiny.py trains on it."""
+
+
+def make(root: Path, world: World = DEMO, *, seed: int, reporter: Reporter) -> list[Image]:
+    """Write the crops of a synthetic world below `root`.
+
+    The same world and seed give the same crops. Files are `<split>/<identity>_c<camera>_<n>.jpg`,
+    with identities and cameras counted from 1 in names and the camera from 0 in the records, as
+    in Market-1501. A test person's first crop by each camera is a query, the others are gallery.
+
+    Args:
+        root: folder to write into; created if need be.
+        world: size and difficulty.
+        seed: chooses people, cameras and crops within the world's stream.
+        reporter: told of the progress.
+
+    Returns:
+        one record for each image.
+    """
+    studio = _Studio(world, seed)
+    shots = studio.shots()
+    for split in {shot.split for shot in shots}:
+        (root / split).mkdir(parents=True, exist_ok=True)
+    with reporter.task("draw synthetic people", len(shots), "images") as task:
+        for shot in shots:
+            (root / shot.path).write_bytes(_encode(studio.crop(shot)))
+            task.advance()
+    return shots
+
+
+class _Studio:
+    """The people and the cameras of one world, and what they look like together."""
+
+    def __init__(self, world: World, seed: int) -> None:
+        self.world, self.seed = world, seed
+        size = (world.width * SUPERSAMPLING, world.height * SUPERSAMPLING)
+        self.size = size
+        self.cameras = [
+            random_camera(self._rng(_CAMERA, c), size, world.rendering, world.clutter)
+            for c in range(world.cameras)
+        ]
+
+    def _rng(self, kind: int, *number: int) -> np.random.Generator:
+        return np.random.default_rng([self.world.stream, self.seed, kind, *number])
+
+    def person(self, identity: int) -> Person:
+        """Return the appearance of an identity."""
+        return random_person(self._rng(_PERSON, identity))
+
+    def shots(self) -> list[Image]:
+        """Return the record of every crop of the world."""
+        return [shot for identity in range(self.world.people) for shot in self._track(identity)]
+
+    def _track(self, identity: int) -> list[Image]:
+        """Return the records of one person: some of the cameras, some crops by each."""
+        world, rng = self.world, self._rng(_TRACK, identity)
+        visits = min(int(rng.integers(world.visits[0], world.visits[1] + 1)), world.cameras)
+        track = []
+        for camera in sorted(rng.permutation(world.cameras)[:visits].tolist()):
+            for n in range(int(rng.integers(world.shots[0], world.shots[1] + 1))):
+                split = self._split(identity, n)
+                path = f"{split}/{identity + 1:04d}_c{camera + 1}_{n + 1:03d}.jpg"
+                track.append(Image(split, path, identity + 1, camera))
+        return track
+
+    def _split(self, identity: int, n: int) -> Split:
+        if identity < self.world.train_people:
+            return Split.TRAIN
+        known = identity < self.world.train_people + self.world.test_people
+        return Split.QUERY if known and n == 0 else Split.GALLERY
+
+    def crop(self, shot: Image) -> Picture.Image:
+        """Return one crop."""
+        number = int(shot.path[-7:-4])
+        rng = self._rng(_CROP, shot.identity, shot.camera, number)
+        camera = self.cameras[shot.camera]
+        picture = camera.backdrop(rng, self.size[0])
+        view = self._view(rng, camera)
+        hidden = rng.random() < self.world.occlusion
+        company = rng.random() < 0.4
+        if company and rng.random() < 0.5:
+            self._passer(picture, view, rng, behind=True)
+        person = self.person(shot.identity)
+        drop_shadow(picture, view)
+        paint_person(picture, person, view)
+        if hidden and company:
+            self._passer(picture, view, rng, behind=False)
+        elif hidden:
+            occlude(rng, picture)
+        small = picture.resize((self.world.width, self.world.height), Picture.Resampling.BOX)
+        return camera.expose(rng, small)
+
+    def _view(self, rng: np.random.Generator, camera: Camera) -> View:
+        """Return how the camera sees the person: walking past, some turned round, some standing."""
+        width, height = self.size
+        jitter = rng.normal(0, self.world.jitter * height, 2)
+        back = pi if rng.random() < 0.25 else 0.0
+        return View(
+            x=width / 2 + jitter[0],
+            ground=0.955 * height + 0.6 * jitter[1],
+            scale=height * 0.88 * float(np.exp(rng.normal(0, self.world.jitter))),
+            yaw=camera.yaw + back + rng.normal(0, self.world.turn),
+            pitch=camera.pitch,
+            lean=rng.normal(0, 0.025),
+            phase=rng.uniform(0, 2 * pi),
+            stride=rng.uniform(0.05, 0.5),
+            light=camera.light,
+        )
+
+    def _passer(
+        self, picture: Picture.Image, view: View, rng: np.random.Generator, *, behind: bool
+    ) -> None:
+        """Paint someone of no identity beside the person, behind or half before them."""
+        side = rng.choice([-1, 1]) * rng.uniform(0.24, 0.42) * view.scale
+        step = -0.12 if behind else 0.06
+        other = replace(
+            view,
+            x=view.x + side,
+            ground=view.ground + step * view.scale,
+            scale=view.scale * (1 + 1.2 * step),
+            yaw=view.yaw + rng.normal(0, 1),
+            phase=rng.uniform(0, 2 * pi),
+        )
+        paint_person(picture, random_person(rng), other)
+
+
+def _encode(picture: Picture.Image) -> bytes:
+    """Return a crop as a JPEG file of the usual quality of the public data sets."""
+    buffer = BytesIO()
+    picture.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()

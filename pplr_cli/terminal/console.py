@@ -1,0 +1,179 @@
+"""The one place that prints: results on stdout, everything else on stderr.
+
+`Console` implements the `Reporter` protocol for people: bars with rate and time left on a
+terminal, a plain line now and then elsewhere (`terminal/live.py`).
+"""
+
+import json
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import IO, Any
+
+import typer
+from rich.cells import cell_len
+from rich.console import Console as RichConsole
+from rich.text import Text
+
+from pplr_cli import env
+from pplr_cli.errors import PplrError
+from pplr_cli.progress import Task
+from pplr_cli.terminal.live import BarView, LineView, Work
+from pplr_cli.text import printable
+
+
+class Console:
+    """Prints for people and for pipelines; obeys NO_COLOR and the absence of a terminal.
+
+    Args:
+        stdout: where results go.
+        stderr: where everything else goes.
+        verbosity: below 0 only warnings and errors are told beside results, above 0 also details.
+    """
+
+    def __init__(
+        self,
+        stdout: IO[str] | None = None,
+        stderr: IO[str] | None = None,
+        verbosity: int = 0,
+    ) -> None:
+        self._out = RichConsole(file=stdout, highlight=False, emoji=False, soft_wrap=True)
+        self._err = RichConsole(
+            file=stderr, stderr=stderr is None, highlight=False, emoji=False, soft_wrap=True
+        )
+        self._log: IO[str] | None = None
+        self._verbosity = verbosity
+        self._lines = LineView(self.info)
+        self._view = BarView(self._err) if self._err.is_interactive else self._lines
+
+    @contextmanager
+    def logging_to(self, file: IO[str]) -> Iterator[None]:
+        """Copy every line into an open text file as well, and why the work ended, if it failed."""
+        self._log = file
+        try:
+            yield
+        except typer.Exit:  # what there is to say has been said
+            raise
+        except PplrError as error:
+            self.log(f"error: {error.message}")
+            raise
+        except BaseException as error:
+            self.log(f"error: {type(error).__name__}: {error}")
+            raise
+        finally:
+            self._log = None
+
+    # results
+
+    def result(self, text: str) -> None:
+        """Print one or more lines of a result."""
+        self._out.print(_plain(text))
+        self.log(text)
+
+    def document(self, document: Any) -> None:
+        """Print one JSON document (`--json`)."""
+        self._out.file.write(json.dumps(document, indent=2) + "\n")
+        self._out.file.flush()
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
+        """Print a table, never cut; columns that hold only numbers are right-aligned."""
+        if title:
+            self._out.print(_plain(title), style="italic")
+        grid = [[printable(cell) for cell in row] for row in (columns, *rows)]
+        padded = [_pad(column) for column in zip(*grid, strict=True)]
+        for number, line in enumerate(zip(*padded, strict=True)):
+            self._out.print(Text("  ".join(line).rstrip()), style="bold" if number == 0 else None)
+
+    # the Reporter protocol
+
+    def info(self, message: str) -> None:
+        """Tell one line of news."""
+        self._tell(message, 0)
+
+    def detail(self, message: str) -> None:
+        """Tell one line that only `--verbose` wants; the log has it always."""
+        self._tell(message, 1)
+
+    def warn(self, message: str, hint: str | None = None) -> None:
+        """Tell of something that is not as it should be."""
+        self._labelled("warning", "yellow", message, hint)
+
+    @contextmanager
+    def task(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Task]:
+        """Show a bar on a terminal, a plain line now and then elsewhere."""
+        work = Work(printable(title), total, unit, done)
+        if self._verbosity < 0:
+            yield work
+            return
+        with self._view.show(work) as shown:
+            yield shown
+
+    # failures
+
+    def error(self, error: PplrError) -> None:
+        """Print an expected failure; with PPLR_DEBUG=1 its traceback first."""
+        if env.debug():
+            self._err.print(_plain("".join(traceback.format_exception(error)).rstrip()))
+        self._labelled("error", "red", error.message, error.hint)
+
+    def _labelled(self, label: str, style: str, message: str, hint: str | None) -> None:
+        for word, colour, text in ((label, style, message), ("hint", "cyan", hint)):
+            if text:
+                self._err.print(Text.assemble((f"{word}: ", f"bold {colour}"), _plain(text)))
+                self.log(f"{word}: {text}")
+
+    def _tell(self, message: str, level: int) -> None:
+        if level <= self._verbosity:
+            self._err.print(_plain(message))
+            self._lines.printed()
+        self.log(message)
+
+    def log(self, text: str) -> None:
+        """Write a line into the log alone; a log that cannot be written ends, the work does not."""
+        if self._log is None:
+            return
+        try:
+            self._log.write(f"{printable(text)}\n")
+            self._log.flush()
+        except OSError as error:
+            with suppress(OSError):  # lest what it still holds fails again at the end
+                self._log.close()
+            self._log = None
+            self.warn(f"the log ends here: {error.strerror}", "the work goes on")
+
+
+def _pad(column: Sequence[str]) -> list[str]:
+    """Bring the cells below (and with) a heading to one width."""
+    width = max(map(cell_len, column))
+    numeric = all(cell[:1].isdigit() for cell in column[1:])
+    gaps = [" " * (width - cell_len(cell)) for cell in column]
+    return [gap + cell if numeric else cell + gap for cell, gap in zip(column, gaps, strict=True)]
+
+
+def _plain(text: str) -> Text:
+    """Return text that no terminal takes for a command."""
+    return Text(printable(text))
+
+
+def report_unexpected(error: BaseException) -> PplrError | None:
+    """Translate known failures of the system and of libraries; None for a bug.
+
+    One table from exception to message, so that no command needs its own.
+    """
+    name = type(error).__name__
+    if name == "OutOfMemoryError":
+        return PplrError(
+            "the GPU ran out of memory",
+            "a smaller `--set batch.size=...` needs less (results differ)",
+        )
+    if isinstance(error, MemoryError):
+        return PplrError("this machine ran out of memory", "set `engine.memory_gb` lower")
+    if isinstance(error, OSError) and error.filename is not None:
+        return PplrError(
+            f"`{error.filename}`: {error.strerror}", "check the path, rights and space"
+        )
+    if isinstance(error, OSError) and error.errno is not None:
+        return PplrError(
+            f"{error.strerror}", "check the free space and rights of the output folder"
+        )
+    return None

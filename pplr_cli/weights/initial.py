@@ -1,0 +1,40 @@
+"""The weights that a training run starts from: ImageNet, a local file, the shipped ones, none."""
+
+from pathlib import Path
+
+from pplr_cli.config.fields import Model
+from pplr_cli.errors import WeightsError
+from pplr_cli.progress import Reporter
+from pplr_cli.weights.catalogue import imagenet
+from pplr_cli.weights.store import obtain
+
+NAMED = ("random", "synthetic", "imagenet")
+SYNTHETIC = Path(__file__).with_name("tiny_synthetic.pth")
+"""Our own weights of the `tiny` backbone (made by scripts/pretrain_tiny.py)."""
+
+
+def start_file(model: Model, reporter: Reporter) -> Path | None:
+    """Return the file of `model.weights`, fetched if need be; None = random weights.
+
+    Called before any image is read, so that a missing network shows at once.
+
+    Raises:
+        WeightsError: the file is missing, or cannot be fetched.
+    """
+    check_start(model)
+    if model.weights == "random":
+        return None
+    if model.weights == "synthetic":
+        return SYNTHETIC
+    if model.weights == "imagenet":
+        return obtain(imagenet(model.backbone), reporter)
+    return Path(model.weights)
+
+
+def check_start(model: Model) -> None:
+    """Make sure that a file named in the settings is there; `WeightsError` if not."""
+    if model.weights not in NAMED and not Path(model.weights).is_file():
+        raise WeightsError(
+            f"`model.weights` = `{model.weights}`: no such file",
+            "give the path of a ResNet state dict, or one of imagenet, random",
+        )

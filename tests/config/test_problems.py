@@ -1,0 +1,99 @@
+"""Wrong settings in words for people."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from pplr_cli.config import problems
+from pplr_cli.config.fields import Config
+
+
+def told(**values: Any) -> list[str]:
+    with pytest.raises(ValidationError) as caught:
+        Config.model_validate({"data": {"name": "market"}} | values)
+    return [str(problem) for problem in problems.problems(caught.value)]
+
+
+COUNT = "a whole number of at least 1"
+BACKBONES = "one of `tiny`, `resnet18`, `resnet34`, `resnet50`, `resnet101`, `resnet152`"
+
+
+@pytest.mark.parametrize(
+    ("block", "name", "value", "shown", "allowed"),
+    [
+        ("optim", "epochs", 0, "0", COUNT),
+        ("optim", "epochs", 1.5, "1.5", COUNT),
+        ("optim", "epochs", True, "true", COUNT),
+        ("optim", "epochs", "x" * 100, "x" * 60 + "...", COUNT),
+        ("optim", "lr", float("nan"), "nan", "a number above 0"),
+        ("optim", "lr", None, "null", "a number above 0"),
+        ("optim", "lr_factor", 2, "2", "a number above 0 and at most 1"),
+        ("clustering", "eps", 2, "2", "a number above 0 and below 1"),
+        ("loss", "beta", -1, "-1", "a number of at least 0 and at most 1"),
+        ("engine", "memory_gb", 0, "0", "a number above 0 or null"),
+        ("model", "backbone", "vgg", "vgg", BACKBONES),
+        ("data", "name", False, "false", "text that is not empty"),
+        ("evaluation", "at_start", "perhaps", "perhaps", "true or false"),
+    ],
+)
+def test_key_value_and_what_is_allowed(
+    block: str, name: str, value: Any, shown: str, allowed: str
+) -> None:
+    assert told(**{block: {name: value}}) == [f"`{block}.{name}` = `{shown}`: must be {allowed}"]
+
+
+def test_blocks_and_missing_keys() -> None:
+    assert told(optim=5) == ["`optim` = `5`: must be a block of settings"]
+    assert told(data={}) == ["`data.name`: missing"]
+
+
+def test_rules_between_keys_name_them() -> None:
+    assert told(batch={"size": 62}) == [
+        "`batch.size` = `62`: must be two or more times `batch.instances` = `4`"
+    ]
+    assert told(model={"backbone": "tiny"}) == [
+        "`model.weights` = `imagenet`: not there for the `tiny` backbone"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "key", "near"),
+    [
+        ({"optim": {"epoch": 5}}, "optim.epoch", "optim.epochs"),
+        ({"optimiser": {}}, "optimiser", "optim"),
+        ({"lr": 1e-4}, "lr", "optim.lr"),
+        ({"clustering": {"learning_rate": 1}}, "clustering.learning_rate", None),
+        ({"optim": {"camera_wieght": 1}}, "optim.camera_wieght", "loss.camera_weight"),
+    ],
+)
+def test_unknown_key_names_the_nearest(values: dict[str, Any], key: str, near: str | None) -> None:
+    known = f"did you mean `{near}`?" if near else "known here: k1, k2, eps, min_samples"
+    assert told(**values) == [f"`{key}`: unknown key; {known}"]
+
+
+def test_all_errors_together() -> None:
+    texts = told(optim={"lr": -1, "epochs": 0}, clustering={"eps": 3, "k3": 1}, typo=1)
+    assert [text.split("`")[1] for text in texts] == [
+        "clustering.eps",
+        "clustering.k3",
+        "optim.epochs",
+        "optim.lr",
+        "typo",
+    ]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*Config.model_fields]) | st.text(), VALUES, max_size=4))
+def test_whatever_is_wrong_can_be_told(values: dict[str, Any]) -> None:
+    texts = told(**{"": None}, **{key: value for key, value in values.items() if key})
+    assert "``: unknown key; " in " ".join(texts)
+    assert all(text.startswith("`") and len(text) < 400 for text in texts)

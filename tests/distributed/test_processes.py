@@ -1,0 +1,77 @@
+"""One, two and four processes compute the same."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pplr_cli.distributed.failures import Failure
+from pplr_cli.distributed.processes import ALONE, Processes, join
+from pplr_cli.errors import DataError
+
+ROOT = Path(__file__).parents[2]
+
+Steps = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def steps(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Steps]:
+    """Return what a number of processes computed."""
+    folder = tmp_path_factory.mktemp("steps")
+
+    def run(count: int) -> Steps:
+        out = folder / f"{count}.pt"
+        if not out.exists():
+            program = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+            program += ["--nproc-per-node", str(count), "-m", "tests.shared_steps"]
+            program += [str(tiny_data / "tiny" / "manifest.json"), str(out)]
+            environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+            subprocess.run(program, cwd=ROOT, env=environment, check=True, capture_output=True)
+        return dict(torch.load(out, weights_only=True))
+
+    return run
+
+
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("mode", ["train", "train-cam"])
+def test_several_processes_take_the_steps_of_one(
+    steps: Callable[[int], Steps], count: int, mode: str
+) -> None:
+    one, several = steps(1)[mode], steps(count)[mode]
+    assert len(one["losses"]) == 20
+    torch.testing.assert_close(several["losses"], one["losses"], rtol=0, atol=1e-5)
+    for ours, theirs in zip(several["labels"], one["labels"], strict=True):
+        assert torch.equal(ours, theirs)
+    for name, weight in one["weights"].items():  # running statistics among them
+        torch.testing.assert_close(several["weights"][name], weight, rtol=1e-6, atol=1e-6)
+
+
+def test_the_modes_and_epochs_differ(steps: Callable[[int], Steps]) -> None:
+    found = steps(1)
+    assert not torch.equal(found["train"]["losses"], found["train-cam"]["losses"])
+    assert not torch.equal(*found["train"]["labels"])
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+@pytest.mark.parametrize("count", [0, 1, 4, 10])
+def test_shares_follow_each_other_and_are_as_equal_as_can_be(size: int, count: int) -> None:
+    processes = Processes()
+    processes.size = size
+    shares = [list(range(count))[processes.share(count, rank)] for rank in range(size)]
+    assert [item for share in shares for item in share] == list(range(count))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_one_process_does_all_itself() -> None:
+    assert join(torch.device("cpu")) is ALONE
+    assert ALONE.first
+    assert ALONE.divide([lambda: 1, lambda: 2]) == [1, 2]
+    assert ALONE.once(lambda: "x") == "x"
+    assert ALONE.largest(7) == 7
+    error = DataError("gone")
+    assert ALONE.first_failure(error) == Failure(0, error)

@@ -1,0 +1,86 @@
+import shlex
+from pathlib import Path
+
+import pytest
+
+from pplr_cli.errors import UsageError
+from pplr_cli.ingest.request import Request
+from pplr_cli.progress import Silent
+
+
+@pytest.mark.parametrize(
+    ("layout", "options", "match"),
+    [
+        ("markt", {}, "no such layout"),
+        ("market", {"pattern": "(?P<camera>.)"}, "layout `folder` only"),
+        ("market", {"link": True}, "needs a SOURCE"),
+        ("folder", {"pattern": "(?P<camera>.)"}, "needs a SOURCE"),
+        ("folder", {"pattern": "(", "sources": [Path("x")]}, "no regular expression"),
+        ("market", {"table": Path("x")}, "`--csv` goes with the layout `folder` only"),
+        ("folder", {"table": Path("x")}, "`--csv` needs a SOURCE"),
+        (
+            "folder",
+            {"table": Path("x"), "pattern": "(?P<camera>.)", "sources": [Path("x")]},
+            "do the same",
+        ),
+        ("market", {"name": "../up"}, "not a name"),
+        ("market", {"name": ".hidden"}, "not a name"),
+        ("market", {"name": ""}, "not a name"),
+        ("synthetic", {"sources": [Path("x")]}, "takes no SOURCE"),
+    ],
+)
+def test_options_that_do_not_go_together(
+    layout: str, options: dict[str, object], match: str
+) -> None:
+    given = {"sources": (), **options}
+    with pytest.raises(UsageError, match=match) as caught:
+        Request(layout, data_dir=Path("data"), reporter=Silent(), **given)  # type: ignore[arg-type]
+    assert caught.value.hint
+
+
+def test_a_prepared_name_in_the_place_of_the_layout(tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "manifest.json").touch()
+    with pytest.raises(UsageError, match="`shop`: no such layout") as caught:
+        Request("shop", (), tmp_path, Silent())
+    assert "`pplr prepare shop --check`" in (caught.value.hint or "")
+
+
+def test_the_name_of_the_drawn_data_set_in_the_place_of_the_layout(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="`demo`: no such layout") as caught:
+        Request("demo", (), tmp_path, Silent())
+    assert caught.value.hint == "`pplr prepare synthetic` draws the data set of that name"
+
+
+def test_the_folder_has_the_name_of_the_data_set() -> None:
+    assert Request("veri", (), Path("data"), Silent()).folder == Path("data/veri")
+    assert Request("veri", (), Path("data"), Silent(), "cars").folder == Path("data/cars")
+    assert Request("synthetic", (), Path("data"), Silent()).folder == Path("data/demo")
+
+
+def test_the_command_is_the_whole_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PPLR_DATA_DIR", raising=False)
+    assert Request("veri", (), Path("data"), Silent()).command() == "pplr prepare veri"
+    request = Request(
+        "folder",
+        [Path("my crops")],
+        Path("far"),
+        Silent(),
+        "x",
+        link=True,
+        pattern=r"(?P<camera>\d)",
+        skip_bad=True,
+    )
+    assert shlex.split(request.command("--allow-partial")) == [
+        *("pplr", "prepare", "folder", "my crops", "--name", "x", "--data-dir", "far"),
+        *("--link", "--pattern", r"(?P<camera>\d)", "--skip-bad", "--allow-partial"),
+    ]
+    parts = Request("msmt17", [Path("1.zip"), Path("2.zip")], Path("data"), Silent())
+    assert parts.command("--skip-bad") == "pplr prepare msmt17 1.zip 2.zip --skip-bad"
+    table = Request("folder", [Path("x")], Path("data"), Silent(), table=Path("l.csv"))
+    assert table.command() == "pplr prepare folder x --csv l.csv"
+
+
+def test_the_list_of_broken_images_stands_beside_the_folder() -> None:
+    request = Request("veri", (), Path("data"), Silent(), "cars")
+    assert request.fault_list == Path("data/cars.bad.txt")

@@ -1,0 +1,294 @@
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pplr_cli.data.manifest import Image, Split
+from pplr_cli.errors import DataError
+from pplr_cli.ingest.layouts import DUKE, MARKET, MSMT17, VERI, Layout
+from pplr_cli.ingest.trees import (
+    DISTRACTORS,
+    JUNK,
+    NOT_FILES,
+    OTHER_FILES,
+    explain_missing,
+    find_root,
+    find_root_above,
+    is_image_name,
+    read_tree,
+)
+
+Plant = Callable[[Path, Iterable[str]], Path]
+
+MARKET_TREE = [
+    "bounding_box_train/0002_c1s1_000451_03.jpg",
+    "bounding_box_train/0002_c3s1_000551_01.JPG",
+    "bounding_box_train/0007_c6s3_077419_03.jpeg",
+    "bounding_box_train/0010_c2s1_000151_01.PNG",
+    "bounding_box_train/Thumbs.db",
+    "query/0001_c1s1_001051_00.jpg",
+    "query/0003_c5s1_021176_00.jpg",
+    "query/Thumbs.db",
+    "bounding_box_test/-1_c1s1_000401_03.jpg",
+    "bounding_box_test/-1_c3s2_000401_03.Jpg",
+    "bounding_box_test/0000_c1s1_000151_01.jpg",
+    "bounding_box_test/0001_c2s1_001051_00.jpg",
+    "bounding_box_test/0003_c4s6_015641_00.jpg",
+    "bounding_box_test/._0003_c4s6_015641_00.jpg",
+    "bounding_box_test/Thumbs.db",
+    "gt_bbox/0001_c1s1_001051_00.jpg",
+    "readme.txt",
+]
+DUKE_TREE = [
+    "bounding_box_train/0001_c2_f0046182.jpg",
+    "bounding_box_train/0005_c8_f0046985.jpg",
+    "query/0033_c1_f0057706.jpg",
+    "bounding_box_test/0033_c6_f0045755.jpg",
+    "bounding_box_test/7140_c7_f0001234.jpg",
+]
+VERI_TREE = [
+    "image_train/0001_c001_00016450_0.jpg",
+    "image_train/0776_c020_00016460_0.jpg",
+    "image_query/0002_c002_00030600_0.jpg",
+    "image_test/0002_c005_00030670_1.jpg",
+    "image_test/0005_c013_00030680_0.jpg",
+    "name_test.txt",
+]
+MSMT17_LISTS = {
+    "list_train.txt": ["0000/0000_000_01_0303morning_0015_0.jpg 0"],
+    "list_val.txt": [
+        "0000/0000_001_15_0303noon_0037_1.jpg 0",
+        "0001/0001_000_02_0303noon_1_0.JPG 1",
+    ],
+    "list_query.txt": ["0000/0000_000_03_0303morning_0020_0.jpg 0"],
+    "list_gallery.txt": [
+        "0000/0000_001_04_0303noon_0031_0.jpg 0",
+        "0002/0002_004_05_0303noon_2_0.png 2",
+    ],
+}
+
+
+def plant_msmt17(root: Path, plant: Plant, train: str, test: str) -> Path:
+    for name, lines in MSMT17_LISTS.items():
+        folder = train if name in ("list_train.txt", "list_val.txt") else test
+        plant(root, [f"{folder}/{line.split()[0]}" for line in lines])
+        (root / name).write_text("\n".join(lines) + "\n")
+    plant(root, [f"{train}/0009/0009_000_01_0303morning_0001_0.jpg", f"{test}/x.txt"])
+    return root
+
+
+def official_rule(root: Path, folders: dict[Split, str], pattern: str) -> set[Image]:
+    """The official Market, VeRi and Duke loaders, restated without anything clever."""
+    images = set()
+    for split, folder in folders.items():
+        for name in (path.name for path in (root / folder).iterdir()):
+            if name.startswith(".") or name.split(".")[-1].lower() not in ("jpg", "jpeg", "png"):
+                continue
+            identity, camera = map(int, re.search(pattern, name).groups())  # type: ignore[union-attr]
+            if identity == -1:
+                continue
+            images.add(Image(split, f"{folder}/{name}", identity, camera - 1))
+    return images
+
+
+@pytest.mark.parametrize(
+    ("layout", "tree", "folders", "pattern"),
+    [
+        (
+            MARKET,
+            MARKET_TREE,
+            ("bounding_box_train", "query", "bounding_box_test"),
+            r"([-\d]+)_c(\d)",
+        ),
+        (DUKE, DUKE_TREE, ("bounding_box_train", "query", "bounding_box_test"), r"([-\d]+)_c(\d)"),
+        (VERI, VERI_TREE, ("image_train", "image_query", "image_test"), r"([-\d]+)_c(\d\d\d)"),
+    ],
+    ids=["market", "duke", "veri"],
+)
+def test_trees_read_by_the_official_rule(
+    tmp_path: Path,
+    plant: Plant,
+    layout: Layout,
+    tree: list[str],
+    folders: tuple[str, ...],
+    pattern: str,
+) -> None:
+    reading = read_tree(plant(tmp_path, tree), layout)
+    expected = official_rule(tmp_path, dict(zip(Split, folders, strict=True)), pattern)
+    assert set(reading.images) == expected
+    assert len(reading.images) == len(expected)
+
+
+def test_market_counts_what_it_leaves_out_and_keeps_distractors(
+    tmp_path: Path, plant: Plant
+) -> None:
+    reading = read_tree(plant(tmp_path, MARKET_TREE), MARKET)
+    assert reading.notes == {JUNK: 2, DISTRACTORS: 1, OTHER_FILES: 4}
+    distractor = Image(Split.GALLERY, "bounding_box_test/0000_c1s1_000151_01.jpg", 0, 0)
+    assert distractor in reading.images
+
+
+@pytest.mark.parametrize(("train", "test"), [("train", "test"), ("mask_train_v2", "mask_test_v2")])
+def test_msmt17_reads_its_lists_and_keeps_cameras_as_they_stand(
+    tmp_path: Path, plant: Plant, train: str, test: str
+) -> None:
+    reading = read_tree(plant_msmt17(tmp_path, plant, train, test), MSMT17)
+    assert reading.images == [
+        Image(Split.TRAIN, f"{train}/0000/0000_000_01_0303morning_0015_0.jpg", 0, 1),
+        Image(Split.TRAIN, f"{train}/0000/0000_001_15_0303noon_0037_1.jpg", 0, 15),
+        Image(Split.TRAIN, f"{train}/0001/0001_000_02_0303noon_1_0.JPG", 1, 2),
+        Image(Split.QUERY, f"{test}/0000/0000_000_03_0303morning_0020_0.jpg", 0, 3),
+        Image(Split.GALLERY, f"{test}/0000/0000_001_04_0303noon_0031_0.jpg", 0, 4),
+        Image(Split.GALLERY, f"{test}/0002/0002_004_05_0303noon_2_0.png", 2, 5),
+    ]
+    assert not reading.notes
+
+
+def test_msmt17_lists_with_windows_line_ends_and_blank_lines(tmp_path: Path, plant: Plant) -> None:
+    plant_msmt17(tmp_path, plant, "train", "test")
+    plain = read_tree(tmp_path, MSMT17).images
+    for name, lines in MSMT17_LISTS.items():
+        (tmp_path / name).write_bytes(("\ufeff" + "\r\n".join(lines) + "\r\n\r\n").encode())
+    assert read_tree(tmp_path, MSMT17).images == plain
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("0005/0005_000_01_gone.jpg 5", "missing"),
+        ("../../0000_000_01_outside.jpg 0", "names no image"),
+        ("/0000_000_01_absolute.jpg 0", "names no image"),
+        ("0000/notes.txt 0", "names no image"),
+        ("0000/0000_000_01_0303morning_0015_0.jpg 0", "twice"),
+    ],
+)
+def test_msmt17_lists_that_lie(tmp_path: Path, plant: Plant, line: str, what: str) -> None:
+    plant_msmt17(tmp_path, plant, "train", "test")
+    with (tmp_path / "list_val.txt").open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(DataError, match=what) as caught:
+        read_tree(tmp_path, MSMT17)
+    assert line.split()[0] in caught.value.message
+    assert "fetch or unpack the data set again" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "portrait.jpg",
+        "0002-c1.jpg",
+        "0002_c7s1_000451_03.jpg",
+        "0002_c0s1_0_0.jpg",
+        "1502_c1s1_0_0.jpg",
+        "copy_of_0002_c1s1_000451_03.jpg",
+        "9" * 30 + "_c1s1_000451_03.jpg",
+    ],
+)
+def test_names_that_do_not_fit_are_an_error(tmp_path: Path, plant: Plant, name: str) -> None:
+    plant(tmp_path, [*MARKET_TREE, f"query/{name}"])
+    with pytest.raises(DataError, match="1 image names") as caught:
+        read_tree(tmp_path, MARKET)
+    assert f"query/{name}" in caught.value.message
+    assert MARKET.rule.example in (caught.value.hint or "")
+    assert "identities 0 to 1501, cameras 1 to 6" in (caught.value.hint or "")
+
+
+def test_a_split_without_images_names_the_folder_below(tmp_path: Path, plant: Plant) -> None:
+    plant(tmp_path, [path for path in MARKET_TREE if not path.startswith("query")])
+    plant(tmp_path, ["query/query/0001_c1s1_001051_00.jpg"])
+    with pytest.raises(DataError, match="one level deeper") as caught:
+        read_tree(tmp_path, MARKET)
+    assert "in that folder itself" in (caught.value.hint or "")
+
+
+def test_fifos_and_links_to_nowhere_are_never_opened(tmp_path: Path, plant: Plant) -> None:
+    plant(tmp_path, DUKE_TREE)
+    os.mkfifo(tmp_path / "query/0001_c1_f0000001.jpg")
+    (tmp_path / "query/0001_c1_f0000002.jpg").symlink_to("nowhere.jpg")
+    (tmp_path / "query/0001_c1_f0000003.jpg").mkdir()
+    (tmp_path / "query/0001_c1_f0000004.jpg").symlink_to("0001_c1_f0000004.jpg")
+    reading = read_tree(tmp_path, DUKE)
+    assert reading.notes[NOT_FILES] == 4
+    assert sum(image.split == Split.QUERY for image in reading.images) == 1
+
+
+# the root
+
+
+@pytest.mark.parametrize("below", ["", "Market-1501-v15.09.15", "a/b", "a/b/c/d/e/f/Market-1501"])
+def test_the_root_is_found_some_levels_deeper(tmp_path: Path, plant: Plant, below: str) -> None:
+    plant(tmp_path / below, MARKET_TREE)
+    plant(tmp_path, ["__MACOSX/Market-1501-v15.09.15/query/._x.jpg"])
+    assert find_root(tmp_path, MARKET) == tmp_path / below
+
+
+@pytest.mark.parametrize("below", ["query", "gt_bbox", "bounding_box_test/deep/er"])
+def test_the_root_is_found_above(tmp_path: Path, plant: Plant, below: str) -> None:
+    root = plant(tmp_path / "Market", [*MARKET_TREE, "bounding_box_test/deep/er/x.txt"])
+    assert find_root(root / below, MARKET) is None
+    assert find_root_above(root / below, MARKET) == root
+    assert find_root_above(tmp_path, MARKET) is None
+
+
+def test_the_search_for_a_root_ends(
+    tmp_path: Path, plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path, [f"{n}/x.txt" for n in range(9)])
+    plant(tmp_path / "0", MARKET_TREE)
+    monkeypatch.setattr("pplr_cli.ingest.trees.MOST_FOLDERS", 9)
+    assert find_root(tmp_path, MARKET) is None
+    monkeypatch.setattr("pplr_cli.ingest.trees.MOST_FOLDERS", 10)
+    assert find_root(tmp_path, MARKET) == tmp_path / "0"
+
+
+def test_a_packed_part_is_named(tmp_path: Path, plant: Plant) -> None:
+    plant(tmp_path, ["Market.tar.gz", "readme.txt"])
+    error = explain_missing(tmp_path, MARKET)
+    assert "it holds an archive, `Market.tar.gz`: unpack that first" in error.message
+
+
+def test_a_usual_name_decides_between_two_trees(tmp_path: Path, plant: Plant) -> None:
+    plant(tmp_path / "DukeMTMC-reID", DUKE_TREE)
+    plant(tmp_path / "Market-1501-v15.09.15", MARKET_TREE)
+    assert find_root(tmp_path, MARKET) == tmp_path / "Market-1501-v15.09.15"
+    assert find_root(tmp_path, DUKE) == tmp_path / "DukeMTMC-reID"
+
+
+def test_two_trees_without_usual_names_are_an_error(tmp_path: Path, plant: Plant) -> None:
+    plant(tmp_path / "one", DUKE_TREE)
+    plant(tmp_path / "two", MARKET_TREE)
+    with pytest.raises(DataError, match="several folders") as caught:
+        find_root(tmp_path, MARKET)
+    assert "give the one that you mean: `pplr prepare market FOLDER`" in (caught.value.hint or "")
+
+
+def test_links_to_folders_are_not_followed(tmp_path: Path, plant: Plant) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/loop").symlink_to("..")
+    assert find_root(tmp_path, MARKET) is None
+
+
+def test_a_missing_split_folder_shows_the_expected_tree_and_the_nearest_match(
+    tmp_path: Path, plant: Plant
+) -> None:
+    tree = [path.replace("query/", "querry/") for path in MARKET_TREE]
+    plant(tmp_path / "x/Market", tree)
+    assert find_root(tmp_path, MARKET) is None
+    error = explain_missing(tmp_path, MARKET)
+    assert f"`{tmp_path / 'x/Market'}`" in error.message
+    assert "`query` missing" in error.message
+    assert "`querry`" in error.message
+    assert MARKET.expected_tree() in (error.hint or "")
+
+
+# small rules
+
+
+@given(st.text(min_size=1, max_size=20).filter(lambda s: "/" not in s and "\0" not in s))
+def test_image_names_are_those_with_an_image_suffix_that_are_not_hidden(name: str) -> None:
+    ends = any(name.lower().endswith(suffix) for suffix in (".jpg", ".jpeg", ".png"))
+    assert is_image_name(name) == (ends and not name.startswith("."))

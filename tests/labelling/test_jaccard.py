@@ -1,0 +1,61 @@
+"""Sparse Jaccard distances against the official numbers and the dense definition."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks import dense
+from pplr_cli.labelling import jaccard
+
+
+def clustered(count: int, size: int, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    centres = rng.standard_normal((max(1, count // 8), size))
+    points = centres[rng.integers(len(centres), size=count)] + 0.4 * rng.standard_normal(
+        (count, size)
+    )
+    return (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
+
+
+@given(
+    count=st.integers(2, 70),
+    seed=st.integers(0, 999),
+    limit=st.sampled_from([0.3, 0.5, 0.95]),
+    data=st.data(),
+)
+@settings(max_examples=30, deadline=None)
+def test_equals_the_dense_definition(
+    count: int, seed: int, limit: float, data: st.DataObject
+) -> None:
+    k1 = data.draw(st.integers(2, min(count, 20)))
+    k2 = data.draw(st.integers(1, min(k1, 6)))
+    features = clustered(count, 6, seed)
+    rank = dense.ranks(features)
+    expected = dense.jaccard_distance(features, rank, k1, k2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jaccard, "BLOCK_ROWS", 16)
+        found = jaccard.jaccard_distance(features, rank.astype(np.int32), k1, k2, limit)
+    kept = expected <= limit
+    unsure = np.abs(expected - np.float32(limit)) < 1e-5
+    stored = np.zeros_like(kept)
+    rows = np.repeat(np.arange(count), np.diff(found.indptr))
+    stored[rows, found.indices] = True
+    assert (stored == kept)[~unsure].all()
+    both = stored & kept
+    np.testing.assert_allclose(found.toarray()[both], expected[both], atol=1e-5)
+    assert found.has_sorted_indices
+    assert stored.diagonal().all()
+
+
+def test_rows_that_meet_only_in_the_average_are_compared() -> None:
+    rank = np.array([[0, 1], [1, 0], [2, 1]], np.int32)
+    features = np.eye(3, dtype=np.float32)
+    found = jaccard.jaccard_distance(features, rank, 2, 2, 0.9).toarray()
+    expected = dense.jaccard_distance(features, rank.astype(np.int64), 2, 2)
+    np.testing.assert_allclose(found[expected <= 0.9], expected[expected <= 0.9], atol=1e-6)
+
+
+def test_average_of_one_row_is_the_row() -> None:
+    encoding = jaccard.csr_array(np.eye(3, dtype=np.float32))
+    assert jaccard.average_rows(encoding, np.zeros((3, 1), np.int32)) is encoding

@@ -1,0 +1,106 @@
+"""Exact search on every path, with ties and duplicates."""
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks import dense
+from pplr_cli.errors import DataError
+from pplr_cli.labelling import cpu_search, neighbors
+
+
+def features(count: int, size: int, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.nn.functional.normalize(torch.randn(count, size, generator=generator))
+
+
+@pytest.mark.parametrize("search", [cpu_search.symmetric_search, neighbors.torch_search])
+@given(count=st.integers(1, 60), size=st.integers(2, 20), seed=st.integers(0, 99), data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_finds_the_nearest(
+    search: neighbors.Search, count: int, size: int, seed: int, data: st.DataObject
+) -> None:
+    k = data.draw(st.integers(1, count))
+    vectors = features(count, size, seed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(neighbors, "search_for", lambda device: search)
+        patch.setattr(neighbors, "BLOCK_BYTES", 4 * count * 7)
+        patch.setattr(cpu_search, "TILE", 9)
+        found = neighbors.nearest(vectors, k)
+    distances = dense.squared_distances(vectors.numpy(), vectors.numpy())
+    expected = np.sort(distances, axis=1)[:, :k]
+    assert found.shape == (count, k)
+    assert (found[:, 0] == np.arange(count)).all()
+    np.testing.assert_allclose(np.take_along_axis(distances, found, 1), expected, atol=1e-5)
+
+
+@given(copies=st.integers(2, 12), k=st.integers(1, 8))
+@settings(deadline=None)
+def test_a_duplicate_never_pushes_an_image_from_its_own_list(copies: int, k: int) -> None:
+    vectors = torch.cat((features(1, 4, 0).repeat(copies, 1), features(8, 4, 1)))
+    found = neighbors.nearest(vectors, k)
+    assert (found[:, 0] == np.arange(len(vectors))).all()
+    assert all(len(set(row)) == k for row in found)
+    among_copies = min(copies, k)
+    assert (found[:copies, :among_copies] < copies).all()
+
+
+def test_itself_first_keeps_the_order_of_the_others() -> None:
+    ranks = np.array([[2, 0, 1], [0, 2, 3], [2, 1, 0], [3, 0, 1]], np.int32)
+    expected = [[0, 2, 1], [1, 0, 2], [2, 1, 0], [3, 0, 1]]
+    assert neighbors.itself_first(ranks).tolist() == expected
+
+
+def test_too_few_images_are_refused() -> None:
+    with pytest.raises(DataError, match=r"3 images are too few .* 4 neighbours"):
+        neighbors.nearest(features(3, 4, 0), 4)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf, 1e19, -3e38])
+def test_features_that_are_not_finite_are_refused(value: float) -> None:
+    vectors = features(5, 4, 0)
+    vectors[2, 1] = value
+    with pytest.raises(DataError, match="NaN"):
+        neighbors.nearest(vectors, 2)
+
+
+def test_one_image_is_its_own_neighbour() -> None:
+    assert neighbors.nearest(features(1, 4, 0), 1).tolist() == [[0]]
+
+
+def test_half_precision_features_are_searched_in_float32() -> None:
+    vectors = features(40, 8, 0).half()
+    expected = neighbors.nearest(vectors.float(), 5)
+    assert neighbors.nearest(vectors, 5).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    ("gpus", "installed", "search"),
+    [
+        (1, True, neighbors.faiss_search),
+        (0, True, neighbors.torch_search),
+        (1, False, neighbors.torch_search),
+    ],
+)
+def test_a_gpu_is_searched_by_faiss_where_it_sees_one(
+    gpus: int, installed: bool, search: neighbors.Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faiss = SimpleNamespace(get_num_gpus=lambda: gpus) if installed else None
+    monkeypatch.setitem(sys.modules, "faiss", faiss)  # None: the import fails
+    assert neighbors.search_for(torch.device("cuda", 0)) is search
+    assert neighbors.search_for(torch.device("cpu")) is cpu_search.symmetric_search
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("search", [neighbors.faiss_search, neighbors.torch_search])
+def test_the_gpu_finds_what_the_cpu_finds(search: neighbors.Search) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    vectors = features(5000, 64, 0)
+    found = search(vectors.cuda(), vectors.cuda().square().sum(1), 20)
+    assert (found == neighbors.nearest(vectors, 20)).mean() > 0.999

@@ -1,0 +1,184 @@
+"""The clustering stage against every golden set."""
+
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import csr_array
+
+from pplr_cli.config.fields import Agreement, Clustering
+from pplr_cli.errors import DataError
+from pplr_cli.labelling import agreement as agreement_module
+from pplr_cli.labelling import jaccard, neighbors
+from pplr_cli.labelling.cpu_search import symmetric_search
+from pplr_cli.labelling.jaccard import jaccard_distance
+from pplr_cli.labelling.stage import PseudoLabels, pseudo_labels
+from pplr_cli.progress import Silent, Task
+from pplr_cli.timing import Stopwatch
+
+FOLDER = Path(os.environ.get("PPLR_GOLDEN_DIR") or Path(__file__).parents[1] / "golden")
+SETS = sorted(FOLDER.glob("labels_*.npz"))
+
+
+def test_there_are_golden_sets() -> None:
+    assert SETS
+
+
+@pytest.fixture(params=[symmetric_search, neighbors.torch_search])
+def _search(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbors, "search_for", lambda device: request.param)
+
+
+def stage_input(path: Path) -> tuple[torch.Tensor, Clustering, Agreement]:
+    golden = np.load(path)
+    whole, parts = golden["features_global"], golden["features_part"]
+    features = torch.from_numpy(np.concatenate((whole[None], parts.transpose(2, 0, 1))))
+    clustering = Clustering(
+        k1=int(golden["k1"]),
+        k2=int(golden["k2"]),
+        eps=float(golden["eps"]),
+        min_samples=int(golden["min_samples"]),
+    )
+    return features, clustering, Agreement(k=int(golden["k"]))
+
+
+@pytest.mark.usefixtures("_search")
+@pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
+def test_labels_and_agreement_are_the_official_ones(path: Path) -> None:
+    golden = np.load(path)
+    found = pseudo_labels(*stage_input(path))
+    expected = np.where(golden["labels"] < golden["num_clusters"], golden["labels"], -1)
+    assert found.clusters == golden["num_clusters"]
+    assert found.labels.tolist() == expected.tolist()
+    assert found.outliers == (expected == -1).sum()
+    np.testing.assert_allclose(found.agreement, golden["agreement"], atol=1e-6)
+
+
+def test_parts_are_told_and_timed() -> None:
+    told: list[str] = []
+
+    class Listener(Silent):
+        def task(
+            self, title: str, total: int, unit: str, done: int = 0
+        ) -> AbstractContextManager[Task]:
+            told.append(title)
+            return super().task(title, total, unit, done)
+
+    watch = Stopwatch()
+    pseudo = pseudo_labels(*stage_input(SETS[0]), reporter=Listener(), watch=watch)
+    assert len(told) == len(watch.seconds) == 5
+    assert list(watch.seconds)[:2] == ["label_knn", "label_jaccard"]
+    assert set(pseudo.arrays()) == {
+        *("labels", "agreement", "neighbors", "reciprocal", "nearest", "within"),
+    }
+
+
+@pytest.mark.usefixtures("_search")
+@pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
+def test_jaccard_similarity_is_the_official_one(path: Path) -> None:
+    golden = np.load(path)
+    features = golden["features_global"]
+    k1, k2, limit = int(golden["k1"]), int(golden["k2"]), float(golden["jaccard_kept_below"])
+    ranks = neighbors.nearest(torch.from_numpy(features), k1)
+    found = jaccard_distance(features, ranks, k1, k2, limit)
+    names = ("data", "indices", "indptr")
+    expected = csr_array(tuple(golden[f"jaccard_similarity_{name}"] for name in names))
+    similarity = csr_array((1 - found.data, found.indices, found.indptr), shape=found.shape)
+    assert abs(similarity - expected).max() < 1e-5
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
+def test_the_gpu_gives_the_same_labels(path: Path) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    features, *settings = stage_input(path)
+    found, expected = (pseudo_labels(f, *settings) for f in (features.cuda(), features))
+    assert found.labels.tolist() == expected.labels.tolist()
+
+
+@pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
+def test_blocks_and_threads_change_no_bit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = pseudo_labels(*stage_input(path))
+    monkeypatch.setattr(jaccard, "BLOCK_ROWS", 37)
+    monkeypatch.setattr(agreement_module, "BLOCK_ROWS", 29)
+    found = pseudo_labels(*stage_input(path))
+    assert found.labels.tobytes() == expected.labels.tobytes()
+    assert found.agreement.tobytes() == expected.agreement.tobytes()
+
+
+def made(*counts: int, seed: int = 0) -> torch.Tensor:
+    """Return a global and two part features of identities with these numbers of images."""
+    rng = np.random.default_rng(seed)
+    ids = np.repeat(np.arange(len(counts)), counts)
+    centres = rng.standard_normal((3, len(counts), 16))[:, ids]
+    noise = 0.3 * rng.standard_normal((3, len(ids), 16))
+    return torch.nn.functional.normalize(torch.from_numpy(centres + noise).float(), dim=2)
+
+
+@pytest.mark.parametrize(
+    ("clustering", "agreement"),
+    [(Clustering(k1=9), Agreement(k=3)), (Clustering(k1=3), Agreement(k=8))],
+)
+def test_fewer_images_than_neighbours_are_refused(
+    clustering: Clustering, agreement: Agreement
+) -> None:
+    with pytest.raises(DataError, match="8 images are too few for a search of 9 neighbours"):
+        pseudo_labels(made(4, 4), clustering, agreement)
+
+
+def test_as_many_images_as_neighbours_are_enough() -> None:
+    found = pseudo_labels(made(4, 4), Clustering(k1=8, k2=2), Agreement(k=7))
+    assert len(found.labels) == 8
+    assert (found.agreement == 1).all()  # everyone is everyone's neighbour
+
+
+def test_one_image_is_refused() -> None:
+    with pytest.raises(DataError, match="1 images are too few"):
+        pseudo_labels(made(1), Clustering(k1=2), Agreement(k=1))
+
+
+@pytest.mark.parametrize("branch", [0, 2])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, 1e30])
+def test_features_that_are_not_finite_are_refused(branch: int, value: float) -> None:
+    features = made(6, 6)
+    features[branch, 5, 3] = value
+    with pytest.raises(DataError, match="features hold NaN, infinite or huge values"):
+        pseudo_labels(features, Clustering(k1=5), Agreement(k=4))
+
+
+def test_exact_duplicates_share_a_cluster_whatever_their_number() -> None:
+    features = made(*[1] * 6).repeat_interleave(10, 1)  # more copies than neighbours
+    found = pseudo_labels(features, Clustering(k1=6, k2=3), Agreement(k=5))
+    again = pseudo_labels(features.clone(), Clustering(k1=6, k2=3), Agreement(k=5))
+    assert found.labels.tolist() == again.labels.tolist()
+    for image in range(6):
+        labels = found.labels[10 * image : 10 * image + 10]
+        assert not set(labels[labels >= 0]) & set(
+            np.delete(found.labels, range(10 * image, 10 * image + 10))
+        )
+    assert np.isfinite(found.agreement).all()
+
+
+def test_duplicates_of_images_are_clustered_with_them() -> None:
+    features = made(6, 6, 6)
+    features = torch.cat((features, features[:, :9]), 1)
+    found = pseudo_labels(features, Clustering(k1=8, k2=3), Agreement(k=5))
+    assert found.clusters == 3
+    assert (found.labels[18:] == found.labels[:9]).all()
+
+
+def test_no_cluster_is_a_result() -> None:
+    lonely = torch.eye(30).repeat(3, 1, 1)
+    found = pseudo_labels(lonely, Clustering(k1=4, k2=1, eps=0.01), Agreement(k=3))
+    assert (found.clusters, found.outliers, found.sizes.tolist()) == (0, 30, [])
+
+
+def test_cluster_sizes() -> None:
+    found = PseudoLabels(np.array([0, 1, -1, 1]), np.zeros((4, 3), np.float32))
+    assert (found.clusters, found.outliers, found.sizes.tolist()) == (2, 1, [1, 2])
+    nothing = PseudoLabels(np.array([-1, -1]), np.zeros((2, 3), np.float32))
+    assert (nothing.clusters, nothing.outliers, nothing.sizes.tolist()) == (0, 2, [])

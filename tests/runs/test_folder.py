@@ -1,0 +1,220 @@
+"""What a run folder holds, and who may use it."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from pplr_cli import app
+from pplr_cli.config import presets
+from pplr_cli.config.fields import Config
+from pplr_cli.engine.epoch import Epoch
+from pplr_cli.errors import PplrError, UsageError
+from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.retrieval.ranking import Scores
+from pplr_cli.runs.folder import (
+    RunFolder,
+    check_folder,
+    flat_row,
+    locked_folder,
+    read_labels,
+    stage_seconds,
+)
+
+PSEUDO = PseudoLabels(np.array([0, 1, -1, 1]), np.full((4, 3), 0.5, np.float32))
+EPOCH = Epoch(1, PSEUDO, {"loss_total": 2.5}, 1e-3, {"train": 1.5})
+SCORES = Scores(0.5, np.linspace(0, 1, 50), 0.25, 10, 1)
+
+
+@pytest.fixture
+def config(tiny_preset: Path) -> Config:
+    return presets.resolve(str(tiny_preset), "train")
+
+
+def new_run(path: Path, config: Config) -> RunFolder:
+    return RunFolder(path, config, "train", {"command": "pplr train --preset tiny"})
+
+
+def test_settings_can_be_used_again(tmp_path: Path, config: Config) -> None:
+    new_run(tmp_path, config)
+    again = presets.resolve(str(tmp_path / "config.yaml"), "train")
+    assert again == config
+    environment = json.loads((tmp_path / "environment.json").read_text())
+    assert environment["command"] == "pplr train --preset tiny"
+    assert json.loads((tmp_path / "status.json").read_text())["state"] == "running"
+
+
+def test_metrics_have_one_line_an_epoch(tmp_path: Path, config: Config) -> None:
+    folder = new_run(tmp_path, config)
+    folder.add(Epoch(0), SCORES)
+    folder.add(EPOCH, None)
+    folder.write_records(EPOCH)
+    first, second = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
+    assert first == {"epoch": 0, "mAP": 0.5, "mINP": 0.25} | {
+        f"rank{k}": SCORES.rank(k) for k in (1, 5, 10)
+    }
+    assert second["clusters"] == 2
+    assert second["outliers"] == 1
+    assert second["seconds_train"] == 1.5
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert rows[1]["mAP"] == ""
+
+
+def test_labels_are_kept(tmp_path: Path, config: Config) -> None:
+    new_run(tmp_path, config).write_records(EPOCH)
+    with np.load(tmp_path / "labels" / "epoch-001.npz") as saved:
+        np.testing.assert_array_equal(saved["labels"], PSEUDO.labels)
+        np.testing.assert_array_equal(saved["agreement"], PSEUDO.agreement)
+
+
+def test_the_best_row_is_the_first_of_the_highest_after_training_began(
+    tmp_path: Path, config: Config
+) -> None:
+    folder = new_run(tmp_path, config)
+    assert folder.best is None
+    for number, score in enumerate((0.9, 0.2, 0.5, 0.5)):
+        folder.add(Epoch(number), Scores(score, np.zeros(50), 0.0, 5, 0))
+    assert folder.best is folder.rows[2]
+
+
+def test_a_run_is_not_overwritten_unasked(tmp_path: Path, config: Config) -> None:
+    new_run(tmp_path, config).write_records(EPOCH)
+    with pytest.raises(UsageError, match="holds a run already") as caught:
+        check_folder(tmp_path, overwrite=False, resume=False)
+    assert "--overwrite" in str(caught.value.hint)
+    assert "--resume" in str(caught.value.hint)
+    check_folder(tmp_path, overwrite=True, resume=False)
+    check_folder(tmp_path, overwrite=False, resume=True)
+    assert (tmp_path / "metrics.jsonl").is_file()
+
+
+def test_a_new_run_deletes_the_earlier_one_and_a_resumed_one_only_what_is_unfinished(
+    tmp_path: Path, config: Config
+) -> None:
+    new_run(tmp_path, config).write_records(EPOCH)
+    (tmp_path / ".last.pth.77.tmp").write_text("half")
+    (tmp_path / "labels" / ".epoch-002.npz.77.tmp").write_text("half")
+    rows = [{"epoch": 1}]
+    assert RunFolder(tmp_path, config, "train", {}, rows).rows == rows
+    assert (tmp_path / "metrics.jsonl").exists()
+    assert not list(tmp_path.rglob("*.tmp"))
+    new_run(tmp_path, config)
+    assert not (tmp_path / "metrics.jsonl").exists()
+    assert not (tmp_path / "labels").exists()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("beside_a_run", [False, True])
+def test_other_files_are_never_deleted(
+    tmp_path: Path, config: Config, overwrite: bool, beside_a_run: bool
+) -> None:
+    if beside_a_run:
+        new_run(tmp_path, config)
+    (tmp_path / "thesis.tex").write_text("years of work")
+    before = sorted(tmp_path.iterdir())
+    with (
+        pytest.raises(UsageError, match=r"holds `thesis\.tex`"),
+        locked_folder(tmp_path, overwrite=overwrite, resume=False),
+    ):
+        pass
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_other_files_do_not_keep_a_run_from_being_resumed(tmp_path: Path, config: Config) -> None:
+    new_run(tmp_path, config).write_records(EPOCH)
+    (tmp_path / "slurm-1.out").write_text("from the scheduler")
+    check_folder(tmp_path, overwrite=False, resume=True)
+    new_run(tmp_path, config)  # resumed before its first state
+    assert (tmp_path / "slurm-1.out").exists()
+    assert not (tmp_path / "metrics.jsonl").exists()
+
+
+def test_a_lone_config_is_not_taken_for_a_run(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("mine: true")
+    with pytest.raises(UsageError, match="unknown run"):
+        check_folder(tmp_path, overwrite=True, resume=False)
+
+
+def test_a_folder_serves_one_process_at_a_time(tmp_path: Path) -> None:
+    program = (
+        "import sys, pathlib; from pplr_cli.runs.folder import locked_folder\n"
+        "with locked_folder(pathlib.Path(sys.argv[1]), overwrite=False, resume=False):\n"
+        "    print('mine', flush=True); sys.stdin.readline()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "mine\n"
+        with (
+            pytest.raises(PplrError, match=rf"another pplr trains there \(process {other.pid} on"),
+            locked_folder(tmp_path, overwrite=True, resume=False),
+        ):
+            pass
+        other.kill()
+    with locked_folder(tmp_path, overwrite=False, resume=False):  # a killed one's lock is free
+        assert (tmp_path / ".lock").exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_config_is_yaml(tmp_path: Path, config: Config) -> None:
+    RunFolder(tmp_path, config, "train-cam", {})
+    text = (tmp_path / "config.yaml").read_text()
+    assert re.match(r"# pplr \S+ train-cam", text)
+    assert yaml.safe_load(text)["data"]["name"] == "tiny"
+
+
+def test_labels_are_read_back(tmp_path: Path, config: Config) -> None:
+    new_run(tmp_path, config).write_records(EPOCH)
+    assert set(read_labels(tmp_path, 1)) == {"labels", "agreement"}
+    (labels,) = read_labels(tmp_path, 1, "labels", "neighbors").values()
+    np.testing.assert_array_equal(labels, PSEUDO.labels)
+    assert read_labels(tmp_path, 2) == {}
+
+
+def test_rows_hold_the_spread_of_agreement(tmp_path: Path) -> None:
+    scores = np.linspace(0, 1, 101, dtype=np.float32)[:, None].repeat(2, 1)
+    row = flat_row(Epoch(1, PseudoLabels(np.zeros(101, int), scores)), None)
+    for part in (1, 2):
+        for percent in (10, 25, 50, 75, 90):
+            assert row[f"agreement_part{part}_p{percent}"] == pytest.approx(percent / 100)
+
+
+def test_time_goes_to_stages_and_their_parts() -> None:
+    epoch = Epoch(1, PSEUDO, {}, 1e-3, {"label_knn": 1.0, "label": 2.0, "train": 3.0})
+    row = flat_row(epoch, None)
+    assert row["seconds_label_knn"] == 1.0
+    assert stage_seconds(row) == {"label": 2.0, "train": 3.0}
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "records.md"
+
+
+def test_every_field_is_documented_and_every_documented_field_exists(
+    tiny_preset: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    """The rows of both modes, evaluated, with cameras, against the table in the docs."""
+    found: set[str] = set()
+    for mode in ("train", "train-cam"):
+        run_dir = tmp_path / mode
+        options = ["--preset", str(tiny_preset), "--data-dir", str(tiny_data)]
+        assert app.run([mode, *options, "--run-dir", str(run_dir), "-q"]) == 0
+        for line in (run_dir / "metrics.jsonl").read_text().splitlines():
+            found |= set(json.loads(line))
+    fields, arrays = (
+        re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE)
+        for part in DOCS.read_text(encoding="utf-8").split("## Arrays")
+    )
+    assert len(fields) == len(set(fields))
+    assert {re.sub(r"part\d", "part1", name) for name in found} == set(fields)
+    assert list(read_labels(tmp_path / "train", 2)) == arrays

@@ -1,0 +1,99 @@
+"""Pseudo-labels read back from a run folder."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pplr_cli.data.manifest import ImageSet
+from pplr_cli.errors import DataError, UsageError
+from pplr_cli.runs.labels import Row, as_csv, epoch_labels, run_settings
+
+LABELS = np.array([0, -1, 1, 0])
+AGREEMENT = np.array([[0.5, 0.25, 0.0]] * 4, np.float32)
+
+
+def save(run: Path, epoch: int, **arrays: np.ndarray) -> Path:
+    path = run / "labels" / f"epoch-{epoch:03d}.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, **({"labels": LABELS, "agreement": AGREEMENT} | arrays))
+    return path
+
+
+def images(root: Path, count: int = 4) -> ImageSet:
+    cameras = np.array([0, 1, -1, 2, 0][:count])
+    paths = tuple(f"{n}.jpg" for n in range(count))
+    return ImageSet(root, paths, np.full(count, -1), cameras)
+
+
+def test_the_last_epoch_unless_another_is_asked_for(tmp_path: Path) -> None:
+    for epoch in (2, 9, 10, 1000):
+        save(tmp_path, epoch)
+    (tmp_path / "labels" / ".epoch-2000.npz.5.tmp").touch()
+    assert epoch_labels(tmp_path, None, 3).epoch == 1000
+    assert epoch_labels(tmp_path, 9, 3).epoch == 9
+    with pytest.raises(UsageError, match="no labels of epoch 3") as caught:
+        epoch_labels(tmp_path, 3, 3)
+    assert caught.value.hint == "there are those of 2 to 1000"
+
+
+def test_rows_say_what_is_known_of_each_image(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    rows = list(epoch_labels(tmp_path, None, 3).rows(images(tmp_path)))
+    assert rows == [
+        Row("0.jpg", 0, 0.25, 0),
+        Row("1.jpg", -1, 0.25, 1),
+        Row("2.jpg", 1, 0.25, None),
+        Row("3.jpg", 0, 0.25, 2),
+    ]
+    lines = as_csv([*rows, Row('a,"b".jpg', 0, 0.5, 1)]).splitlines()
+    assert lines[0] == "path,pseudo_identity,agreement,camera"
+    assert lines[2:4] == ["1.jpg,-1,0.25,1", "2.jpg,1,0.25,"]
+    assert lines[5] == '"a,""b"".jpg",0,0.5,1'
+
+
+def test_another_data_set_is_refused(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    with pytest.raises(DataError, match=r"epoch-001\.npz`: labels of 4 images.*has 3 training"):
+        list(epoch_labels(tmp_path, None, 3).rows(images(tmp_path, 3)))
+
+
+def test_without_labels_there_is_nothing_to_read(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds no labels"):
+        epoch_labels(tmp_path, None, 3)
+    with pytest.raises(UsageError, match=r"no run folder \(`config.yaml` is missing\)"):
+        run_settings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "what"),
+    [
+        ({"labels": LABELS[:3]}, r"labels \[3\], agreement \[4, 3\] do not fit the run's 3 parts"),
+        ({"agreement": AGREEMENT[:, :2]}, r"agreement \[4, 2\] do not fit"),
+        ({"labels": LABELS - 1}, "labels below -1"),
+        ({"labels": LABELS * 0.5}, "no whole numbers"),
+        ({"labels": np.array([None] * 4)}, "no labels file, or cut short"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(
+    tmp_path: Path, arrays: dict[str, np.ndarray], what: str
+) -> None:
+    save(tmp_path, 1, **arrays)
+    with pytest.raises(DataError, match=what) as caught:
+        epoch_labels(tmp_path, None, 3)
+    assert "--epoch" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("keep", [0, 10, 200])
+def test_a_file_that_is_cut_short_is_refused(tmp_path: Path, keep: int) -> None:
+    path = save(tmp_path, 1)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(DataError, match=r"epoch-001\.npz`: no labels file, or cut short"):
+        epoch_labels(tmp_path, None, 3)
+
+
+def test_a_file_without_agreement_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path, 1)
+    np.savez_compressed(path, labels=LABELS)
+    with pytest.raises(DataError, match="no labels file, or cut short"):
+        epoch_labels(tmp_path, None, 3)

@@ -1,0 +1,85 @@
+"""A training run from the request to its end, seen by the process that carries it."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pplr_cli.engine.trainer import Trainer
+from pplr_cli.errors import UsageError
+from pplr_cli.runs.status import read_status
+from pplr_cli.session.request import TrainingRequest
+from pplr_cli.session.start import execute
+from pplr_cli.terminal.console import Console
+
+
+def carry_out(options: dict[str, Any], **more: Any) -> None:
+    execute(TrainingRequest(**(options | more)), Console(), dry_run=False)
+
+
+def test_a_run_says_how_it_stands_from_its_start_to_its_end(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    step = Trainer._step
+
+    def watched(*arguments: Any) -> Any:
+        seen.append(read_status(options["run_dir"])["state"])
+        return step(*arguments)
+
+    monkeypatch.setattr(Trainer, "_step", watched)
+    carry_out(options)
+    assert seen == ["running"] * 6
+    status = read_status(options["run_dir"])
+    assert (status["state"], status["reason"], status["code"]) == ("finished", None, 0)
+
+
+def test_signals_are_the_own_again_after_a_run(options: dict[str, Any]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    carry_out(options)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_run_that_fails_before_it_begins_leaves_another_as_it_was(
+    options: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    carry_out(options)
+    folder = options["run_dir"]
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(UsageError, match="other settings"):
+        carry_out(options, resume=True, settings=("optim.lr=0.1",))
+    with pytest.raises(UsageError, match="holds a run already"):
+        carry_out(options)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_bug_keeps_its_traceback_and_is_written_down(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(Trainer, "_step", broken)
+    with pytest.raises(KeyError, match="a bug"):
+        carry_out(options)
+    status = read_status(options["run_dir"])
+    assert (status["state"], status["reason"]) == ("failed", "KeyError: 'a bug'")
+    assert not (options["run_dir"] / ".lock").exists()
+
+
+def test_a_run_continues_from_a_named_state_in_another_folder(
+    options: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    carry_out(options)
+    before = (options["run_dir"] / "state.pt").read_bytes()
+    state = options["run_dir"] / "state.previous.pt"
+    carry_out(options, run_dir=tmp_path / "other", resume_from=state)
+    assert "resumed in epoch 2, step 3" in capsys.readouterr().err
+    weights = [
+        torch.load(folder / "last.pth", weights_only=True)
+        for folder in (options["run_dir"], tmp_path / "other")
+    ]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert (options["run_dir"] / "state.pt").read_bytes() == before

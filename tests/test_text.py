@@ -1,0 +1,23 @@
+"""Words that several errors share."""
+
+from pplr_cli.text import listed, named, nearest
+
+
+def test_long_lists_are_cut() -> None:
+    lines = listed([f"n{i}" for i in range(25)]).splitlines()
+    assert len(lines) == 21
+    assert lines[0] == "  n0"
+    assert lines[-1] == "  ... and 5 more"
+    assert listed(["a", "b"], 2) == "  a\n  b"
+
+
+def test_many_names_are_cut() -> None:
+    assert named(["a", "b", "c"], 2) == "`a`, `b`, ... and 1 more"
+    assert named(["a", "b"], 2) == "`a`, `b`"
+    assert named([]) == ""
+
+
+def test_nearest() -> None:
+    assert nearest("markt", ["market", "veri"]) == "did you mean `market`?"
+    assert nearest("map", ["mAP", "rank1"]) == "did you mean `mAP`?"
+    assert nearest("xyz", ["market", "veri"]) == "there are market, veri"
