@@ -19,7 +19,7 @@ from pplr_cli.errors import PplrError
 from pplr_cli.ingest.library import prepare
 from pplr_cli.ingest.request import Request
 from pplr_cli.progress import Silent
-from tests.data import sparse
+from tests.ingest import sparse
 
 NAMES = (
     *("a.jpg", "A.JPG", "b/a.jpg", "b", "b/c/d.png", "./a.jpg", "b//a.jpg", "é.jpg", "x.txt", "b/"),

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image as Picture
-from tests.report.test_crops import shown
 from tests.report.test_optional import Listener
 from tests.report.test_records import keep_rows
 
 from pplr_cli.data.manifest import ImageSet
 from pplr_cli.report.page import Report, write_report
 from tests.report.conftest import Done, Page
+from tests.report.test_album import shown
 
 HOSTILE = '"><script>alert(1)</script>&\x1b[31m\udcff é.jpg'
 SECTIONS = (

@@ -5,11 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.report.test_optional import Listener
 
 from pplr_cli.app import run
 from pplr_cli.errors import PplrError
 from pplr_cli.report import tensorboard
+from tests.test_progress import Listener
 
 
 def test_missing_tensorboard_is_told_before_anything_is_done(

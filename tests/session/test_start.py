@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from tests.commands.test_session import carry_out
 
 from pplr_cli.errors import DeviceError, ProcessError
 from pplr_cli.runs.status import write_status
 from pplr_cli.session import start
 from pplr_cli.session.request import TrainingRequest
+from tests.session.test_session import carry_out
 
 
 def test_a_missing_gpu_is_told_before_all_else(
