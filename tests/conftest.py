@@ -3,13 +3,19 @@
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import settings
 from PIL import Image
+
+from pplr_cli.app import run
+from pplr_cli.data.manifest import ImageSet, Manifest, Split
+from pplr_cli.data.store import load_images
+from pplr_cli.progress import Silent
 
 settings.register_profile("ci", derandomize=True, database=None)
 if os.environ.get("CI"):  # the same examples every time: a change is judged by what it changes
@@ -96,3 +102,33 @@ camera: {loss: {camera_weight: 1.0}}
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the tests out of the user's cache."""
     monkeypatch.setenv("PPLR_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+class Done(NamedTuple):
+    """A finished run and the images it trained on."""
+
+    folder: Path
+    images: ImageSet
+    pixels: np.ndarray
+
+
+@pytest.fixture(scope="session")
+def done(
+    tiny_preset: Path, tiny_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Done]:
+    """The tiny run in camera mode."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PPLR_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        folder = tmp_path_factory.mktemp("runs") / "tiny"
+        options = ["--preset", str(tiny_preset), "--data-dir", str(tiny_data)]
+        assert run(["train-cam", *options, "--run-dir", str(folder), "-q"]) == 0
+        images = Manifest.load(tiny_data / "tiny" / "manifest.json").split(Split.TRAIN)
+        yield Done(folder, images, load_images(images, 32, 16, Silent(), workers=1, cache=False))
+
+
+@pytest.fixture
+def options(tiny_preset: Path, tiny_data: Path, tmp_path: Path) -> dict[str, Any]:
+    return {
+        "mode": "train", "preset": str(tiny_preset), "data_dir": tiny_data,
+        "run_dir": tmp_path / "run", "device": "cpu", "workers": 1,
+    }  # fmt: skip

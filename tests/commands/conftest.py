@@ -60,11 +60,3 @@ def _fields(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, list):
         for item in value:
             yield from _fields(item, f"{path}[]")
-
-
-@pytest.fixture
-def options(tiny_preset: Path, tiny_data: Path, tmp_path: Path) -> dict[str, Any]:
-    return {
-        "mode": "train", "preset": str(tiny_preset), "data_dir": tiny_data,
-        "run_dir": tmp_path / "run", "device": "cpu", "workers": 1,
-    }  # fmt: skip

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image as Picture
-from tests.report.test_optional import Listener
-from tests.report.test_records import keep_rows
 
 from pplr_cli.data.manifest import ImageSet
 from pplr_cli.report.page import Report, write_report
-from tests.report.conftest import Done, Page
+from tests.conftest import Done
+from tests.report.conftest import Page
 from tests.report.test_album import shown
+from tests.runs.test_records import keep_rows
+from tests.test_progress import Listener
 
 HOSTILE = '"><script>alert(1)</script>&\x1b[31m\udcff é.jpg'
 SECTIONS = (

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.conftest import Done
 from tests.report.browser import Browser, find_browser
-from tests.report.conftest import Done
 
 PROGRAM = find_browser()
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs Chromium")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pplr_cli.runs.records import Records
-from tests.report.conftest import Done
+from tests.conftest import Done
 
 
 @pytest.fixture
