@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.tools import Watch
 from pplr_cli.config import presets
+from pplr_cli.data.store import ImageStore
 from pplr_cli.engine.checkpoint import load_state, save_state
 from pplr_cli.engine.epoch import EpochState
 from pplr_cli.engine.start import starting_network
@@ -69,7 +70,7 @@ def make_trainer(options: argparse.Namespace) -> Trainer:
     warnings.filterwarnings("ignore", "The given NumPy array is not writable")
     pixels = np.broadcast_to(rng.integers(0, 256, shape[1:], np.uint8), shape)
     names = tuple(map(str, range(options.images)))
-    images = TrainingImages(pixels, np.zeros(options.images, np.int64), names)
+    images = TrainingImages(ImageStore(pixels), np.zeros(options.images, np.int64), names)
     network = starting_network(config, None, Silent())
     runtime = Runtime(choose_device(options.device))
     trainer = Trainer(config, network, images, runtime, with_cameras=False)

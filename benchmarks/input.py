@@ -20,12 +20,11 @@ from torchvision import transforms
 from benchmarks.tools import Watch
 from pplr_cli import host
 from pplr_cli.data.augment import MEAN, PADDING, STD, augment, draw_choices
+from pplr_cli.data.cache import decode_images
 from pplr_cli.data.manifest import ImageSet
-from pplr_cli.data.store import load_images
-from pplr_cli.engine.pixels import place, take
+from pplr_cli.data.store import ImageStore
 from pplr_cli.progress import Silent
 
-CPU = torch.device("cpu")
 SOURCE = (64, 128)
 """Width and height of the image files, as Market-1501 has them."""
 
@@ -90,9 +89,9 @@ def make_photos(folder: Path, count: int, rng: np.random.Generator) -> ImageSet:
 def compare(images: ImageSet, options: argparse.Namespace) -> None:
     size = (options.height, options.width)
     start = time.perf_counter()
-    pixels = load_images(images, *size, Silent(), workers=1, cache=False)
+    pixels = decode_images(images, *size, Silent(), 1)
     once = time.perf_counter() - start
-    placed = place(pixels, CPU)
+    store = ImageStore(pixels)
     loader = DataLoader(
         Files(images.files, size),
         options.batch,
@@ -102,11 +101,11 @@ def compare(images: ImageSet, options: argparse.Namespace) -> None:
         persistent_workers=True,
     )
     each(loader)  # starts the worker
-    ours(placed, options.batch, epoch=0)
+    ours(store, options.batch, epoch=0)
     watch = Watch()
     for epoch in range(1, options.rounds + 1):
         watch.measure("image by image", lambda: each(loader))
-        watch.measure("in batches", lambda epoch=epoch: ours(placed, options.batch, epoch))
+        watch.measure("in batches", lambda epoch=epoch: ours(store, options.batch, epoch))
     count = len(images) // options.batch * options.batch
     print(f"{count} images of {options.height} x {options.width}, batches of {options.batch}")
     print(f"  decoding and resizing once: {len(images) / once:.0f} images/s")
@@ -122,12 +121,12 @@ def each(loader: DataLoader[torch.Tensor]) -> None:
         pass
 
 
-def ours(placed: torch.Tensor, batch: int, epoch: int) -> None:
-    _, height, width, _ = placed.shape
-    order = torch.from_numpy(np.random.default_rng(epoch).permutation(len(placed)))
-    for step, rows in enumerate(order.split(batch)[: len(placed) // batch]):
+def ours(store: ImageStore, batch: int, epoch: int) -> None:
+    _, height, width, _ = store.pixels.shape
+    order = torch.from_numpy(np.random.default_rng(epoch).permutation(len(store)))
+    for step, rows in enumerate(order.split(batch)[: len(store) // batch]):
         choices = draw_choices(batch, height, width, seed=0, epoch=epoch, step=step)
-        augment(take(placed, rows, CPU), choices)
+        augment(store.take(rows), choices)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ from sklearn.metrics import adjusted_rand_score
 
 from pplr_cli.config import presets
 from pplr_cli.config.fields import Precision
+from pplr_cli.data.cache import decode_images
 from pplr_cli.data.manifest import ImageSet, Manifest, Split
-from pplr_cli.data.store import load_images
+from pplr_cli.data.store import ImageStore
 from pplr_cli.engine.features import extract
-from pplr_cli.engine.pixels import place
 from pplr_cli.engine.start import starting_network
 from pplr_cli.labelling.stage import PseudoLabels, pseudo_labels
 from pplr_cli.progress import Silent
@@ -36,14 +36,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         images = people(Path(folder), options.people, options.seed)
         size = (config.data.height, config.data.width)
-        pixels = load_images(images, *size, Silent(), workers=2, cache=False)
+        pixels = decode_images(images, *size, Silent(), 2)
     device = choose_device(options.device)
     network = starting_network(config, start_file(config.model, Silent()), Silent()).to(device)
-    placed = place(pixels, device)
+    store = ImageStore(pixels, device)
 
     def labels(precision: Precision, batch: int) -> PseudoLabels:
         with Runtime(device, precision=precision).autocast():
-            features = extract(network, placed, Runtime(device), batch=batch)
+            features = extract(network, store, Runtime(device), batch=batch)
         return pseudo_labels(features, config.clustering, config.agreement)
 
     reference = labels("fp32", options.batch)

@@ -20,10 +20,10 @@ from benchmarks.tools import resident
 from pplr_cli import host
 from pplr_cli.config.fields import Loss, Optim
 from pplr_cli.data.augment import augment, draw_choices
+from pplr_cli.data.store import ImageStore
 from pplr_cli.engine.network import Network
 from pplr_cli.engine.objective import Targets, objective
 from pplr_cli.engine.optim import build_optimizer
-from pplr_cli.engine.pixels import place, take
 from pplr_cli.engine.replicas import set_replicas
 from pplr_cli.runtime import Runtime, choose_device
 
@@ -67,7 +67,7 @@ class Bench:
         self.device = choose_device(options.device)
         rng = np.random.default_rng(0)
         shape = (options.images, options.height, options.width, 3)
-        self.pixels = place(rng.integers(0, 256, shape, np.uint8), self.device)
+        self.store = ImageStore(rng.integers(0, 256, shape, np.uint8), self.device)
         labels = rng.integers(0, CLUSTERS, options.images)
         values = (labels, rng.random((options.images, 3), np.float32), np.zeros_like(labels))
         self.targets = Targets(*(torch.from_numpy(v).to(self.device) for v in values))
@@ -81,9 +81,9 @@ class Bench:
         height, width = self.options.height, self.options.width
         self.steps += 1
         rng = np.random.default_rng(self.steps)
-        rows = torch.from_numpy(rng.integers(0, len(self.pixels), self.options.batch))
+        rows = torch.from_numpy(rng.integers(0, len(self.store), self.options.batch))
         laps.lap("sampling")
-        pixels = take(self.pixels, rows, self.device)
+        pixels = self.store.take(rows)
         laps.lap("taking the pixels")
         choices = draw_choices(len(rows), height, width, seed=0, epoch=0, step=self.steps)
         images = augment(pixels, choices)

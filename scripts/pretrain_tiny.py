@@ -18,9 +18,9 @@ import torch
 from torch.nn import functional as F
 
 from pplr_cli.data.augment import PADDING, Choices, augment, draw_choices
+from pplr_cli.data.cache import decode_images
 from pplr_cli.data.manifest import Manifest, Split
 from pplr_cli.data.sampler import epoch_batches
-from pplr_cli.data.store import load_images
 from pplr_cli.engine.losses import soft_triplet
 from pplr_cli.engine.network import Network
 from pplr_cli.files import atomic_write
@@ -56,7 +56,7 @@ def draw_world() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         records = make(root, PRETRAINING, seed=SEED, reporter=Silent())
         images = Manifest("pretraining", "synthetic", root, tuple(records), {}).split(Split.TRAIN)
         size = PRETRAINING.height, PRETRAINING.width
-        pixels = load_images(images, *size, Silent(), workers=1, cache=False)
+        pixels = decode_images(images, *size, Silent(), 1)
     print(f"{len(images)} crops drawn in {time.monotonic() - started:.0f} s", flush=True)
     return pixels, np.unique(images.identities, return_inverse=True)[1], images.cameras
 

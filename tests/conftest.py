@@ -13,8 +13,8 @@ from hypothesis import settings
 from PIL import Image
 
 from pplr_cli.app import run
+from pplr_cli.data.cache import decode_images
 from pplr_cli.data.manifest import ImageSet, Manifest, Split
-from pplr_cli.data.store import load_images
 from pplr_cli.progress import Silent
 
 settings.register_profile("ci", derandomize=True, database=None)
@@ -123,7 +123,7 @@ def done(
         options = ["--preset", str(tiny_preset), "--data-dir", str(tiny_data)]
         assert run(["train-cam", *options, "--run-dir", str(folder), "-q"]) == 0
         images = Manifest.load(tiny_data / "tiny" / "manifest.json").split(Split.TRAIN)
-        yield Done(folder, images, load_images(images, 32, 16, Silent(), workers=1, cache=False))
+        yield Done(folder, images, decode_images(images, 32, 16, Silent(), 1))
 
 
 @pytest.fixture

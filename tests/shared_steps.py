@@ -13,8 +13,9 @@ from typing import Any
 import torch
 
 from pplr_cli.config.fields import Batch, Clustering, Config, Data, Model, Optim
+from pplr_cli.data.cache import decode_images
 from pplr_cli.data.manifest import Manifest, Split
-from pplr_cli.data.store import load_images
+from pplr_cli.data.store import ImageStore
 from pplr_cli.distributed.processes import Processes, join
 from pplr_cli.engine import features, trainer
 from pplr_cli.engine.epoch import Epoch
@@ -51,8 +52,8 @@ def use_float64() -> None:
 def train(mode: str, data: Path, processes: Processes) -> dict[str, Any]:
     """Return the total loss of each step, each epoch's labels and the weights at the end."""
     images = Manifest.load(data).split(Split.TRAIN)
-    pixels = load_images(images, 32, 16, Silent(), workers=1, cache=False)
-    seen = trainer.TrainingImages(pixels, images.cameras, images.paths)
+    pixels = decode_images(images, 32, 16, Silent(), 1)
+    seen = trainer.TrainingImages(ImageStore(pixels), images.cameras, images.paths)
     network = starting_network(CONFIG, None, Silent()).double()
     runtime = Runtime(processes=processes)
     worker = trainer.Trainer(CONFIG, network, seen, runtime, with_cameras=mode == "train-cam")

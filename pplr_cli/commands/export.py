@@ -14,8 +14,8 @@ from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
     from pplr_cli.config.fields import Config
+    from pplr_cli.data.cache import Pixels
     from pplr_cli.data.manifest import ImageSet
-    from pplr_cli.data.store import Pixels
     from pplr_cli.runtime import Runtime
     from pplr_cli.synthetic.world import World
 
@@ -114,7 +114,7 @@ def _world(config: "Config") -> "World":
 
 def _load(images: "ImageSet", config: "Config", runtime: "Runtime") -> "Pixels":
     """Decode some of the images, evenly spread."""
-    from pplr_cli.data.store import load_images
+    from pplr_cli.data.cache import decode_images
 
     step = -(-len(images) // CHECKED)
     some = replace(
@@ -125,7 +125,7 @@ def _load(images: "ImageSet", config: "Config", runtime: "Runtime") -> "Pixels":
         contents=images.contents[::step],
     )
     size = (config.data.height, config.data.width)
-    return load_images(some, *size, runtime.reporter, workers=runtime.workers, cache=False)
+    return decode_images(some, *size, runtime.reporter, runtime.workers)
 
 
 def _print(document: dict[str, Any], console: Console) -> None:

@@ -46,7 +46,7 @@ def search(
     """Rank a folder of crops by their likeness to a query image, or to each image of a folder."""
     options.check_plots(plots)
 
-    from pplr_cli.ingest.folder import REMEDY, open_folder, without_broken
+    from pplr_cli.ingest.folder import HINT, open_folder, without_broken
     from pplr_cli.retrieval import search as retrieval
     from pplr_cli.runtime import Runtime, choose_device
     from pplr_cli.weights.loading import read_state_dict
@@ -56,8 +56,8 @@ def search(
     state = read_state_dict(weights)
     config = model.settings(state, preset, options.overrides(settings, None))
     network = model.network(state, config, runtime)
-    remedy = f"{REMEDY}, or leave them out with --skip-bad"
-    wanted, searched = (open_folder(path, console, remedy) for path in (query, gallery))
+    hint = f"{HINT}, or leave them out with --skip-bad"
+    wanted, searched = (open_folder(path, console, hint) for path in (query, gallery))
     if skip_bad:
         wanted = without_broken(wanted, console, workers)
         searched = without_broken(searched, console, workers)

@@ -60,7 +60,7 @@ def decode_all(
     reporter: Reporter,
     workers: int,
     *,
-    remedy: str,
+    hint: str,
     upright: bool = False,
 ) -> None:
     """Decode all files in full, on `workers` threads, and hand each RGB image to `use`.
@@ -72,7 +72,7 @@ def decode_all(
         title: of the work, for people.
         reporter: told of each image.
         workers: threads.
-        remedy: the hint where files cannot be used.
+        hint: the hint where files cannot be used.
         upright: whether EXIF rotation is applied.
 
     Raises:
@@ -87,7 +87,7 @@ def decode_all(
         raise DataError(
             f"`{root}`: {len(faults)} of {len(paths)} image files cannot be used:\n"
             f"{listed([str(fault) for fault in faults])}",
-            remedy,
+            hint,
         )
 
 

@@ -58,7 +58,7 @@ class ImageSet:
         cameras: int64 [N], `UNKNOWN` where there is none.
         contents: N SHA-256 of the files, "" where none is recorded; or none at all.
         upright: whether EXIF rotation is applied when they are decoded.
-        remedy: the hint where files turn out to be broken.
+        hint: the hint where files turn out to be broken.
     """
 
     root: Path
@@ -67,7 +67,7 @@ class ImageSet:
     cameras: NDArray[np.int64]
     contents: tuple[str, ...] = ()
     upright: bool = False
-    remedy: str = "replace or remove these files, then prepare the data set anew"
+    hint: str = "replace or remove these files, then prepare the data set anew"
 
     def __len__(self) -> int:
         return len(self.paths)

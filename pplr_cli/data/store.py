@@ -1,156 +1,72 @@
-"""Decoding and resizing, once: images become one uint8 array that is memory-mapped ever after."""
+"""The decoded images of a split, ready for batches on the training device.
 
-import hashlib
-import json
-import os
-import time
-from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
+Keeps decoded images on the GPU if they fit; otherwise copies each batch from host memory.
+"""
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+import torch
+from torch import Tensor
 
-from pplr_cli import env
-from pplr_cli.data.decode import decode_all
+from pplr_cli.config.fields import Data
+from pplr_cli.data.cache import Pixels, decode_images, map_images
 from pplr_cli.data.manifest import ImageSet
-from pplr_cli.errors import DataError
-from pplr_cli.files import check_space, locked, sync_folder
-from pplr_cli.progress import Reporter
+from pplr_cli.runtime import Runtime
 
-Pixels = NDArray[np.uint8]
-
-TRANSFORM_VERSION = 1
-"""Raise it when the pixels change that a file decodes to."""
-NO_ROOM = "make room there, move the cache with PPLR_CACHE_DIR, or use --no-cache (more memory)"
-KEPT_DAYS = 60
-"""An array that no run has used for so long is removed when the next one is written."""
+SHARE = 0.25
+"""Share of a GPU's free memory that the images of a split may take; the network needs the rest."""
 
 
-def load_images(
-    images: ImageSet, height: int, width: int, reporter: Reporter, *, workers: int, cache: bool
-) -> Pixels:
-    """Return all images of a split, resized (bicubic), as uint8 [N, height, width, 3].
+class ImageStore:
+    """N images as uint8 [N, H, W, 3].
 
-    With `cache` the array is memory-mapped from a file under the cache folder, written at first
-    use and found again by the images' names, sizes, times and recorded digests, the size and the
-    transform.
+    Args:
+        pixels: the images in host memory or mapped from a file; never written to.
+        device: where batches are used.
 
-    Raises:
-        DataError: images are broken (all are listed), or the disk is too full for the cache.
+    Attributes:
+        pixels: as given.
     """
-    shape = (len(images), height, width, 3)
-    if not cache:
-        pixels = np.empty(shape, np.uint8)
-        _fill(pixels, images, reporter, workers)
-        return pixels
-    path = env.cache_dir() / "images" / f"{_key(images, height, width)}.npy"
-    if not path.is_file():
-        _build(path, shape, images, reporter, workers)
-    with suppress(OSError):  # the cache may be read-only, or another user's
-        os.utime(path)  # in use: see KEPT_DAYS
-    reporter.detail(f"{len(images):,} decoded images: `{path}`")
-    cached: Pixels = np.load(path, mmap_mode="c")  # torch wants writable memory; never written
-    return cached
+
+    def __init__(self, pixels: Pixels, device: torch.device | None = None) -> None:
+        self.pixels = pixels
+        self._device = device or torch.device("cpu")
+        images = torch.from_numpy(pixels)
+        self._images = images.to(self._device) if _fits(pixels.nbytes, self._device) else images
+
+    @classmethod
+    def open(cls, images: ImageSet, data: Data, runtime: Runtime) -> "ImageStore":
+        """Decode the images of a split, or map them from the cache.
+
+        Args:
+            images: the split.
+            data: height and width that the images are resized to (bicubic).
+            runtime: device, decoding threads, reporter, and whether the cache is used.
+
+        Raises:
+            DataError: images are broken (all are listed), or the disk is too full for the cache.
+        """
+        read = map_images if runtime.cache else decode_images
+        pixels = read(images, data.height, data.width, runtime.reporter, runtime.workers)
+        return cls(pixels, runtime.device)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def take(self, rows: slice | Tensor) -> Tensor:
+        """Return some images on the device, uint8 [B, H, W, 3], without waiting for a GPU.
+
+        Args:
+            rows: int64 [B] on the host, or a slice.
+        """
+        if isinstance(rows, slice):
+            chosen = self._images[rows]
+        else:
+            rows = rows.to(self._images.device, non_blocking=True)
+            chosen = self._images.index_select(0, rows)
+        if chosen.device == self._device:
+            return chosen
+        return chosen.contiguous().pin_memory().to(self._device, non_blocking=True)
 
 
-def _build(
-    path: Path, shape: tuple[int, ...], images: ImageSet, reporter: Reporter, workers: int
-) -> None:
-    """Write the array unless another process does; one at a time writes into the cache."""
-
-    def wait() -> None:
-        reporter.info("another pplr is decoding images into the cache; waiting for it")
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = path.parent / "lock"
-    with locked(lock, wait):
-        try:
-            if not path.is_file():
-                _sweep(path.parent)
-                _write_cache(path, shape, images, reporter, workers)
-        finally:
-            lock.unlink(missing_ok=True)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what killed processes left half written, and arrays that nobody uses any more."""
-    oldest = time.time() - KEPT_DAYS * 86400
-    for file in (*folder.glob("*.tmp"), *folder.glob("*.npy")):
-        with suppress(OSError):  # another user's
-            if file.suffix == ".tmp" or file.stat().st_mtime < oldest:
-                file.unlink()
-
-
-def _write_cache(
-    path: Path, shape: tuple[int, ...], images: ImageSet, reporter: Reporter, workers: int
-) -> None:
-    """Write the array under another name; only a whole one gets the final name."""
-    size = int(np.prod(shape))
-    check_space(path.parent, size, "the decoded images", NO_ROOM)
-    temporary = path.with_suffix(".tmp")
-    try:
-        pixels = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-        _reserve(temporary, path)
-        _fill(pixels, images, reporter, workers)
-        pixels.flush()
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
-
-
-def _reserve(temporary: Path, path: Path) -> None:
-    """Take the disk's blocks now: writing into a mapped file with none left kills the process.
-
-    Does nothing where the system has no call for it, as macOS.
-    """
-    if not hasattr(os, "posix_fallocate"):
-        return
-    with temporary.open("r+b") as file:
-        try:
-            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
-        except OSError as error:
-            raise DataError(
-                f"`{path.parent}`: the decoded images: {error.strerror}", NO_ROOM
-            ) from error
-
-
-def _fill(pixels: Pixels, images: ImageSet, reporter: Reporter, workers: int) -> None:
-    """Decode and resize every image into its row of `pixels`."""
-    _, height, width, _ = pixels.shape
-
-    def resize(index: int, image: Image.Image) -> None:
-        pixels[index] = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
-
-    decode_all(
-        images.root,
-        images.paths,
-        resize,
-        "decoding images",
-        reporter,
-        workers,
-        remedy=images.remedy,
-        upright=images.upright,
-    )
-
-
-def _key(images: ImageSet, height: int, width: int) -> str:
-    """Return the name of the cache: a digest of all that the pixels depend on."""
-    head = json.dumps(
-        [TRANSFORM_VERSION, str(images.root), height, width, images.upright, images.contents]
-    )
-    digest = hashlib.sha256(head.encode(errors="surrogateescape"))
-    for line in _stamps(images):
-        digest.update(line.encode(errors="surrogateescape"))
-    return digest.hexdigest()[:32]
-
-
-def _stamps(images: ImageSet) -> Iterator[str]:
-    for path, file in zip(images.paths, images.files, strict=True):
-        try:
-            status = file.stat()
-        except OSError as error:
-            raise DataError(f"`{file}`: the image is gone", images.remedy) from error
-        yield f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n"
+def _fits(size: int, device: torch.device) -> bool:
+    """Return whether the device is a GPU with room for `size` bytes of images."""
+    return device.type == "cuda" and size <= SHARE * torch.cuda.mem_get_info(device)[0]

@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 from pplr_cli.data.augment import normalise
+from pplr_cli.data.store import ImageStore
 from pplr_cli.distributed.processes import Processes
 from pplr_cli.engine.network import Network
-from pplr_cli.engine.pixels import take
 from pplr_cli.runtime import Runtime
 
 
 @torch.no_grad()
 def extract(
     network: Network,
-    images: Tensor,
+    images: ImageStore,
     runtime: Runtime,
     *,
     batch: int,
@@ -33,8 +33,8 @@ def extract(
 
     Args:
         network: set to evaluation mode here.
-        images: uint8 [N, H, W, 3], as `pixels.place` returned them.
-        runtime: its device is where the network is; the features stay there.
+        images: N images.
+        runtime: its device is that of the network and of the store; the features stay there.
         batch: images at a time.
         parts: whether the part features are wanted too; without them the result is [1, N, D].
     """
@@ -45,7 +45,7 @@ def extract(
     own = shares[runtime.processes.rank]
     with runtime.reporter.task("extracting features", own.stop - own.start, "images") as task:
         for rows in _batches(own, batch):
-            whole, part = network.embed(normalise(take(images, rows, runtime.device)))
+            whole, part = network.embed(normalise(images.take(rows)))
             features[0, rows] = whole
             if parts:
                 features[1:, rows] = part

@@ -15,6 +15,7 @@ from pplr_cli import host
 from pplr_cli.config.fields import Config
 from pplr_cli.data.augment import augment, draw_choices
 from pplr_cli.data.sampler import epoch_batches
+from pplr_cli.data.store import ImageStore
 from pplr_cli.engine.epoch import Epoch, EpochState
 from pplr_cli.engine.features import extract
 from pplr_cli.engine.network import Network, Output
@@ -25,7 +26,6 @@ from pplr_cli.engine.optim import (
     learning_rate,
     set_learning_rate,
 )
-from pplr_cli.engine.pixels import place, take
 from pplr_cli.engine.prototypes import Proxies, camera_proxies, group_means
 from pplr_cli.engine.replicas import set_replicas
 from pplr_cli.errors import TrainingError
@@ -42,12 +42,12 @@ class TrainingImages(NamedTuple):
     """What training sees of the N images, in sorted path order.
 
     Attributes:
-        pixels: uint8 [N, H, W, 3].
+        store: the decoded images.
         cameras: int64 [N], all equal where the data set knows none; none of them is an identity.
         paths: N names, for messages.
     """
 
-    pixels: NDArray[np.uint8]
+    store: ImageStore
     cameras: NDArray[np.int64]
     paths: tuple[str, ...]
 
@@ -85,7 +85,6 @@ class Trainer:
         self.with_cameras = with_cameras
         if self.device.type == "cpu":
             host.keep_freed_memory()
-        self._pixels = place(images.pixels, self.device)
         self.optimizer = build_optimizer(network, config.optim)
         self.epoch = 0
         self.current: EpochState | None = None
@@ -137,7 +136,7 @@ class Trainer:
         """Return the features of all images, [1 + P, N, D]."""
         return extract(
             self.network,
-            self._pixels,
+            self.images.store,
             self.runtime,
             batch=self.config.engine.extract_batch,
         )
@@ -248,12 +247,13 @@ class Trainer:
 
     def _augmented(self, step: int, rows: Tensor) -> Tensor:
         """Return this process's images of a batch, augmented, float32 [B / size, 3, H, W]."""
-        _, height, width, _ = self._pixels.shape
+        store = self.images.store
+        _, height, width, _ = store.pixels.shape
         choices = draw_choices(
             len(rows), height, width, seed=self.config.seed, epoch=self.epoch, step=step
         )
         own = self.processes.share(len(rows))
-        return augment(take(self._pixels, rows[own], self.device), choices[own])
+        return augment(store.take(rows[own]), choices[own])
 
     def look(self, current: EpochState) -> str:
         """Return the last losses' mean for people; refuse to go on if one is not finite."""

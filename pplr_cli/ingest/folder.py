@@ -11,10 +11,10 @@ from pplr_cli.ingest.crops import read_crops
 from pplr_cli.progress import Reporter
 from pplr_cli.text import listed
 
-REMEDY = "replace or remove these files"
+HINT = "replace or remove these files"
 
 
-def open_folder(path: Path, reporter: Reporter, remedy: str = REMEDY) -> ImageSet:
+def open_folder(path: Path, reporter: Reporter, hint: str = HINT) -> ImageSet:
     """Return the images below a folder, at any depth, or the one image that `path` is.
 
     A file that several names lead to (links) counts once, under the first of them. EXIF rotation
@@ -23,13 +23,13 @@ def open_folder(path: Path, reporter: Reporter, remedy: str = REMEDY) -> ImageSe
     Args:
         path: folder or image.
         reporter: told what is left out.
-        remedy: the hint where images turn out to be broken.
+        hint: the hint where images turn out to be broken.
 
     Raises:
         DataError: there is no such path, or no image in it.
     """
     if path.is_file():
-        return _image_set(path.parent, [path.name], remedy)
+        return _image_set(path.parent, [path.name], hint)
     if not path.is_dir():
         raise DataError(f"`{path}`: no such file or folder", "check the path")
     reading = read_crops(path)
@@ -40,7 +40,7 @@ def open_folder(path: Path, reporter: Reporter, remedy: str = REMEDY) -> ImageSe
     if len(first) < len(images):
         twice = len(images) - len(first)
         reporter.info(f"`{path}`: further names of the same files left out: {twice:,}")
-    return _image_set(path, [images.paths[number] for number in sorted(first.values())], remedy)
+    return _image_set(path, [images.paths[number] for number in sorted(first.values())], hint)
 
 
 def same_files(images: ImageSet) -> list[tuple[int, int]]:
@@ -71,6 +71,6 @@ def without_broken(images: ImageSet, reporter: Reporter, workers: int) -> ImageS
     return _image_set(images.root, [path for path in images.paths if path not in broken])
 
 
-def _image_set(root: Path, paths: list[str], remedy: str = REMEDY) -> ImageSet:
+def _image_set(root: Path, paths: list[str], hint: str = HINT) -> ImageSet:
     unknown = np.full(len(paths), UNKNOWN, np.int64)
-    return ImageSet(root, tuple(paths), unknown, unknown, upright=True, remedy=remedy)
+    return ImageSet(root, tuple(paths), unknown, unknown, upright=True, hint=hint)

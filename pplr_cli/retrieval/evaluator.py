@@ -4,11 +4,10 @@ from torch import Tensor
 
 from pplr_cli.config.fields import Config
 from pplr_cli.data.manifest import ImageSet, Manifest, Split
-from pplr_cli.data.store import load_images
+from pplr_cli.data.store import ImageStore
 from pplr_cli.engine import memory
 from pplr_cli.engine.features import extract
 from pplr_cli.engine.network import Network
-from pplr_cli.engine.pixels import place
 from pplr_cli.errors import DataError
 from pplr_cli.retrieval.ranking import Ids, Scores, evaluate
 from pplr_cli.retrieval.survey import Survey, survey
@@ -34,21 +33,8 @@ class Evaluator:
                 "cameras",
                 "evaluation needs labels; training does not",
             )
-        size = (config.data.height, config.data.width)
         self._sets = [manifest.split(Split.QUERY), manifest.split(Split.GALLERY)]
-        self._pixels = [
-            place(
-                load_images(
-                    images,
-                    *size,
-                    runtime.reporter,
-                    workers=runtime.workers,
-                    cache=runtime.cache,
-                ),
-                runtime.device,
-            )
-            for images in self._sets
-        ]
+        self._stores = [ImageStore.open(images, config.data, runtime) for images in self._sets]
         self._engine, self._runtime = config.engine, runtime
 
     @property
@@ -75,8 +61,8 @@ class Evaluator:
         """Return features, identities and cameras, each of queries and gallery."""
         batch = self._engine.extract_batch
         query, gallery = (
-            extract(network, pixels, self._runtime, batch=batch, parts=False)[0]
-            for pixels in self._pixels
+            extract(network, store, self._runtime, batch=batch, parts=False)[0]
+            for store in self._stores
         )
         (ids, cameras), (gallery_ids, gallery_cameras) = (
             (images.identities, images.cameras) for images in self._sets

@@ -5,11 +5,10 @@ from torch import Tensor
 
 from pplr_cli.config.fields import Config
 from pplr_cli.data.manifest import ImageSet
-from pplr_cli.data.store import load_images
+from pplr_cli.data.store import ImageStore
 from pplr_cli.engine import memory
 from pplr_cli.engine.features import extract
 from pplr_cli.engine.network import Network
-from pplr_cli.engine.pixels import place
 from pplr_cli.ingest.folder import same_files
 from pplr_cli.parallel import Lists
 from pplr_cli.retrieval.nearest import Nearest, Ranked
@@ -52,12 +51,8 @@ def search(
 
 
 def _features(network: Network, images: ImageSet, config: Config, runtime: Runtime) -> Tensor:
-    size = (config.data.height, config.data.width)
-    pixels = load_images(
-        images, *size, runtime.reporter, workers=runtime.workers, cache=runtime.cache
-    )
-    placed, batch = place(pixels, runtime.device), config.engine.extract_batch
-    return extract(network, placed, runtime, batch=batch, parts=False)[0]
+    store = ImageStore.open(images, config.data, runtime)
+    return extract(network, store, runtime, batch=config.engine.extract_batch, parts=False)[0]
 
 
 def _themselves(query: ImageSet, gallery: ImageSet) -> Lists:

@@ -32,7 +32,7 @@ EXACT = {"processes", "precision"}
 
 def facts(manifest: Manifest, images: TrainingImages, runtime: Runtime) -> dict[str, Any]:
     """Return what the bits of a run depend on beside its settings, as plain values."""
-    pixels = hashlib.sha256(np.ascontiguousarray(images.pixels).data)
+    pixels = hashlib.sha256(np.ascontiguousarray(images.store.pixels).data)
     pixels.update(images.cameras.tobytes())
     device = runtime.device
     return {

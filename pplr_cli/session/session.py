@@ -11,7 +11,7 @@ import typer
 from pplr_cli import env
 from pplr_cli.config.fields import Config
 from pplr_cli.data.manifest import Manifest, Split
-from pplr_cli.data.store import load_images
+from pplr_cli.data.store import ImageStore
 from pplr_cli.distributed.launch import started_by_launcher
 from pplr_cli.engine.start import starting_network
 from pplr_cli.engine.state import restore
@@ -107,7 +107,7 @@ class Session:
     ) -> list[Callable[[dict[str, Any]], None]]:
         """Return what shows each recorded row: the report, and TensorBoard where it is wanted."""
         reporter = self._runtime.reporter
-        report = Report(self._folder, manifest.split(Split.TRAIN), images.pixels, reporter)
+        report = Report(self._folder, manifest.split(Split.TRAIN), images.store.pixels, reporter)
         self._redraw = report.redraw
         shows: list[Callable[[dict[str, Any]], None]] = [lambda _: report.redraw()]
         if self._request.tensorboard:
@@ -135,17 +135,10 @@ class Session:
         config, manifest, runtime = found.config, found.manifest, self._runtime
         network = starting_network(config, found.start, runtime.reporter)
         images = manifest.split(Split.TRAIN)
-        pixels = self._processes.first_on_machine(
-            lambda: load_images(
-                images,
-                config.data.height,
-                config.data.width,
-                runtime.reporter,
-                workers=runtime.workers,
-                cache=runtime.cache,
-            )
+        store = self._processes.first_on_machine(
+            lambda: ImageStore.open(images, config.data, runtime)
         )
-        known = TrainingImages(pixels, images.cameras, images.paths)
+        known = TrainingImages(store, images.cameras, images.paths)
         with_cameras = self._request.mode == "train-cam"
         trainer = Trainer(config, network, known, runtime, with_cameras=with_cameras)
         if not manifest.can_evaluate:

@@ -51,7 +51,7 @@ def noise(mode: str = "RGB", size: tuple[int, int] = (20, 30)) -> Image.Image:
 def faults(root: Path, paths: list[str]) -> list[str]:
     """What `decode_all` says of the files that cannot be used."""
     with pytest.raises(DataError, match="image files cannot be used") as caught:
-        decode_all(root, paths, lambda *_: None, "decoding", Silent(), 2, remedy="mend them")
+        decode_all(root, paths, lambda *_: None, "decoding", Silent(), 2, hint="mend them")
     assert caught.value.hint == "mend them"
     return [line.strip() for line in caught.value.message.splitlines()[1:]]
 
@@ -66,7 +66,7 @@ def test_whole_images_pass_whatever_their_suffix_says(tmp_path: Path, plant: Pla
     seen: list[int] = []
     names = ["a.jpg", "b.PNG", "c.jpg", "d.jpg"]
     decode_all(
-        tmp_path, names, lambda i, _: seen.append(i), "decoding", Silent(), 2, remedy="mend them"
+        tmp_path, names, lambda i, _: seen.append(i), "decoding", Silent(), 2, hint="mend them"
     )
     assert sorted(seen) == [0, 1, 2, 3]
 
@@ -148,7 +148,7 @@ def test_damage_of_any_kind_is_a_fault_and_nothing_else(
     decoded: list[Image.Image] = []
     use = lambda _, image: decoded.append(image)  # noqa: E731
     try:
-        decode_all(file.parent, [file.name], use, "decoding", Silent(), 1, remedy="", upright=True)
+        decode_all(file.parent, [file.name], use, "decoding", Silent(), 1, hint="", upright=True)
     except DataError:
         assert not decoded
     else:

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from pplr_cli.data.augment import normalise
+from pplr_cli.data.store import ImageStore
 from pplr_cli.engine.features import extract
 from pplr_cli.engine.network import Network
-from pplr_cli.engine.pixels import place
 from pplr_cli.runtime import Runtime
 
 
@@ -16,21 +16,21 @@ def test_batches_do_not_matter() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (11, 32, 16, 3), dtype=np.uint8)
     with torch.no_grad():
         whole, parts = network.embed(normalise(torch.from_numpy(pixels)))
-    placed = place(pixels, torch.device("cpu"))
+    store = ImageStore(pixels)
     for batch in (1, 4, 11, 50):
-        found = extract(network.train(), placed, Runtime(), batch=batch)
+        found = extract(network.train(), store, Runtime(), batch=batch)
         torch.testing.assert_close(found, torch.cat((whole[None], parts)), rtol=0, atol=1e-5)
-    alone = extract(network, placed, Runtime(), batch=4, parts=False)
+    alone = extract(network, store, Runtime(), batch=4, parts=False)
     torch.testing.assert_close(alone, whole[None], rtol=0, atol=1e-5)
     assert not network.training
 
 
 def test_features_have_unit_length_and_are_float32_at_any_precision() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (5, 32, 16, 3), dtype=np.uint8)
-    network, placed = Network("tiny"), place(pixels, torch.device("cpu"))
-    found = extract(network, placed, Runtime(precision="bf16"), batch=2)
+    network, store = Network("tiny"), ImageStore(pixels)
+    found = extract(network, store, Runtime(precision="bf16"), batch=2)
     torch.testing.assert_close(found.norm(dim=-1), torch.ones(4, 5))
-    assert torch.equal(found, extract(network, placed, Runtime(), batch=2))
+    assert torch.equal(found, extract(network, store, Runtime(), batch=2))
 
 
 @pytest.mark.gpu
@@ -38,9 +38,9 @@ def test_features_have_unit_length_and_are_float32_at_any_precision() -> None:
 def test_a_gpu_gives_the_same_features() -> None:
     network = Network("tiny")
     pixels = np.random.default_rng(0).integers(0, 256, (11, 32, 16, 3), dtype=np.uint8)
-    expected = extract(network, torch.from_numpy(pixels), Runtime(), batch=4)
+    expected = extract(network, ImageStore(pixels), Runtime(), batch=4)
     device = torch.device("cuda", 0)
-    placed = place(pixels, device)
-    found = extract(network.to(device), placed, Runtime(device), batch=4)
+    store = ImageStore(pixels, device)
+    found = extract(network.to(device), store, Runtime(device), batch=4)
     assert found.device == device
     torch.testing.assert_close(found.cpu(), expected, rtol=0, atol=1e-3)

@@ -8,8 +8,9 @@ import torch
 
 from pplr_cli.config import presets
 from pplr_cli.config.fields import Config
+from pplr_cli.data.cache import decode_images
 from pplr_cli.data.manifest import Manifest, Split
-from pplr_cli.data.store import load_images
+from pplr_cli.data.store import ImageStore
 from pplr_cli.engine.checkpoint import load_state, save_state
 from pplr_cli.engine.epoch import Epoch
 from pplr_cli.engine.start import starting_network
@@ -24,8 +25,8 @@ from pplr_cli.runtime import Runtime
 @pytest.fixture
 def images(tiny_data: Path) -> TrainingImages:
     found = Manifest.load(tiny_data / "tiny" / "manifest.json").split(Split.TRAIN)
-    pixels = load_images(found, 32, 16, Silent(), workers=2, cache=False)
-    return TrainingImages(pixels, found.cameras, found.paths)
+    pixels = decode_images(found, 32, 16, Silent(), 2)
+    return TrainingImages(ImageStore(pixels), found.cameras, found.paths)
 
 
 def new_trainer(config: Config, images: TrainingImages, *, with_cameras: bool) -> Trainer:
@@ -83,7 +84,7 @@ def test_every_state_of_a_run_leads_to_its_end(
 def test_grown_classifiers_are_restored(
     tiny_preset: Path, images: TrainingImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pairs = torch.arange(len(images.pixels)).numpy() // 2
+    pairs = torch.arange(len(images.store)).numpy() // 2
     monkeypatch.setattr(labels_module, "cluster", lambda *_: pairs)
     config = presets.resolve(str(tiny_preset), "train", ["optim.epochs=1"])
     trainer = new_trainer(config, images, with_cameras=False)

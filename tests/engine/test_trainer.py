@@ -8,8 +8,9 @@ import torch
 
 from pplr_cli.config import presets
 from pplr_cli.config.fields import Config
+from pplr_cli.data.cache import decode_images
 from pplr_cli.data.manifest import Manifest, Split
-from pplr_cli.data.store import load_images
+from pplr_cli.data.store import ImageStore
 from pplr_cli.engine import trainer as trainer_module
 from pplr_cli.engine.epoch import Epoch
 from pplr_cli.engine.network import Network
@@ -24,8 +25,8 @@ from pplr_cli.runtime import Runtime
 @pytest.fixture
 def images(tiny_data: Path) -> TrainingImages:
     found = Manifest.load(tiny_data / "tiny" / "manifest.json").split(Split.TRAIN)
-    pixels = load_images(found, 32, 16, Silent(), workers=2, cache=False)
-    return TrainingImages(pixels, found.cameras, found.paths)
+    pixels = decode_images(found, 32, 16, Silent(), 2)
+    return TrainingImages(ImageStore(pixels), found.cameras, found.paths)
 
 
 @pytest.fixture(params=["train", "train-cam"])
@@ -59,7 +60,7 @@ def test_an_epoch_tells_what_it_did(
         assert least * seconds[stage] < parts <= seconds[stage]
     pseudo = epochs[2].pseudo
     assert pseudo is not None
-    assert len(pseudo.labels) == len(images.pixels)
+    assert len(pseudo.labels) == len(images.store)
     assert network.classes == max(6, *(e.pseudo.clusters for e in epochs if e.pseudo))
 
 
@@ -92,7 +93,7 @@ def test_too_few_clusters_end_the_run_at_once(
     clusters: int, tiny_preset: Path, images: TrainingImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        labels_module, "cluster", lambda *_: np.full(len(images.pixels), clusters - 1)
+        labels_module, "cluster", lambda *_: np.full(len(images.store), clusters - 1)
     )
     with pytest.raises(TrainingError, match=f"found {clusters} clusters") as caught:
         run(presets.resolve(str(tiny_preset), "train"), images)
@@ -102,7 +103,7 @@ def test_too_few_clusters_end_the_run_at_once(
 def test_fewer_clusters_than_a_batch_holds_are_repeated(
     tiny_preset: Path, images: TrainingImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    half = np.arange(len(images.pixels)) % 2
+    half = np.arange(len(images.store)) % 2
     monkeypatch.setattr(labels_module, "cluster", lambda *_: half)
     _, epochs = run(presets.resolve(str(tiny_preset), "train"), images)
     assert len(epochs) == 3
@@ -111,7 +112,7 @@ def test_fewer_clusters_than_a_batch_holds_are_repeated(
 def test_more_clusters_than_classifier_rows_grow_them(
     tiny_preset: Path, images: TrainingImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pairs = np.arange(len(images.pixels)) // 2
+    pairs = np.arange(len(images.store)) // 2
     monkeypatch.setattr(labels_module, "cluster", lambda *_: pairs)
     network, epochs = run(presets.resolve(str(tiny_preset), "train"), images)
     assert network.classes == pairs.max() + 1

@@ -8,8 +8,8 @@ import torch
 
 from pplr_cli.config import presets
 from pplr_cli.data.augment import normalise
+from pplr_cli.data.cache import decode_images
 from pplr_cli.data.manifest import Manifest, Split
-from pplr_cli.data.store import load_images
 from pplr_cli.engine.network import Network
 from pplr_cli.errors import DataError
 from pplr_cli.progress import Silent
@@ -25,7 +25,7 @@ def test_scores_are_those_of_the_global_features(tiny_data: Path, tiny_preset: P
     features, ids, cameras = [], [], []
     for split in (Split.QUERY, Split.GALLERY):
         images = manifest.split(split)
-        pixels = load_images(images, 32, 16, Silent(), workers=1, cache=False)
+        pixels = decode_images(images, 32, 16, Silent(), 1)
         with torch.no_grad():
             features.append(network.embed(normalise(torch.from_numpy(pixels)))[0])
         ids.append(images.identities)

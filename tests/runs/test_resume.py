@@ -10,6 +10,7 @@ import torch
 from pplr_cli.config import presets
 from pplr_cli.config.fields import Config
 from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.data.store import ImageStore
 from pplr_cli.engine.checkpoint import save_state
 from pplr_cli.engine.trainer import TrainingImages
 from pplr_cli.errors import DataError, StateError, UsageError
@@ -142,7 +143,7 @@ def test_facts_tell_what_the_data_are(tiny_data: Path) -> None:
     manifest = Manifest.load(tiny_data / "tiny" / "manifest.json")
     found = manifest.split(Split.TRAIN)
     pixels = np.zeros((len(found), 4, 2, 3), np.uint8)
-    images = TrainingImages(pixels, found.cameras, found.paths)
+    images = TrainingImages(ImageStore(pixels), found.cameras, found.paths)
     facts = resume.facts(manifest, images, Runtime())
     assert facts == resume.facts(manifest, images, Runtime())
     assert facts["threads"] == torch.get_num_threads()

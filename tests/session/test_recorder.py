@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from pplr_cli.config import presets
+from pplr_cli.data.store import ImageStore
 from pplr_cli.engine.checkpoint import load_state
 from pplr_cli.engine.epoch import Epoch, EpochState
 from pplr_cli.engine.network import Network
@@ -57,7 +58,9 @@ class Run:
         self, path: Path, preset: Path, settings: list[str], values: list[float] | None = None
     ) -> None:
         config = presets.resolve(str(preset), "train", settings)
-        images = TrainingImages(np.zeros((6, 32, 16, 3), np.uint8), CAMERAS, tuple("abcdef"))
+        images = TrainingImages(
+            ImageStore(np.zeros((6, 32, 16, 3), np.uint8)), CAMERAS, tuple("abcdef")
+        )
         network = Network("tiny", classes=2)
         self.trainer = Trainer(config, network, images, Runtime(), with_cameras=False)
         self.shown: list[dict[str, Any]] = []
