@@ -157,7 +157,8 @@ def run(arguments: list[str], cli: typer.Typer = app) -> int:
 def _fail(error: PplrError, cause: Exception | None = None) -> int:
     if cause is not None:
         error.__cause__ = cause
-    Console().error(error)
+    if not error.reported:
+        Console().error(error)
     return error.exit_code
 
 

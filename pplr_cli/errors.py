@@ -9,11 +9,30 @@ class PplrError(Exception):
     """An expected failure, shown as `error: <message>` and `hint: <hint>`; exit code 1."""
 
     exit_code = 1
+    reported = False
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+class StoppedError(PplrError):
+    """A run that ended early: by a signal, or because another of its processes failed.
+
+    Args:
+        message: why.
+        exit_code: of this process.
+
+    Attributes:
+        reported: always true: the run, or the process that failed first, has printed why.
+    """
+
+    reported = True
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class UsageError(PplrError):

@@ -8,6 +8,7 @@ import typer
 
 from pplr_cli import env
 from pplr_cli.commands import gates, model, options
+from pplr_cli.config import presets
 from pplr_cli.retrieval import published
 from pplr_cli.retrieval.published import RANKS
 from pplr_cli.terminal.console import Console
@@ -68,7 +69,7 @@ def evaluate(
     console = Console(verbosity=verbose - quiet)
     runtime = Runtime(choose_device(device), console, precision, workers, cache)
     state = read_state_dict(weights)
-    config = model.settings(state, preset, options.overrides(settings, data))
+    config = model.settings(state, preset, presets.overrides(settings or (), data))
     network = model.network(state, config, runtime)
     manifest = open_dataset(config.data.name, env.data_dir(data_dir), console, verify=verify)
     if plots is not None:

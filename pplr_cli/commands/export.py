@@ -9,6 +9,7 @@ import typer
 
 from pplr_cli import env
 from pplr_cli.commands import model, options
+from pplr_cli.config import presets
 from pplr_cli.errors import UsageError
 from pplr_cli.terminal.console import Console
 
@@ -57,7 +58,7 @@ def export(
     console = Console(verbosity=verbose - quiet)
     runtime = Runtime(reporter=console, workers=options.CORES, cache=False)
     state = read_state_dict(weights)
-    config = model.settings(state, preset, options.overrides(settings, None))
+    config = model.settings(state, preset, presets.overrides(settings or ()))
     network = model.network(state, config, runtime)
     source, images = _crops(crops, config, env.data_dir(data_dir), runtime)
     about = {key: value for key, value in (state.about or {}).items() if key != "format"}

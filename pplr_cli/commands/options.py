@@ -1,53 +1,54 @@
-"""Options that several commands share, each described once."""
+"""Options that several commands share, and those that a request's fields declare."""
 
+from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from pplr_cli import host
+from pplr_cli.config.fields import Precision as PrecisionName
 from pplr_cli.errors import UsageError
+from pplr_cli.session.request import OPTIONS, TrainingRequest
 
-DataDir = Annotated[
-    Path | None,
-    typer.Option("--data-dir", help="Data folder (default: PPLR_DATA_DIR, else ./data)."),
-]
+
+def declared(name: str) -> Any:
+    """Return the Typer option that a field of `TrainingRequest` declares."""
+    return typer.Option(*OPTIONS[name].flags, **OPTIONS[name].about)
+
+
+def training_signature() -> Signature:
+    """Return the signature of a command that takes every option of `TrainingRequest`."""
+    types = get_type_hints(TrainingRequest) | {"settings": list[str]}
+    parameters = [
+        Parameter(
+            name,
+            Parameter.KEYWORD_ONLY,
+            default=getattr(TrainingRequest, name),
+            annotation=Annotated[types[name], declared(name)],
+        )
+        for name in OPTIONS
+    ]
+    return Signature(parameters)
+
+
+Data = Annotated[str | None, declared("data")]
+DataDir = Annotated[Path | None, declared("data_dir")]
+Set = Annotated[list[str] | None, declared("settings")]
+Device = Annotated[str, declared("device")]
+Precision = Annotated[PrecisionName, declared("precision")]
+Workers = Annotated[int, declared("workers")]
+Cache = Annotated[bool, declared("cache")]
+Verify = Annotated[bool, declared("verify")]
+Quiet = Annotated[bool, declared("quiet")]
+Verbose = Annotated[bool, declared("verbose")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 OptionalPreset = Annotated[
     str | None,
-    typer.Option("--preset", help="Preset, where the weights file does not know its own."),
+    typer.Option("--preset", help="Preset of a weights file that records no settings."),
 ]
-Data = Annotated[
-    str | None, typer.Option("--data", help="Data set to use instead of the preset's.")
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a setting (repeatable)."),
-]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")]
-Precision = Annotated[
-    Literal["fp32", "bf16"], typer.Option("--precision", help="Precision of the network.")
-]
-Workers = Annotated[
-    int, typer.Option("--workers", min=1, help="Threads that decode images.", show_default="cores")
-]
-Cache = Annotated[
-    bool,
-    typer.Option("--cache/--no-cache", help="Keep decoded images on disk (PPLR_CACHE_DIR)."),
-]
-Verify = Annotated[
-    bool,
-    typer.Option("--verify", help="First compare every image with the data set's manifest."),
-]
-SkipBad = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave out images that cannot be decoded.")
-]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Tell only results, warnings and errors.")
-]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell more of what is done.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip images that cannot be decoded.")]
 
-CORES = host.cores()
+CORES = TrainingRequest.workers
 
 
 def check_plots(folder: Path | None) -> None:
@@ -57,10 +58,3 @@ def check_plots(folder: Path | None) -> None:
             raise UsageError(
                 f"`--plots {folder}`: `{path}` is a file", "name a folder for the pictures"
             )
-
-
-def overrides(settings: list[str] | None, data: str | None, seed: int | None = None) -> list[str]:
-    """Return the `--set` texts together with those that `--data` and `--seed` stand for."""
-    extra = [f"data.name={data}"] if data is not None else []
-    extra += [f"seed={seed}"] if seed is not None else []
-    return [*(settings or []), *extra]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pplr_cli.commands import model, options
+from pplr_cli.config import presets
 from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def search(
     console = Console(verbosity=verbose - quiet)
     runtime = Runtime(choose_device(device), console, precision, workers, cache)
     state = read_state_dict(weights)
-    config = model.settings(state, preset, options.overrides(settings, None))
+    config = model.settings(state, preset, presets.overrides(settings or ()))
     network = model.network(state, config, runtime)
     hint = f"{HINT}, or leave them out with --skip-bad"
     wanted, searched = (open_folder(path, console, hint) for path in (query, gallery))

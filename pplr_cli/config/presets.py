@@ -107,6 +107,14 @@ def parse_override(text: str) -> Setting:
     return keys, parsed
 
 
+def overrides(
+    settings: Iterable[str], data: str | None = None, seed: int | None = None
+) -> list[str]:
+    """Return the `--set` texts, with those that `--data` and `--seed` mean."""
+    given = {"data.name": data, "seed": seed}
+    return [*settings, *(f"{key}={value}" for key, value in given.items() if value is not None)]
+
+
 def restore(values: Mapping[str, Any], source: str, overrides: Iterable[str] = ()) -> Config:
     """Return the settings that the file `source` recorded, with `--set` overrides."""
     settings = [parse_override(text) for text in overrides]

@@ -1,10 +1,11 @@
-"""What a user asks of a training run: the options of `pplr train`, and the command they make."""
+"""The options of `pplr train`: each field declares its flag, help text and default once."""
 
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Annotated, Any, get_type_hints
 
-from pplr_cli.commands import options
+from pplr_cli import host
 from pplr_cli.config import presets
 from pplr_cli.config.fields import Config, Mode, Precision
 from pplr_cli.errors import UsageError
@@ -12,49 +13,113 @@ from pplr_cli.errors import UsageError
 CONFIG = "config.yaml"
 
 
+class Option:
+    """How a field reads on the command line.
+
+    Args:
+        flags: such as `--quiet`, `-q`, or `--cache/--no-cache`; the first names the option.
+        about: `help`, `min`, `metavar`, `show_default`, as `typer.Option` takes them.
+    """
+
+    def __init__(self, *flags: str, **about: Any) -> None:
+        self.flags, self.about = flags, about
+
+    def words(self, value: Any) -> list[str]:
+        """Return the words of a command line that give the option this value."""
+        if isinstance(value, bool):
+            return [self.flags[0].split("/")[0 if value else 1]]
+        values = value if isinstance(value, tuple) else (value,)
+        return [word for each in values for word in (self.flags[0], str(each))]
+
+
 @dataclass(frozen=True)
 class TrainingRequest:
-    """The options of `pplr train` and `pplr train-cam` (what each means: commands/train.py).
+    """What `pplr train` and `pplr train-cam` were asked to do.
+
+    Each field declares its flag, help text and default; the signature of the commands
+    (`commands/options.py`) and the command line that continues a run are derived from them.
 
     Raises:
-        UsageError: options that do not go together.
+        UsageError: options that exclude each other, or no preset.
     """
 
     mode: Mode
-    preset: str | None
-    data: str | None = None
-    data_dir: Path | None = None
-    run_dir: Path | None = None
-    settings: tuple[str, ...] = ()
-    seed: int | None = None
-    device: str = "auto"
-    devices: int = 1
-    precision: Precision = "fp32"
-    workers: int = options.CORES
-    cache: bool = True
-    verify: bool = False
-    resume: bool = False
-    resume_from: Path | None = None
-    allow_inexact: bool = False
-    overwrite: bool = False
-    tensorboard: bool = False
-    verbosity: int = 0
+    preset: Annotated[
+        str | None,
+        Option("--preset", help="Preset name, or the path of a preset file.", show_default=False),
+    ] = None
+    data: Annotated[
+        str | None, Option("--data", help="Data set to use instead of the preset's.")
+    ] = None
+    data_dir: Annotated[
+        Path | None, Option("--data-dir", help="Data folder (default: PPLR_DATA_DIR, else ./data).")
+    ] = None
+    run_dir: Annotated[
+        Path | None,
+        Option("--run-dir", help="Run folder (default: runs/<preset>[-<data>]-<mode>)."),
+    ] = None
+    settings: Annotated[
+        tuple[str, ...],
+        Option("--set", help="Override a setting (repeatable).", metavar="KEY=VALUE"),
+    ] = ()
+    seed: Annotated[int | None, Option("--seed", help="Seed (default: the preset's).", min=0)] = (
+        None
+    )
+    device: Annotated[str, Option("--device", help="auto, cpu, cuda or cuda:1.")] = "auto"
+    devices: Annotated[
+        int, Option("--devices", help="Processes that share the run, one GPU each.", min=1)
+    ] = 1
+    precision: Annotated[
+        Precision, Option("--precision", help="Precision of the forward pass.")
+    ] = "fp32"
+    workers: Annotated[
+        int, Option("--workers", help="Threads that decode images.", min=1, show_default="cores")
+    ] = host.cores()
+    cache: Annotated[
+        bool, Option("--cache/--no-cache", help="Keep decoded images on disk (PPLR_CACHE_DIR).")
+    ] = True
+    verify: Annotated[
+        bool, Option("--verify", help="Check every image against the manifest first.")
+    ] = False
+    resume: Annotated[
+        bool, Option("--resume", help="Continue the run in the run folder from its newest state.")
+    ] = False
+    resume_from: Annotated[
+        Path | None, Option("--resume-from", help="Continue from this state file.")
+    ] = None
+    allow_inexact: Annotated[
+        bool, Option("--allow-inexact", help="Resume with other --devices or --precision.")
+    ] = False
+    overwrite: Annotated[bool, Option("--overwrite", help="Delete the run in the run folder.")] = (
+        False
+    )
+    dry_run: Annotated[bool, Option("--dry-run", help="Print the plan and stop.")] = False
+    tensorboard: Annotated[bool, Option("--tensorboard", help="Log to TensorBoard as well.")] = (
+        False
+    )
+    quiet: Annotated[
+        bool, Option("--quiet", "-q", help="Print results, warnings and errors only.")
+    ] = False
+    verbose: Annotated[bool, Option("--verbose", "-v", help="Print more details.")] = False
 
     def __post_init__(self) -> None:
         if self.preset is None and not (self.resumes and self.run_dir):
             hint = f"`pplr {self.mode} --help` shows the usage"
             if self.run_dir is not None and (self.run_dir / CONFIG).is_file():
-                hint = f"name it, or continue the run of `{self.run_dir}` with --resume"
+                hint = f"name it, or continue the run in `{self.run_dir}` with --resume"
             raise UsageError("missing option `--preset`", hint)
         if self.overwrite and self.resumes:
-            raise UsageError(
-                "`--overwrite` and `--resume` exclude each other", "choose one of them"
-            )
+            raise UsageError("`--overwrite` and `--resume` exclude each other", "use one of them")
 
     @property
     def resumes(self) -> bool:
         """Whether an earlier run is to be continued."""
         return self.resume or self.resume_from is not None
+
+    @property
+    def verbosity(self) -> int:
+        """Below 0: results, warnings and errors only; above 0: details too."""
+        return self.verbose - self.quiet
 
     @property
     def folder(self) -> Path:
@@ -65,57 +130,30 @@ class TrainingRequest:
         return Path("runs") / "-".join(part for part in parts if part is not None)
 
     def config(self) -> Config:
-        """Return the settings: of the preset or, to resume, those that the run folder recorded."""
-        overrides = options.overrides(list(self.settings), self.data, self.seed)
+        """Resolve the settings: of the preset or, to resume, those recorded in the run folder."""
+        overrides = presets.overrides(self.settings, self.data, self.seed)
         if self.preset is not None:
             return presets.resolve(self.preset, self.mode, overrides)
         recorded = self.folder / CONFIG
         if not recorded.is_file():
-            raise UsageError(
-                f"`{self.folder}`: holds no run to resume", "name its folder, or --preset"
-            )
+            raise UsageError(f"`{self.folder}`: no run to resume", "name its folder, or --preset")
         return presets.restore(presets.read(recorded), str(recorded), overrides)
 
     def words(self) -> list[str]:
-        """Return the request as the words of a command line, behind `pplr`."""
-        valued: dict[str, object] = {
-            "--preset": self.preset,
-            "--data": self.data,
-            "--data-dir": self.data_dir,
-            "--run-dir": self.run_dir,
-            "--seed": self.seed,
-            "--resume-from": self.resume_from,
-        }
-        defaulted: dict[str, tuple[object, object]] = {
-            "--device": (self.device, "auto"),
-            "--devices": (self.devices, 1),
-            "--precision": (self.precision, "fp32"),
-            "--workers": (self.workers, options.CORES),
-        }
-        flags = {
-            "--no-cache": not self.cache,
-            "--verify": self.verify,
-            "--resume": self.resume,
-            "--allow-inexact": self.allow_inexact,
-            "--overwrite": self.overwrite,
-            "--tensorboard": self.tensorboard,
-            "--quiet": self.verbosity < 0,
-            "--verbose": self.verbosity > 0,
-        }
-        valued |= {name: value for name, (value, usual) in defaulted.items() if value != usual}
+        """Return the arguments of `pplr` that make this request; defaults are left out."""
         words: list[str] = [self.mode]
-        for name, value in valued.items():
-            words += [name, str(value)] if value is not None else []
-        for setting in self.settings:
-            words += ["--set", setting]
-        return [*words, *(name for name, wanted in flags.items() if wanted)]
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if each.name in OPTIONS and value != each.default:
+                words += OPTIONS[each.name].words(value)
+        return words
 
     def command(self) -> str:
-        """Return the request as a line for a shell."""
+        """Return the request as a shell command."""
         return shlex.join(["pplr", *self.words()])
 
     def continued(self) -> "TrainingRequest":
-        """Return the request that continues this run: its folder keeps the settings."""
+        """Return the request that continues this run; the settings come from its folder."""
         return replace(
             self,
             preset=None,
@@ -128,3 +166,12 @@ class TrainingRequest:
             verify=False,
             overwrite=False,
         )
+
+
+def _options() -> dict[str, Any]:
+    hints = get_type_hints(TrainingRequest, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items() if name != "mode"}
+
+
+OPTIONS: dict[str, Option] = _options()
+"""The option that each field of `TrainingRequest` declares."""

@@ -6,8 +6,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import typer
-
 from pplr_cli import env
 from pplr_cli.config.fields import Config
 from pplr_cli.data.manifest import Manifest, Split
@@ -16,7 +14,7 @@ from pplr_cli.distributed.launch import started_by_launcher
 from pplr_cli.engine.start import starting_network
 from pplr_cli.engine.state import restore
 from pplr_cli.engine.trainer import Trainer, TrainingImages
-from pplr_cli.errors import PplrError
+from pplr_cli.errors import PplrError, StoppedError
 from pplr_cli.interrupts import Interrupted, Interrupts
 from pplr_cli.report.page import Report
 from pplr_cli.report.tensorboard import Board
@@ -171,7 +169,7 @@ class Session:
             told.exit_code = stop.exit_code
             if self._processes.first_failure(told).rank == self._processes.rank:
                 self._tell_interruption(stop)
-            raise typer.Exit(stop.exit_code) from stop
+            raise StoppedError(told.message, stop.exit_code) from stop
         except Exception as error:
             known = error if isinstance(error, PplrError) else report_unexpected(error)
             told = known or PplrError(f"{type(error).__name__}: {error}")
@@ -179,7 +177,7 @@ class Session:
             if failure.rank != self._processes.rank:
                 if self._processes.first:
                     self._console.log(f"error: {failure.error.message}")
-                raise typer.Exit(failure.error.exit_code) from error
+                raise StoppedError(failure.error.message, failure.error.exit_code) from error
             if self._begun:
                 end_status(self._folder, "failed", failure.error.message, told.exit_code)
                 self._redraw()

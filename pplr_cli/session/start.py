@@ -4,12 +4,11 @@ import os
 from dataclasses import replace
 
 import torch
-import typer
 
 from pplr_cli import env
 from pplr_cli.distributed.launch import launch, started_by_launcher
 from pplr_cli.distributed.processes import join
-from pplr_cli.errors import PplrError
+from pplr_cli.errors import PplrError, StoppedError
 from pplr_cli.ingest.library import find_dataset, open_dataset
 from pplr_cli.progress import Reporter, Silent
 from pplr_cli.report.tensorboard import require_tensorboard
@@ -23,24 +22,25 @@ from pplr_cli.terminal.console import Console
 from pplr_cli.weights.initial import check_start, start_file
 
 
-def execute(request: TrainingRequest, console: Console, *, dry_run: bool) -> None:
+def execute(request: TrainingRequest, console: Console) -> None:
     """Train as requested: in this process, or in several that are started for it."""
-    if started_by_launcher() and not dry_run:
+    if started_by_launcher() and not request.dry_run:
         _take_part(request, console)
         return
     device = choose_device(request.device)
     check_processes(device, request.device, request.devices)
     prepared = prepare(request, request.devices, console)
-    if dry_run and os.environ.get("RANK", "0") != "0":
+    if request.dry_run and os.environ.get("RANK", "0") != "0":
         return
-    if dry_run:
+    if request.dry_run:
         rows = plan.plan(prepared.config, prepared.manifest)
         rows += [("device", str(device)), ("processes", str(request.devices))]
         console.table(("what", "value"), [*rows, ("run folder", str(request.folder))])
         return
     check_folder(request.folder, overwrite=request.overwrite, resume=request.resumes)
     if request.devices > 1:
-        raise typer.Exit(_launch(request))
+        _launch(request)
+        return
     runtime = Runtime(device, console, request.precision, request.workers, request.cache)
     Session(request, runtime, console).run(lambda: prepared)
 
@@ -61,14 +61,16 @@ def prepare(request: TrainingRequest, processes: int, reporter: Reporter) -> Pre
     return Prepared(config, start, manifest)
 
 
-def _launch(request: TrainingRequest) -> int:
+def _launch(request: TrainingRequest) -> None:
     """Train in several processes; how it ended is written here where they cannot do so."""
     try:
-        return launch(replace(request, verify=False).words(), request.devices)
+        code = launch(replace(request, verify=False).words(), request.devices)
     except PplrError as error:
         if read_status(request.folder).get("state") == "running":
             end_status(request.folder, "failed", error.message, error.exit_code)
         raise
+    if code:
+        raise StoppedError(f"the processes of the run ended with exit code {code}", code)
 
 
 def _own_device(request: TrainingRequest) -> torch.device:
@@ -78,7 +80,7 @@ def _own_device(request: TrainingRequest) -> torch.device:
         check_processes(device, request.device, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     except PplrError as error:
         if os.environ.get("LOCAL_RANK", "0") != "0":
-            raise typer.Exit(error.exit_code) from error
+            raise StoppedError(error.message, error.exit_code) from error
         raise
     return process_device(request.device)
 

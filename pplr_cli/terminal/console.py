@@ -10,13 +10,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
-import typer
 from rich.cells import cell_len
 from rich.console import Console as RichConsole
 from rich.text import Text
 
 from pplr_cli import env
-from pplr_cli.errors import PplrError
+from pplr_cli.errors import PplrError, StoppedError
 from pplr_cli.progress import Task
 from pplr_cli.terminal.live import BarView, LineView, Work
 from pplr_cli.text import printable
@@ -52,7 +51,7 @@ class Console:
         self._log = file
         try:
             yield
-        except typer.Exit:  # what there is to say has been said
+        except StoppedError:  # what there is to say has been said
             raise
         except PplrError as error:
             self.log(f"error: {error.message}")

@@ -43,6 +43,9 @@ def requests(draw: st.DrawFn) -> TrainingRequest:
         resume_from=source,
         allow_inexact=draw(st.booleans()),
         overwrite=draw(st.booleans()) and not resumes,
+        dry_run=draw(st.booleans()),
+        quiet=draw(st.booleans()),
+        verbose=draw(st.booleans()),
     )
 
 
@@ -51,7 +54,7 @@ def parsed(arguments: list[str]) -> TrainingRequest:
     found: list[TrainingRequest] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TrainingRequest, "config", lambda _: None)  # the folder need not exist
-        patch.setattr(start, "execute", lambda request, *_, **__: found.append(request))
+        patch.setattr(start, "execute", lambda request, *_: found.append(request))
         assert run(arguments) == 0
     return found[0]
 
@@ -111,7 +114,7 @@ def test_a_run_that_is_there_can_be_continued_where_the_preset_is_missing(tmp_pa
     (tmp_path / "config.yaml").touch()
     with pytest.raises(UsageError, match="missing option `--preset`") as caught:
         TrainingRequest("train", None, run_dir=tmp_path)
-    assert caught.value.hint == f"name it, or continue the run of `{tmp_path}` with --resume"
+    assert caught.value.hint == f"name it, or continue the run in `{tmp_path}` with --resume"
 
 
 def test_the_settings_of_a_run_are_those_it_recorded(tmp_path: Path, tiny_preset: Path) -> None:
@@ -126,6 +129,6 @@ def test_the_settings_of_a_run_are_those_it_recorded(tmp_path: Path, tiny_preset
 
 
 def test_a_folder_without_a_run_cannot_be_resumed_without_a_preset(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="holds no run to resume") as caught:
+    with pytest.raises(UsageError, match="no run to resume") as caught:
         TrainingRequest("train", None, run_dir=tmp_path, resume=True).config()
     assert "--preset" in str(caught.value.hint)

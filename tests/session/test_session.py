@@ -16,7 +16,7 @@ from pplr_cli.terminal.console import Console
 
 
 def carry_out(options: dict[str, Any], **more: Any) -> None:
-    execute(TrainingRequest(**(options | more)), Console(), dry_run=False)
+    execute(TrainingRequest(**(options | more)), Console())
 
 
 def test_a_run_says_how_it_stands_from_its_start_to_its_end(
