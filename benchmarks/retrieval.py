@@ -16,6 +16,7 @@ from benchmarks import dense
 from benchmarks.tools import Watch, make_features, make_identities, resident
 from pplr_cli.retrieval import ranking
 from pplr_cli.retrieval.ranking import Scores, evaluate
+from pplr_cli.retrieval.relevance import find_relevance
 from pplr_cli.retrieval.rerank import reranked_blocks
 
 
@@ -32,12 +33,16 @@ def main() -> None:
     labels = (part for values in (ids, cameras) for part in np.split(values[mixed], [cut]))
     data = (query, gallery, *labels)
     del features
-    evaluate(*(part[:100] for part in data), rerank=options.rerank)  # compiles
+
+    def score(query: Any, gallery: Any, *labels: Any) -> Scores:
+        return evaluate(query, gallery, find_relevance(*labels), rerank=options.rerank)
+
+    score(*(part[:100] for part in data))  # compiles
     watch = Watch()
     blocks = "reranked_blocks" if options.rerank else "distance_blocks"
     watch.watch_blocks(ranking, blocks, "distances")
     for _ in range(options.runs):
-        found = watch.measure("evaluation", lambda: evaluate(*data, rerank=options.rerank))
+        found = watch.measure("evaluation", lambda: score(*data))
     report(watch, found, options)
     if options.dense:
         compare(watch, found, data, options)

@@ -1,51 +1,19 @@
-"""Work on the rows of a block of distances, a few rows at a time on each thread."""
+"""Row-parallel loops: blocks of rows on a pool of threads, results in order."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-
-ROWS = 64
-"""Queries that a thread works on at a time."""
 
 Result = TypeVar("Result")
 
 
-class Lists(NamedTuple):
-    """Some gallery images for each of Q queries.
+def by_blocks(rows: int, work: Callable[[int, int], Result], size: int) -> list[Result]:
+    """Call `work(first, end)` for each block of `size` rows, on as many threads as torch uses.
 
-    Attributes:
-        begin: int64 [Q + 1], where each query's images begin in `images`, and the end.
-        images: int64, positions in the gallery, query after query.
+    `work` should release the interpreter lock. Returns its results in the order of the rows.
     """
-
-    begin: NDArray[np.int64]
-    images: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, lists: Sequence[NDArray[np.int64]]) -> "Lists":
-        """Return the arrays, one for each query, one after the other."""
-        begin = np.zeros(len(lists) + 1, np.int64)
-        np.cumsum([len(images) for images in lists], out=begin[1:])
-        return cls(begin, np.concatenate([np.zeros(0, np.int64), *lists]))
-
-
-def by_rows(
-    work: Callable[[NDArray[np.float32], int], Result], block: NDArray[np.float32], first: int
-) -> list[Result]:
-    """Return what `work` makes of every `ROWS` rows of a block [B, G], on torch's threads.
-
-    Args:
-        work: called with distances [b, G] and the number of their first query.
-        block: distances of consecutive queries.
-        first: number of the block's first query.
-    """
+    starts = range(0, rows, size)
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        jobs = [
-            pool.submit(work, block[row : row + ROWS], first + row)
-            for row in range(0, len(block), ROWS)
-        ]
-        return [job.result() for job in jobs]
+        return list(pool.map(lambda first: work(first, min(first + size, rows)), starts))

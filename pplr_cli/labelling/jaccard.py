@@ -6,16 +6,14 @@ compiled code, on as many threads as torch uses. All sums run in float32 in the 
 with eps = 0.5 and k2 = 6, pairs that share exactly four of their six rows sit on the threshold.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from pplr_cli.labelling import kernels
+from pplr_cli.parallel import by_blocks
 
 Ranks = NDArray[np.int32]
 Floats = NDArray[np.float32]
@@ -61,7 +59,7 @@ def reciprocal_sets(ranks: Ranks, full: int, half: int) -> csr_array:
         half: columns that the half set looks at.
     """
     columns = np.ascontiguousarray(ranks[:, :full])
-    blocks = by_blocks(len(ranks), lambda a, b: kernels.expand(columns, half, a, b))
+    blocks = by_blocks(len(ranks), lambda a, b: kernels.expand(columns, half, a, b), BLOCK_ROWS)
     return _stack([(*block, np.ones(len(block[1]), np.float32)) for block in blocks], len(ranks))
 
 
@@ -72,7 +70,10 @@ def average_rows(encoding: csr_array, ranks: Ranks) -> csr_array:
     rows = np.ascontiguousarray(ranks)
     data, indices, indptr = encoding.data, encoding.indices, encoding.indptr
     n = len(ranks)
-    return _stack(by_blocks(n, lambda a, b: kernels.average(data, indices, indptr, rows, a, b)), n)
+    blocks = by_blocks(
+        n, lambda a, b: kernels.average(data, indices, indptr, rows, a, b), BLOCK_ROWS
+    )
+    return _stack(blocks, n)
 
 
 def set_distance(encoding: csr_array, others: csr_array, max_distance: float) -> csr_array:
@@ -91,22 +92,19 @@ def set_distance(encoding: csr_array, others: csr_array, max_distance: float) ->
     by_row = (encoding.data, encoding.indices, encoding.indptr)
     by_column = (columns.data, columns.indices, columns.indptr)
     limit = np.float32(max_distance)
-    blocks = by_blocks(rows, lambda a, b: kernels.distances(by_row, by_column, size, limit, a, b))
+    blocks = by_blocks(
+        rows, lambda a, b: kernels.distances(by_row, by_column, size, limit, a, b), BLOCK_ROWS
+    )
     return _stack(blocks, size)
-
-
-def by_blocks(rows: int, work: Callable[[int, int], Any]) -> list[Any]:
-    """Run `work(first, end)` over blocks of rows on torch's number of threads, in order."""
-    starts = range(0, rows, BLOCK_ROWS)
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        return list(pool.map(lambda a: work(a, min(a + BLOCK_ROWS, rows)), starts))
 
 
 def _similarity_softmax(features: Floats, members: csr_array) -> Floats:
     """Return softmax over E(i) of -|f_i - f_j|^2 for unit features, in the order of `members`."""
     vectors = np.ascontiguousarray(features, dtype=np.float32)
     indices, indptr = members.indices, members.indptr
-    blocks = by_blocks(len(vectors), lambda a, b: kernels.softmax(vectors, indices, indptr, a, b))
+    blocks = by_blocks(
+        len(vectors), lambda a, b: kernels.softmax(vectors, indices, indptr, a, b), BLOCK_ROWS
+    )
     return np.concatenate(blocks)
 
 

@@ -13,7 +13,7 @@ from pplr_cli.engine.memory import LARGEST_BLOCK
 def squared_distances(query: Tensor, gallery: Tensor) -> Tensor:
     """Return |q - g|² for every pair, float32 [Q, G], on the features' device.
 
-    Computed as |q|² + |g|² - 2 q·g, so that rounding can leave a value just below 0.
+    Computed as |q|² + |g|² - 2 q·g: rounding can make a value slightly negative.
 
     Args:
         query: float32 [Q, D].
@@ -24,7 +24,7 @@ def squared_distances(query: Tensor, gallery: Tensor) -> Tensor:
 
 
 def row_blocks(rows: int, columns: int, budget: int = LARGEST_BLOCK) -> Iterator[slice]:
-    """Cut `rows` into slices whose float32 block of `columns` stays within `budget` bytes."""
+    """Split `rows` into slices whose float32 block of `columns` fits into `budget` bytes."""
     step = max(1, min(budget, LARGEST_BLOCK) // (4 * max(1, columns)))
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))
@@ -33,12 +33,12 @@ def row_blocks(rows: int, columns: int, budget: int = LARGEST_BLOCK) -> Iterator
 def distance_blocks(
     query: Tensor, gallery: Tensor, budget: int = LARGEST_BLOCK
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the squared distances of consecutive queries as arrays [B, G], Q rows in all.
+    """Yield the squared distances of consecutive queries as arrays [B, G].
 
     Args:
         query: float32 [Q, D].
         gallery: float32 [G, D].
-        budget: bytes that one block may take.
+        budget: bytes of one block.
     """
     for rows in row_blocks(len(query), len(gallery), budget):
         yield squared_distances(query[rows], gallery).cpu().numpy()

@@ -1,4 +1,4 @@
-"""Evaluation of a network on a data set's query and gallery splits."""
+"""Evaluation of a network on the query and gallery splits of a data set."""
 
 from torch import Tensor
 
@@ -9,21 +9,22 @@ from pplr_cli.engine import memory
 from pplr_cli.engine.features import extract
 from pplr_cli.engine.network import Network
 from pplr_cli.errors import DataError
-from pplr_cli.retrieval.ranking import Ids, Scores, evaluate
+from pplr_cli.retrieval.ranking import Scores, evaluate
+from pplr_cli.retrieval.relevance import find_relevance
 from pplr_cli.retrieval.survey import Survey, survey
 from pplr_cli.runtime import Runtime
 
 
 class Evaluator:
-    """Holds the decoded query and gallery images and scores networks on them.
+    """Scores networks on the decoded query and gallery images of a data set.
 
     Args:
-        manifest: of a data set with labelled query and gallery images.
-        config: image size, batch of extraction, memory budget.
-        runtime: where the network is.
+        manifest: a data set with labelled query and gallery images.
+        config: image size, extraction batch, memory budget.
+        runtime: the device of the network.
 
     Raises:
-        DataError: there is nothing to evaluate on, or images are broken.
+        DataError: the data set has no labelled query or gallery images, or images are broken.
     """
 
     def __init__(self, manifest: Manifest, config: Config, runtime: Runtime) -> None:
@@ -35,6 +36,10 @@ class Evaluator:
             )
         self._sets = [manifest.split(Split.QUERY), manifest.split(Split.GALLERY)]
         self._stores = [ImageStore.open(images, config.data, runtime) for images in self._sets]
+        query, gallery = self._sets
+        self._relevance = find_relevance(
+            query.identities, gallery.identities, query.cameras, gallery.cameras
+        )
         self._engine, self._runtime = config.engine, runtime
 
     @property
@@ -45,31 +50,28 @@ class Evaluator:
 
     def scores(self, network: Network, *, rerank: bool = False) -> Scores:
         """Extract the global features of both splits and score the rankings."""
-        inputs, block = self._inputs(network), self._block
+        features, block = self._features(network), self._block
         with self._runtime.reporter.task("ranking", 0, ""):
             return self._runtime.processes.once(
-                lambda: evaluate(*inputs, rerank=rerank, budget=block)
+                lambda: evaluate(*features, self._relevance, rerank=rerank, budget=block)
             )
 
     def survey(self, network: Network, *, top: int, rerank: bool = False) -> Survey:
-        """Score as `scores` does, and keep each query's `top` images and the distances' spread."""
-        inputs = self._inputs(network)
+        """Score as `scores` does, and keep each query's `top` images and the distances' counts."""
+        features = self._features(network)
         with self._runtime.reporter.task("ranking", 0, ""):
-            return survey(*inputs, top=top, rerank=rerank, budget=self._block)
+            return survey(*features, self._relevance, top=top, rerank=rerank, budget=self._block)
 
-    def _inputs(self, network: Network) -> tuple[Tensor, Tensor, Ids, Ids, Ids, Ids]:
-        """Return features, identities and cameras, each of queries and gallery."""
+    def _features(self, network: Network) -> tuple[Tensor, Tensor]:
+        """Return the global features of query and gallery."""
         batch = self._engine.extract_batch
         query, gallery = (
             extract(network, store, self._runtime, batch=batch, parts=False)[0]
             for store in self._stores
         )
-        (ids, cameras), (gallery_ids, gallery_cameras) = (
-            (images.identities, images.cameras) for images in self._sets
-        )
-        return query, gallery, ids, gallery_ids, cameras, gallery_cameras
+        return query, gallery
 
     @property
     def _block(self) -> int:
-        """Bytes that a block of distances may take."""
+        """Bytes of a block of distances."""
         return memory.distance_block(memory.budget(self._engine.memory_gb))

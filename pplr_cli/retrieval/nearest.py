@@ -1,4 +1,4 @@
-"""The nearest gallery images of each query, gathered block by block."""
+"""The k nearest gallery images of each query."""
 
 from typing import NamedTuple
 
@@ -6,18 +6,20 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pplr_cli.parallel import Lists, by_rows
+from pplr_cli.parallel import by_blocks
+from pplr_cli.retrieval.ranking import ROWS
+from pplr_cli.retrieval.relevance import Lists
 
 NONE = -1
-"""Stands where the gallery has fewer images than are asked for."""
+"""Fills the places that a gallery of fewer than k images leaves empty."""
 
 
 class Ranked(NamedTuple):
     """The k nearest gallery images of Q queries, nearest first, ties in gallery order.
 
     Attributes:
-        images: int64 [Q, k], positions in the gallery; `NONE` where there are no more.
-        distances: float32 [Q, k], what they are ranked by; infinite where there are no more.
+        images: int64 [Q, k], positions in the gallery; `NONE` in empty places.
+        distances: float32 [Q, k], the distances they are ranked by; infinite in empty places.
     """
 
     images: NDArray[np.int64]
@@ -25,11 +27,11 @@ class Ranked(NamedTuple):
 
 
 class Nearest:
-    """Gathers the k nearest gallery images of each query; holds Q x k values.
+    """Collects the k nearest gallery images of each query: an `Observer` of the distances.
 
     Args:
         k: images wanted of each query.
-        left_out: for each query the gallery images that do not count.
+        left_out: the gallery images that do not count, for each query.
     """
 
     def __init__(self, k: int, left_out: Lists) -> None:
@@ -37,24 +39,17 @@ class Nearest:
         self.ranked = Ranked(np.full(size, NONE, np.int64), np.full(size, np.inf, np.float32))
         self._left_out = left_out
 
-    def see(self, block: NDArray[np.float32], first: int) -> None:
-        """Take the distances [B, G] of the queries from number `first` on."""
-        by_rows(
-            lambda rows, query: _nearest_rows(rows, query, *self._left_out, *self.ranked),
-            block,
-            first,
-        )
+    def update(self, block: NDArray[np.float32], first: int) -> None:
+        """Insert the images of the queries from number `first` on."""
+
+        def insert(a: int, b: int) -> None:
+            _nearest_rows(block[a:b], first + a, *self._left_out, *self.ranked)
+
+        by_blocks(len(block), insert, ROWS)
 
 
 @njit(nogil=True, cache=True)
-def _nearest_rows(
-    distances: NDArray[np.float32],
-    first: int,
-    begin: NDArray[np.int64],
-    left_out: NDArray[np.int64],
-    images: NDArray[np.int64],
-    nearest: NDArray[np.float32],
-) -> None:
+def _nearest_rows(distances, first, begin, left_out, images, nearest) -> None:  # type: ignore[no-untyped-def]
     """Insert each image that is nearer than the last of the k found so far."""
     last = images.shape[1] - 1
     for row in range(len(distances)):

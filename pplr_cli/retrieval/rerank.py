@@ -1,9 +1,8 @@
 """k-reciprocal re-ranking (Zhong et al., CVPR 2017) without a matrix of all pairs.
 
-The final distance mixes the plain one with the Jaccard distance of k-reciprocal encodings, which
-is 1 for nearly all pairs: only what differs from 1 is stored. As in the official release the
-squared distances are squared once more, and the sets look at one column more than those of the
-label stage.
+The final distance mixes the plain distance with the Jaccard distance of k-reciprocal encodings. The
+latter is 1 for nearly all pairs, so only the others are stored. As in the official release, the
+squared distances are squared once more, and the sets use one column more than in the label stage.
 """
 
 from collections.abc import Iterator
@@ -16,27 +15,28 @@ from torch import Tensor
 
 from pplr_cli.engine.memory import LARGEST_BLOCK
 from pplr_cli.labelling import kernels
-from pplr_cli.labelling.jaccard import average_rows, by_blocks, reciprocal_sets, set_distance
+from pplr_cli.labelling.jaccard import BLOCK_ROWS, average_rows, reciprocal_sets, set_distance
 from pplr_cli.labelling.neighbors import itself_first
+from pplr_cli.parallel import by_blocks
 from pplr_cli.retrieval.distance import row_blocks, squared_distances
 
 K1 = 20
-"""Neighbours that k-reciprocity looks at, the image itself not counted."""
+"""Neighbours for k-reciprocity, without the image itself."""
 K2 = 6
 """Encodings averaged in local query expansion."""
 WEIGHT = 0.3
-"""Weight (lambda) of the plain distance; the Jaccard distance has the rest."""
+"""Weight (lambda) of the plain distance; that of the Jaccard distance is 1 - lambda."""
 
 
 def reranked_blocks(
     query: Tensor, gallery: Tensor, *, budget: int = LARGEST_BLOCK
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the re-ranked distances of consecutive queries as arrays [B, G], Q rows in all.
+    """Yield the re-ranked distances of consecutive queries as arrays [B, G].
 
     Args:
         query: float32 [Q, D].
         gallery: float32 [G, D], on the same device.
-        budget: bytes that one block may take.
+        budget: bytes of one block.
     """
     features = torch.cat((query, gallery))
     ranks, farthest = _neighbors(features, min(K1 + 1, len(features)), budget)
@@ -53,14 +53,14 @@ def reranked_blocks(
 def _neighbors(features: Tensor, k: int, budget: int) -> tuple[NDArray[np.int32], Tensor]:
     """Return the k nearest images of each, itself first, and its largest distance (squared twice).
 
-    One pass serves both: int32 [M, k] and float32 [M], the latter on the features' device.
+    int32 [M, k] on the CPU and float32 [M] on the features' device, from one pass.
     """
     ranks, farthest = [], []
     for rows in row_blocks(len(features), len(features), budget):
         distances = squared_distances(features[rows], features).square_()
         ranks.append(distances.topk(k, largest=False).indices.int().cpu())
         farthest.append(distances.amax(1))
-    smallest = torch.finfo(torch.float32).tiny  # where all images are the same
+    smallest = torch.finfo(torch.float32).tiny  # if all images are equal
     return itself_first(torch.cat(ranks).numpy()), torch.cat(farthest).clamp_min_(smallest)
 
 
@@ -70,15 +70,18 @@ def _encode(features: Tensor, ranks: NDArray[np.int32], farthest: Tensor) -> csr
     members = reciprocal_sets(ranks, full=k, half=min(round(K1 / 2) + 1, k))
     vectors, largest = features.cpu().numpy(), farthest.cpu().numpy()
     indices, indptr = members.indices, members.indptr
-    weights = by_blocks(
-        len(vectors), lambda a, b: _weights(vectors, largest, indices, indptr, a, b)
-    )
+
+    def weigh(a: int, b: int) -> NDArray[np.float32]:
+        block: NDArray[np.float32] = _weights(vectors, largest, indices, indptr, a, b)
+        return block
+
+    weights = by_blocks(len(vectors), weigh, BLOCK_ROWS)
     return csr_array((np.concatenate(weights), indices, indptr), shape=members.shape)
 
 
 @kernels.kernel
 def _weights(features, farthest, indices, indptr, first, end):  # type: ignore[no-untyped-def]
-    """Return exp(-D'[i, j]) over the members j of the rows first to end, each row of sum 1."""
+    """Return exp(-D'[i, j]) over the members j of the rows first to end, normalised to sum 1."""
     offset = indptr[first]
     out = np.empty(indptr[end] - offset, np.float32)
     for i in range(first, end):

@@ -1,4 +1,4 @@
-"""Search: which images of a folder are nearest to some others."""
+"""Search: the nearest images of a folder for each query image."""
 
 import numpy as np
 from torch import Tensor
@@ -10,9 +10,9 @@ from pplr_cli.engine import memory
 from pplr_cli.engine.features import extract
 from pplr_cli.engine.network import Network
 from pplr_cli.ingest.folder import same_files
-from pplr_cli.parallel import Lists
-from pplr_cli.retrieval.nearest import Nearest, Ranked
-from pplr_cli.retrieval.ranking import ranking_blocks
+from pplr_cli.retrieval.nearest import NONE, Nearest, Ranked
+from pplr_cli.retrieval.ranking import observe, ranking_blocks
+from pplr_cli.retrieval.relevance import Lists
 from pplr_cli.runtime import Runtime
 
 
@@ -27,25 +27,24 @@ def search(
 ) -> Ranked:
     """Return the `top` nearest gallery images of each query, by Euclidean distance (0 to 2).
 
-    A query that lies in the gallery is not found by itself.
+    A query's own file in the gallery is left out.
 
     Args:
-        network: whose global features are compared.
+        network: computes the global features.
         query: Q images.
         gallery: G images.
-        config: image size, batch of extraction, memory budget.
-        runtime: where the network is.
+        config: image size, extraction batch, memory budget.
+        runtime: the device of the network.
         top: images wanted of each query.
 
     Raises:
-        DataError: images are broken, all of a folder's listed together.
+        DataError: images are broken; the message lists all of a folder.
     """
     features = [_features(network, images, config, runtime) for images in (query, gallery)]
     budget = memory.distance_block(memory.budget(config.engine.memory_gb))
-    nearest, first = Nearest(top, _themselves(query, gallery)), 0
-    for block in ranking_blocks(*features, budget=budget):
-        nearest.see(block, first)
-        first += len(block)
+    nearest = Nearest(min(top, len(gallery)), _own_files(query, gallery))
+    blocks = ranking_blocks(*features, budget=budget)
+    observe(blocks, (len(query), len(gallery)), nearest)
     images, squared = nearest.ranked
     return Ranked(images, np.sqrt(squared.clip(min=0)))
 
@@ -55,8 +54,9 @@ def _features(network: Network, images: ImageSet, config: Config, runtime: Runti
     return extract(network, store, runtime, batch=config.engine.extract_batch, parts=False)[0]
 
 
-def _themselves(query: ImageSet, gallery: ImageSet) -> Lists:
-    """Return for each query its own file in the gallery."""
+def _own_files(query: ImageSet, gallery: ImageSet) -> Lists:
+    """Return each query's own file in the gallery."""
     places = {file: place for place, file in enumerate(same_files(gallery))}
-    found = (places.get(file) for file in same_files(query))
-    return Lists.of([np.array([] if p is None else [p], np.int64) for p in found])
+    found = [places.get(file, NONE) for file in same_files(query)]
+    own = np.array(found, np.int64)
+    return Lists.from_pairs(np.flatnonzero(own != NONE), own[own != NONE], len(own))

@@ -1,4 +1,4 @@
-"""How well distances tell the same identity from different ones: two histograms, one threshold."""
+"""Separation of same and different identities by distance: two histograms and a threshold."""
 
 from dataclasses import dataclass
 
@@ -6,23 +6,25 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pplr_cli.parallel import Lists, by_rows
+from pplr_cli.parallel import by_blocks
+from pplr_cli.retrieval.ranking import ROWS
+from pplr_cli.retrieval.relevance import Relevance
 
 BINS = 2000
 
 
 @dataclass(frozen=True, eq=False)
 class Separation:
-    """The distances of all pairs of a query and a gallery image that count in the metric.
+    """Histograms of the distances of all pairs of a query and a gallery image that count.
 
-    The threshold is the one with the largest difference between the share of same-identity pairs
-    and the share of different-identity pairs below it (Youden's J, "Index for rating diagnostic
-    tests", 1950): how many pairs there are of each does not matter.
+    The threshold has the largest difference between the share of same-identity pairs and the share
+    of different-identity pairs below it (Youden's J, "Index for rating diagnostic tests", 1950),
+    whatever the numbers of pairs.
 
     Attributes:
-        same: int64 [BINS], pairs of one identity by distance.
+        same: int64 [BINS], pairs of one identity.
         different: int64 [BINS], pairs of two identities.
-        limit: distance at which the last bin ends; the first begins at 0.
+        limit: upper edge of the last bin; the first starts at 0.
     """
 
     same: NDArray[np.int64]
@@ -31,12 +33,12 @@ class Separation:
 
     @property
     def edges(self) -> NDArray[np.float64]:
-        """Where the bins begin, and the end, float64 [BINS + 1]."""
+        """The edges of the bins, float64 [BINS + 1]."""
         return np.linspace(0, self.limit, BINS + 1)
 
     @property
     def threshold(self) -> float:
-        """The distance below which two images are best taken for one identity."""
+        """The distance below which two images most likely show one identity."""
         return float(self.edges[self._cut])
 
     @property
@@ -51,63 +53,56 @@ class Separation:
 
     @property
     def _cut(self) -> int:
-        """Number of bins below the threshold: the middle one of those that are equally good."""
+        """Number of bins below the threshold; the middle one of equally good ones."""
         gain = _shares(self.same) - _shares(self.different)
         best = np.flatnonzero(gain == gain.max())
         return int(best[len(best) // 2])
 
 
 def _shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return which share of the pairs lies below each edge."""
+    """Return the share of the pairs below each edge."""
     below = np.concatenate(([0], counts.cumsum()))
     return below / max(1, int(below[-1]))
 
 
 class PairCounter:
-    """Sorts the distances of all pairs into bins; holds 2 x BINS numbers.
+    """Counts the distances of all pairs in bins: an `Observer` of the distances.
 
     Args:
-        matches: for each query the gallery images of its identity that count.
-        left_out: for each query the gallery images that do not count.
-        squared: whether the blocks hold squared distances of unit features (else: re-ranked ones,
-            0 to 1); their roots, 0 to 2, are counted.
+        relevance: which pairs count.
+        squared: the blocks contain squared distances of unit features, whose roots (0 to 2) are
+            counted; otherwise re-ranked distances (0 to 1).
     """
 
-    def __init__(self, matches: Lists, left_out: Lists, *, squared: bool) -> None:
-        self._lists, self._squared = (*matches, *left_out), squared
+    def __init__(self, relevance: Relevance, *, squared: bool) -> None:
+        self._lists, self._squared = (*relevance.matches, *relevance.left_out), squared
         self._limit = 2.0 if squared else 1.0
         self._counts = np.zeros((2, BINS), np.int64)
 
-    def see(self, block: NDArray[np.float32], first: int) -> None:
-        """Take the distances [B, G] of the queries from number `first` on."""
+    def update(self, block: NDArray[np.float32], first: int) -> None:
+        """Count the pairs of the queries from number `first` on."""
         scale = BINS / self._limit
-        self._counts += sum(
-            by_rows(
-                lambda rows, query: _count_rows(rows, query, *self._lists, self._squared, scale),
-                block,
-                first,
+
+        def count(a: int, b: int) -> NDArray[np.int64]:
+            counts: NDArray[np.int64] = _count_rows(
+                block[a:b], first + a, *self._lists, self._squared, scale
             )
-        )
+            return counts
+
+        self._counts += sum(by_blocks(len(block), count, ROWS))
 
     @property
     def separation(self) -> Separation:
-        """What was counted so far."""
+        """The counts so far."""
         same, different = self._counts.copy()
         return Separation(same, different, self._limit)
 
 
 @njit(nogil=True, cache=True)
-def _count_rows(
-    distances: NDArray[np.float32],
-    first: int,
-    begin_matches: NDArray[np.int64],
-    matches: NDArray[np.int64],
-    begin_out: NDArray[np.int64],
-    left_out: NDArray[np.int64],
-    squared: bool,
-    scale: float,
-) -> NDArray[np.int64]:
-    """Return int64 [2, BINS]: all pairs that count, those of one identity taken out of the rest."""
+def _count_rows(  # type: ignore[no-untyped-def]
+    distances, first, begin_matches, matches, begin_left_out, left_out, squared, scale
+):
+    """Return int64 [2, BINS]: pairs of one identity, and all others that count."""
     counts = np.zeros((2, BINS), np.int64)
     for row in range(len(distances)):
         query = first + row
@@ -120,13 +115,13 @@ def _count_rows(
             place = _bin(distances[row, image], squared, scale)
             counts[0, place] += 1
             counts[1, place] -= 1
-        for image in left_out[begin_out[query] : begin_out[query + 1]]:
+        for image in left_out[begin_left_out[query] : begin_left_out[query + 1]]:
             counts[1, _bin(distances[row, image], squared, scale)] -= 1
     return counts
 
 
 @njit(nogil=True, cache=True)
 def _bin(distance: float, squared: bool, scale: float) -> int:
-    """Return the bin of a distance; rounding may have left it just outside of all."""
+    """Return the bin of a distance; rounding may have moved it just outside the range."""
     value = max(distance, 0.0)
     return min(int((np.sqrt(value) if squared else value) * scale), BINS - 1)

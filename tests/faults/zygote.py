@@ -28,6 +28,7 @@ from pplr_cli import app
 from pplr_cli.config.fields import Agreement, Clustering
 from pplr_cli.labelling.stage import pseudo_labels
 from pplr_cli.retrieval.ranking import evaluate
+from pplr_cli.retrieval.relevance import find_relevance
 from pplr_cli.session import start  # noqa: F401 - imported here, once for all
 
 
@@ -51,7 +52,8 @@ def warm_up() -> None:
     features = torch.nn.functional.normalize(torch.randn(4, 40, 8), dim=2)
     pseudo_labels(features, Clustering(k1=8, k2=3), Agreement(k=8))
     ids, cameras = np.arange(40) % 5, np.arange(40) % 3
-    evaluate(features[0], features[1], ids, ids, cameras, cameras[::-1].copy())
+    relevance = find_relevance(ids, ids, cameras, cameras[::-1])
+    evaluate(features[0], features[1], relevance)
 
 
 def child(

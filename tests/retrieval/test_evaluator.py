@@ -15,6 +15,7 @@ from pplr_cli.errors import DataError
 from pplr_cli.progress import Silent
 from pplr_cli.retrieval.evaluator import Evaluator
 from pplr_cli.retrieval.ranking import evaluate
+from pplr_cli.retrieval.relevance import find_relevance
 from pplr_cli.runtime import Runtime
 
 
@@ -30,7 +31,7 @@ def test_scores_are_those_of_the_global_features(tiny_data: Path, tiny_preset: P
             features.append(network.embed(normalise(torch.from_numpy(pixels)))[0])
         ids.append(images.identities)
         cameras.append(images.cameras)
-    expected = evaluate(*features, *ids, *cameras)
+    expected = evaluate(*features, find_relevance(*ids, *cameras))
     found = Evaluator(manifest, config, Runtime()).scores(network)
     assert found.mAP == pytest.approx(expected.mAP, abs=1e-6)
     assert found.queries == expected.queries > 0

@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from pplr_cli.errors import DataError
-from pplr_cli.retrieval.ranking import TOP, evaluate, score
+from pplr_cli.retrieval.ranking import TOP, Scorer, evaluate, observe
+from pplr_cli.retrieval.relevance import find_relevance
+
+
+def score(blocks, *labels):
+    relevance = find_relevance(*labels)
+    scorer = Scorer(relevance)
+    observe(blocks, relevance.shape, scorer)
+    return scorer.scores
 
 
 def slow_scores(distances, query_ids, gallery_ids, query_cams, gallery_cams):
@@ -68,7 +76,7 @@ def golden(golden_dir):
 def test_golden(golden, rerank, budget):
     features = [torch.from_numpy(golden[f"{part}_features"]) for part in ("query", "gallery")]
     labels = [golden[f"{part}_{what}"] for what in ("ids", "cams") for part in ("query", "gallery")]
-    scores = evaluate(*features, *labels, rerank=rerank, budget=budget)
+    scores = evaluate(*features, find_relevance(*labels), rerank=rerank, budget=budget)
     prefix = "reranked_" if rerank else ""
     assert scores.mAP == pytest.approx(float(golden[f"{prefix}mAP"]), abs=1e-5)
     np.testing.assert_allclose(scores.cmc, golden[f"{prefix}cmc"], atol=1e-6)
@@ -77,22 +85,15 @@ def test_golden(golden, rerank, budget):
 def test_features_that_are_not_finite_are_named():
     good, bad = torch.zeros(3, 2), torch.tensor([[0.0, 1.0], [torch.nan, 0.0]])
     ids = np.arange(2), np.arange(3), np.zeros(2, np.int64), np.ones(3, np.int64)
-    with pytest.raises(DataError, match="the query features hold values that are not finite"):
-        evaluate(bad, good, *ids)
+    with pytest.raises(DataError, match="the query features contain values that are not finite"):
+        evaluate(bad, good, find_relevance(*ids))
 
 
-def test_labels_of_another_length_are_refused():
-    distances = [np.zeros((2, 3), np.float32)]
-    one, two, three, four = (np.zeros(n, np.int64) for n in (1, 2, 3, 4))
-    for labels in (
-        (two, four, two, four),
-        (one, three, one, three),
-        (three, three, three, three),
-        (two, three, one, three),
-        (two, three, two, four),
-    ):
-        with pytest.raises(ValueError, match=f"{len(labels[0])} queries"):
-            score(distances, *labels)
+@pytest.mark.parametrize("shapes", [[(2, 4)], [(1, 3)], [(3, 3)], [(1, 3), (2, 3)], []])
+def test_blocks_of_another_shape_are_refused(shapes):
+    blocks = [np.zeros(shape, np.float32) for shape in shapes]
+    with pytest.raises(ValueError, match=r"(1|2) queries, 3 gallery images"):
+        observe(blocks, (2, 3))
 
 
 @pytest.mark.gpu
@@ -102,5 +103,7 @@ def test_the_gpu_scores_like_the_cpu(golden, rerank):
         pytest.skip("needs a CUDA device")
     features = [torch.from_numpy(golden[f"{part}_features"]) for part in ("query", "gallery")]
     labels = [golden[f"{part}_{what}"] for what in ("ids", "cams") for part in ("query", "gallery")]
-    on_gpu = evaluate(*(f.cuda() for f in features), *labels, rerank=rerank)
-    assert on_gpu.mAP == pytest.approx(evaluate(*features, *labels, rerank=rerank).mAP, abs=1e-5)
+    relevance = find_relevance(*labels)
+    on_gpu = evaluate(*(f.cuda() for f in features), relevance, rerank=rerank)
+    on_cpu = evaluate(*features, relevance, rerank=rerank)
+    assert on_gpu.mAP == pytest.approx(on_cpu.mAP, abs=1e-5)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pplr_cli.parallel import Lists
+from pplr_cli.retrieval.relevance import Lists, Relevance
 from pplr_cli.retrieval.separation import BINS, PairCounter, Separation
 
 
@@ -24,10 +24,10 @@ def test_counts_equal_those_of_all_pairs(queries, gallery, block, squared, seed)
     middle = (true + 0.5) * limit / BINS  # in the middle of its bin: no rounding matters
     distances = (middle**2 if squared else middle).astype(np.float32)
     kind = rng.integers(0, 3, (queries, gallery))  # 0 match, 1 left out, 2 another identity
-    matches, left_out = (Lists.of([np.flatnonzero(row == k) for row in kind]) for k in (0, 1))
-    counter = PairCounter(matches, left_out, squared=squared)
+    lists = (Lists.from_pairs(*np.nonzero(kind == k), queries) for k in (0, 1))
+    counter = PairCounter(Relevance(*lists, kind.shape), squared=squared)
     for row in range(0, queries, block):
-        counter.see(distances[row : row + block], row)
+        counter.update(distances[row : row + block], row)
     found = counter.separation
     evaluated = (kind == 0).any(1)
     for counts, wanted in ((found.same, 0), (found.different, 2)):
@@ -37,10 +37,12 @@ def test_counts_equal_those_of_all_pairs(queries, gallery, block, squared, seed)
 
 
 def test_distances_that_rounding_left_outside_are_counted():
-    counter = PairCounter(
-        Lists.of([np.array([0])]), Lists.of([np.zeros(0, np.int64)]), squared=True
+    match, nothing = (
+        Lists(np.array([0, 1]), np.array([0])),
+        Lists(np.array([0, 0]), np.zeros(0, int)),
     )
-    counter.see(np.array([[-1e-7, 4.0001]], np.float32), 0)
+    counter = PairCounter(Relevance(match, nothing, (1, 2)), squared=True)
+    counter.update(np.array([[-1e-7, 4.0001]], np.float32), 0)
     assert counter.separation.same[0] == 1
     assert counter.separation.different[-1] == 1
 

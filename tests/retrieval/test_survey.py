@@ -9,6 +9,7 @@ from pplr_cli.errors import DataError
 from pplr_cli.retrieval.distance import squared_distances
 from pplr_cli.retrieval.nearest import NONE
 from pplr_cli.retrieval.ranking import evaluate
+from pplr_cli.retrieval.relevance import find_relevance
 from pplr_cli.retrieval.rerank import reranked_blocks
 from pplr_cli.retrieval.survey import survey
 
@@ -31,8 +32,10 @@ def inputs():
 @pytest.mark.parametrize("rerank", [False, True])
 def test_blocks_of_any_size_give_the_scores_the_images_and_the_pairs(inputs, rerank):
     query, gallery, ids, gallery_ids, cams, gallery_cams = inputs
-    expected = evaluate(*inputs, rerank=rerank)
-    found = survey(*inputs, top=10, rerank=rerank, budget=7 * GALLERY * 4)
+    expected = evaluate(query, gallery, find_relevance(*inputs[2:]), rerank=rerank)
+    budget = 7 * GALLERY * 4
+    relevance = find_relevance(*inputs[2:])
+    found = survey(query, gallery, relevance, top=10, rerank=rerank, budget=budget)
     assert found.scores.mAP == expected.mAP
     assert found.scores.skipped == expected.skipped == np.isnan(found.precision).sum() > 0
     assert np.nanmean(found.precision) == pytest.approx(expected.mAP)
@@ -55,11 +58,12 @@ def test_blocks_of_any_size_give_the_scores_the_images_and_the_pairs(inputs, rer
 
 def test_small_gallery_leaves_places_empty(inputs):
     query, gallery, ids, gallery_ids, cams, gallery_cams = inputs
-    found = survey(query, gallery[:4], ids, gallery_ids[:4], cams, gallery_cams[:4], top=10)
+    relevance = find_relevance(ids, gallery_ids[:4], cams, gallery_cams[:4])
+    found = survey(query, gallery[:4], relevance, top=10)
     assert (found.ranked.images[:, 4:] == NONE).all()
 
 
 def test_no_match_at_all_is_an_error(inputs):
     query, gallery, ids, gallery_ids, *cams = inputs
     with pytest.raises(DataError, match="nothing to evaluate"):
-        survey(query, gallery, ids, gallery_ids + 100, *cams, top=10)
+        survey(query, gallery, find_relevance(ids, gallery_ids + 100, *cams), top=10)
