@@ -27,7 +27,7 @@ from pplr_cli.labelling.stage import PseudoLabels, pseudo_labels
 from pplr_cli.progress import Silent
 from pplr_cli.runtime import Runtime, choose_device
 from pplr_cli.synthetic import world
-from pplr_cli.weights.initial import start_file
+from pplr_cli.weights.initial import initial_weights
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
         size = (config.data.height, config.data.width)
         pixels = decode_images(images, *size, Silent(), 2)
     device = choose_device(options.device)
-    network = starting_network(config, start_file(config.model, Silent()), Silent()).to(device)
+    network = starting_network(config, initial_weights(config.model, Silent()), Silent()).to(device)
     store = ImageStore(pixels, device)
 
     def labels(precision: Precision, batch: int) -> PseudoLabels:

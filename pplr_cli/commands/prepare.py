@@ -91,10 +91,12 @@ def prepare(
         return
 
     from pplr_cli.ingest import library
-    from pplr_cli.ingest.request import Request
+    from pplr_cli.ingest.request import PrepareRequest
 
-    labels = (allow_partial, link, pattern, table, skip_bad)
-    prepared = library.prepare(Request(layout, sources or (), folder, console, name, *labels))
+    request = PrepareRequest(
+        layout, sources or (), folder, name, allow_partial, link, pattern, table, skip_bad
+    )
+    prepared = library.prepare(request, console)
     picture = _draw_people(prepared)
     following = _next_command(prepared, data_dir)
     if json:

@@ -14,8 +14,8 @@ from pplr_cli.errors import DataError
 from pplr_cli.ingest.archive import archive_stem
 from pplr_cli.ingest.integrity import differences, examine
 from pplr_cli.ingest.layouts import LAYOUTS, SYNTHETIC, Layout
-from pplr_cli.ingest.prepare import Prepared, ingest, recheck
-from pplr_cli.ingest.request import DEMO, Request, check_name
+from pplr_cli.ingest.prepare import Preparation, Prepared
+from pplr_cli.ingest.request import DEMO, PrepareRequest, check_name
 from pplr_cli.ingest.rules import changed
 from pplr_cli.ingest.trees import find_root
 from pplr_cli.progress import Reporter
@@ -38,7 +38,7 @@ def open_dataset(
         return _verified(name, data_dir, reporter) if verify else manifest
     reporter.info(f"data set `{name}` is not prepared yet; doing so first")
     layout = SYNTHETIC if name == DEMO else name
-    return prepare(Request(layout, (), data_dir, reporter)).manifest
+    return prepare(PrepareRequest(layout, (), data_dir), reporter).manifest
 
 
 def find_dataset(name: str, data_dir: Path) -> Manifest | None:
@@ -82,7 +82,7 @@ def check(name: str, data_dir: Path, reporter: Reporter) -> Checked:
     return Checked(manifest, path, tuple(differences(manifest, examine(manifest, reporter))))
 
 
-def prepare(request: Request) -> Prepared:
+def prepare(request: PrepareRequest, reporter: Reporter) -> Prepared:
     """Check a data set and leave it in the data folder under a name.
 
     Raises:
@@ -90,14 +90,14 @@ def prepare(request: Request) -> Prepared:
         DataError: the source cannot be used as it is.
     """
     if not request.sources and (request.folder / FILE_NAME).is_file():
-        return recheck(request)
+        return Preparation(request, reporter).recheck()
     if request.sources or request.layout not in LAYOUTS:
-        return ingest(request, request.sources)
+        return Preparation(request, reporter).run(request.sources)
     source = find_unprepared(LAYOUTS[request.layout], request.data_dir)
     if source is None:
         raise _not_found(LAYOUTS[request.layout], request.data_dir)
-    request.reporter.info(f"found `{source}`")
-    return ingest(request, [source])
+    reporter.info(f"found `{source}`")
+    return Preparation(request, reporter).run([source])
 
 
 def find_unprepared(layout: Layout, data_dir: Path) -> Path | None:

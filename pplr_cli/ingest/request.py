@@ -11,7 +11,6 @@ from pplr_cli.data.manifest import FILE_NAME
 from pplr_cli.errors import UsageError
 from pplr_cli.ingest.crops import compile_pattern
 from pplr_cli.ingest.layouts import FOLDER, KNOWN, SYNTHETIC
-from pplr_cli.progress import Reporter
 from pplr_cli.text import nearest
 
 DEMO = "demo"
@@ -19,7 +18,7 @@ DEMO = "demo"
 
 
 @dataclass(frozen=True)
-class Request:
+class PrepareRequest:
     """What shall be prepared, and how.
 
     Attributes:
@@ -27,7 +26,6 @@ class Request:
         sources: a folder, an archive, or the archives that a data set comes in; none looks in the
             data folder under the usual names, or checks what is prepared already.
         data_dir: the data folder; a source folder inside it is used where it is.
-        reporter: told of progress and warnings.
         name: the data set's name (default: the layout's, `demo` for `synthetic`).
         allow_partial: counts that differ from the published ones are a warning, not an error.
         link: use the source folder where it is instead of copying it.
@@ -42,7 +40,6 @@ class Request:
     layout: str
     sources: Sequence[Path]
     data_dir: Path
-    reporter: Reporter
     name: str | None = None
     allow_partial: bool = False
     link: bool = False

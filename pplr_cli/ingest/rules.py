@@ -16,10 +16,16 @@ import numpy as np
 from pplr_cli.data.decode import Fault
 from pplr_cli.data.manifest import Image, ImageSet, Manifest, Split
 from pplr_cli.errors import DataError
-from pplr_cli.ingest.copies import find_collisions, find_copies
-from pplr_cli.ingest.integrity import POOR_SIDE, Examined, examine, write_faults
+from pplr_cli.ingest.integrity import (
+    POOR_SIDE,
+    Examined,
+    examine,
+    find_collisions,
+    find_copies,
+    write_faults,
+)
 from pplr_cli.ingest.layouts import FOLDER
-from pplr_cli.ingest.request import Request
+from pplr_cli.ingest.request import PrepareRequest
 from pplr_cli.progress import Reporter
 from pplr_cli.text import listed
 
@@ -42,18 +48,18 @@ class Inspection:
     warnings: tuple[str, ...]
 
 
-def inspect(request: Request, manifest: Manifest) -> Inspection:
+def inspect(request: PrepareRequest, manifest: Manifest, reporter: Reporter) -> Inspection:
     """Check every image of a data set that is to be prepared.
 
     Raises:
         DataError: broken images without `--skip-bad`, or what the rules call an error.
     """
-    examined = examine(manifest, request.reporter)
+    examined = examine(manifest, reporter)
     write_faults(request.fault_list, examined.faults)
     if examined.faults and not request.skip_bad:
         raise _broken(request, manifest, examined.faults)
     kept = _without(manifest, examined)
-    warnings = (*_skipped(request, examined.faults), *judge(kept, examined))
+    warnings = (*_skipped(request, examined.faults), *warnings_for(kept, examined))
     return Inspection(kept, tuple(examined.faults), warnings)
 
 
@@ -66,7 +72,9 @@ def changed(manifest: Manifest, faults: Sequence[Fault]) -> DataError:
     )
 
 
-def tell(manifest: Manifest, warnings: Iterable[str], reporter: Reporter) -> tuple[str, ...]:
+def report_warnings(
+    manifest: Manifest, warnings: Iterable[str], reporter: Reporter
+) -> tuple[str, ...]:
     """Report the warnings and return them."""
     told = tuple(warnings)
     for warning in told:
@@ -74,7 +82,7 @@ def tell(manifest: Manifest, warnings: Iterable[str], reporter: Reporter) -> tup
     return told
 
 
-def _broken(request: Request, manifest: Manifest, faults: list[Fault]) -> DataError:
+def _broken(request: PrepareRequest, manifest: Manifest, faults: list[Fault]) -> DataError:
     return DataError(
         f"`{manifest.root}`: {len(faults)} of {len(manifest.images)} image files cannot be used:\n"
         f"{_lines(faults)}\n  all of them: `{request.fault_list}`",
@@ -102,7 +110,7 @@ def _without(manifest: Manifest, examined: Examined) -> Manifest:
     return replace(kept, notes={reason: notes[reason] for reason in sorted(+notes)})
 
 
-def _skipped(request: Request, faults: list[Fault]) -> Iterator[str]:
+def _skipped(request: PrepareRequest, faults: list[Fault]) -> Iterator[str]:
     if faults:
         yield (
             f"unusable images left out: {len(faults)}\n{_lines(faults)}\n"
@@ -110,7 +118,7 @@ def _skipped(request: Request, faults: list[Fault]) -> Iterator[str]:
         )
 
 
-def judge(manifest: Manifest, examined: Examined) -> Iterator[str]:
+def warnings_for(manifest: Manifest, examined: Examined) -> Iterator[str]:
     """Yield the warnings about a checked data set.
 
     Raises:

@@ -19,7 +19,7 @@ from pplr_cli.session import plan
 from pplr_cli.session.request import TrainingRequest
 from pplr_cli.session.session import Prepared, Session
 from pplr_cli.terminal.console import Console
-from pplr_cli.weights.initial import check_start, start_file
+from pplr_cli.weights.initial import check_initial_weights, initial_weights
 
 
 def execute(request: TrainingRequest, console: Console) -> None:
@@ -51,10 +51,10 @@ def prepare(request: TrainingRequest, processes: int, reporter: Reporter) -> Pre
     if request.tensorboard:
         require_tensorboard()
     plan.check_replicas(config, processes)
-    check_start(config.model)
+    check_initial_weights(config.model)
     name, folder = config.data.name, env.data_dir(request.data_dir)
     manifest = find_dataset(name, folder)
-    start = start_file(config.model, reporter)
+    start = initial_weights(config.model, reporter)
     if manifest is None or request.verify:
         manifest = open_dataset(name, folder, reporter, verify=request.verify)
     plan.check(config, request.mode, manifest)

@@ -13,7 +13,7 @@ SYNTHETIC = Path(__file__).with_name("tiny_synthetic.pth")
 """Our own weights of the `tiny` backbone (made by scripts/pretrain_tiny.py)."""
 
 
-def start_file(model: Model, reporter: Reporter) -> Path | None:
+def initial_weights(model: Model, reporter: Reporter) -> Path | None:
     """Return the file of `model.weights`, fetched if need be; None = random weights.
 
     Called before any image is read, so that a missing network shows at once.
@@ -21,7 +21,7 @@ def start_file(model: Model, reporter: Reporter) -> Path | None:
     Raises:
         WeightsError: the file is missing, or cannot be fetched.
     """
-    check_start(model)
+    check_initial_weights(model)
     if model.weights == "random":
         return None
     if model.weights == "synthetic":
@@ -31,7 +31,7 @@ def start_file(model: Model, reporter: Reporter) -> Path | None:
     return Path(model.weights)
 
 
-def check_start(model: Model) -> None:
+def check_initial_weights(model: Model) -> None:
     """Make sure that a file named in the settings is there; `WeightsError` if not."""
     if model.weights not in NAMED and not Path(model.weights).is_file():
         raise WeightsError(

@@ -17,7 +17,7 @@ from PIL import Image
 from pplr_cli.data.manifest import Manifest
 from pplr_cli.errors import PplrError
 from pplr_cli.ingest.library import prepare
-from pplr_cli.ingest.request import Request
+from pplr_cli.ingest.request import PrepareRequest
 from pplr_cli.progress import Silent
 from tests.ingest import sparse
 
@@ -149,10 +149,10 @@ def test_no_archive_writes_outside_or_leaves_half_a_data_set(
         content = pack_zip(found, flags) if as_zip else pack_tar(found, flags)
         (outer / "in" / "x").write_bytes(damage(content, cut, flips))
         before = everything_below(outer)
-        request = Request("folder", [outer / "in" / "x"], data, Silent(), "shop", skip_bad=True)
+        request = PrepareRequest("folder", [outer / "in" / "x"], data, "shop", skip_bad=True)
         refused = None
         try:
-            prepared = prepare(request)
+            prepared = prepare(request, Silent())
         except PplrError as error:
             refused = error
         after = everything_below(outer)

@@ -9,7 +9,7 @@ from pplr_cli.data.manifest import Image, Split
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.ingest.layouts import LAYOUTS, MARKET, VERI
 from pplr_cli.ingest.library import check, find_unprepared, open_dataset, prepare, prepared_names
-from pplr_cli.ingest.request import Request
+from pplr_cli.ingest.request import PrepareRequest
 from pplr_cli.progress import Silent
 
 Plant = Callable[[Path, Iterable[str]], Path]
@@ -90,7 +90,7 @@ def test_an_unknown_name_lists_what_is_prepared(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("partial")
 def test_a_data_set_whose_images_are_gone(tmp_path: Path, plant: Plant) -> None:
     source = plant(tmp_path / "tree", MARKET_TREE)
-    prepare(Request("market", [source], tmp_path / "data", Silent(), link=True))
+    prepare(PrepareRequest("market", [source], tmp_path / "data", link=True), Silent())
     source.rename(tmp_path / "moved")
     with pytest.raises(DataError, match="images are gone"):
         open_dataset("market", tmp_path / "data", Silent())
@@ -99,7 +99,7 @@ def test_a_data_set_whose_images_are_gone(tmp_path: Path, plant: Plant) -> None:
 @pytest.mark.usefixtures("partial")
 def test_a_check_finds_what_is_not_as_it_was(tmp_path: Path, plant: Plant) -> None:
     source = plant(tmp_path / "tree", MARKET_TREE)
-    prepare(Request("market", [source], tmp_path / "data", Silent(), "small"))
+    prepare(PrepareRequest("market", [source], tmp_path / "data", "small"), Silent())
     checked = check("small", tmp_path / "data", Silent())
     assert checked.manifest.name == "small"
     assert checked.path == tmp_path / "data" / "small" / "manifest.json"
@@ -117,7 +117,7 @@ def test_a_check_finds_what_is_not_as_it_was(tmp_path: Path, plant: Plant) -> No
 @pytest.mark.usefixtures("partial")
 def test_a_data_set_moves_with_its_folder(tmp_path: Path, plant: Plant) -> None:
     source = plant(tmp_path / "tree", MARKET_TREE)
-    prepare(Request("market", [source], tmp_path / "data", Silent()))
+    prepare(PrepareRequest("market", [source], tmp_path / "data"), Silent())
     (tmp_path / "data").rename(tmp_path / "elsewhere")
     shutil.rmtree(source)
     checked = check("market", tmp_path / "elsewhere", Silent())
@@ -145,4 +145,4 @@ def test_usual_names_are_found_whole_folders_first(tmp_path: Path, plant: Plant)
 
 def test_a_folder_of_crops_needs_a_source(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="needs a SOURCE"):
-        prepare(Request("folder", (), tmp_path, Silent()))
+        prepare(PrepareRequest("folder", (), tmp_path), Silent())

@@ -22,7 +22,7 @@ from pplr_cli.errors import DataError, PplrError, UsageError
 from pplr_cli.ingest.layouts import MARKET, Published
 from pplr_cli.ingest.library import prepare
 from pplr_cli.ingest.prepare import Prepared
-from pplr_cli.ingest.request import Request
+from pplr_cli.ingest.request import PrepareRequest
 from pplr_cli.ingest.rules import SKIPPED
 from pplr_cli.ingest.trees import DISTRACTORS, JUNK, OTHER_FILES
 from pplr_cli.progress import Silent
@@ -61,7 +61,7 @@ def pack_tar_gz(path: Path, tree: Path) -> Path:
 def run(source: Path | None, data_dir: Path, **options: object) -> Prepared:
     given = {"allow_partial": True, **options}
     sources = [source] if source else []
-    return prepare(Request("market", sources, data_dir, Silent(), **given))  # type: ignore[arg-type]
+    return prepare(PrepareRequest("market", sources, data_dir, **given), Silent())  # type: ignore[arg-type]
 
 
 def visible(folder: Path) -> dict[str, bytes]:
@@ -153,12 +153,14 @@ def test_msmt17_comes_in_parts(tmp_path: Path, plant: Plant, version: str) -> No
         for name, text in MSMT17_LISTS.items():
             (top / name).write_text(text)
         parts.append(pack_zip(tmp_path / f"part{number}", top.parent))
-    request = Request("msmt17", parts, tmp_path / "data", Silent(), allow_partial=True)
-    prepared = prepare(request)
+    request = PrepareRequest("msmt17", parts, tmp_path / "data", allow_partial=True)
+    prepared = prepare(request, Silent())
     assert prepared.manifest.root == tmp_path / "data/msmt17/images" / f"MSMT17_{version}"
     assert [image.split for image in prepared.manifest.images] == list(Split)
     with pytest.raises(DataError, match="`test` missing"):
-        prepare(Request("msmt17", parts[:1], tmp_path / "other", Silent(), allow_partial=True))
+        prepare(
+            PrepareRequest("msmt17", parts[:1], tmp_path / "other", allow_partial=True), Silent()
+        )
 
 
 def test_counts_that_differ_are_an_error_before_anything_is_copied(
@@ -264,7 +266,7 @@ def test_another_data_set_under_the_same_name_is_refused(tmp_path: Path, plant: 
 def test_what_a_user_put_under_the_name_is_never_touched(tmp_path: Path, plant: Plant) -> None:
     source = plant(tmp_path / "tree", TREE)
     plant(tmp_path / "data/market", ["notes.txt"])
-    with pytest.raises(DataError, match="something else stands there"):
+    with pytest.raises(DataError, match="holds other files"):
         run(source, tmp_path / "data")
     assert set(visible(tmp_path / "data")) == {"market/notes.txt"}
 
@@ -272,29 +274,29 @@ def test_what_a_user_put_under_the_name_is_never_touched(tmp_path: Path, plant: 
 def test_the_data_folder_inside_the_source_is_no_part_of_it(tmp_path: Path, plant: Plant) -> None:
     plant(tmp_path, ["cam1/a.jpg", "data/veri/images/b.jpg"])
     for again in (False, True):
-        request = Request(
-            "folder", [tmp_path], tmp_path / "data", Silent(), "shop", pattern=r"cam(?P<camera>\d)"
+        request = PrepareRequest(
+            "folder", [tmp_path], tmp_path / "data", "shop", pattern=r"cam(?P<camera>\d)"
         )
-        prepared = prepare(request)
+        prepared = prepare(request, Silent())
         assert prepared.manifest.paths == ["cam1/a.jpg"]
         assert prepared.new != again
 
 
 def test_the_picture_in_the_own_folder_is_no_crop(tmp_path: Path, plant: Plant) -> None:
     plant(tmp_path / "data/shop", ["1_2.jpg", "people.png"])
-    request = Request("folder", [tmp_path / "data/shop"], tmp_path / "data", Silent(), "shop")
-    assert prepare(request).manifest.paths == ["1_2.jpg"]
+    request = PrepareRequest("folder", [tmp_path / "data/shop"], tmp_path / "data", "shop")
+    assert prepare(request, Silent()).manifest.paths == ["1_2.jpg"]
 
 
 def test_the_name_of_another_layout_is_refused(tmp_path: Path, plant: Plant) -> None:
     run(plant(tmp_path / "tree", TREE), tmp_path / "data")
     with pytest.raises(DataError, match="holds a `market` data set"):
-        prepare(Request("duke", (), tmp_path / "data", Silent(), name="market"))
+        prepare(PrepareRequest("duke", (), tmp_path / "data", name="market"), Silent())
 
 
 def crops(folder: Path, pattern: str, *, link: bool) -> Manifest:
-    given = ([folder / "crops"], folder / "data", Silent())
-    return prepare(Request("folder", *given, link=link, pattern=pattern)).manifest
+    given = ([folder / "crops"], folder / "data")
+    return prepare(PrepareRequest("folder", *given, link=link, pattern=pattern), Silent()).manifest
 
 
 def test_a_linked_folder_takes_a_new_pattern(tmp_path: Path, plant: Plant) -> None:
@@ -337,13 +339,13 @@ def test_a_table_that_does_not_fit_an_archive_names_the_archive(
     archive = pack_zip(tmp_path / "x", plant(tmp_path / "crops", ["cam1/a.jpg"]))
     table = tmp_path / "labels.csv"
     table.write_text("path,camera\ncam1/b.jpg,1\n")
-    request = Request("folder", [archive], tmp_path / "data", Silent(), table=table)
+    request = PrepareRequest("folder", [archive], tmp_path / "data", table=table)
     with pytest.raises(DataError, match=r"line 2: no image `cam1/b\.jpg`") as caught:
-        prepare(request)
+        prepare(request, Silent())
     assert f"`{archive}`" in caught.value.message
     assert "staging" not in caught.value.message + (caught.value.hint or "")
     table.write_text("path,camera\ncam1/a.jpg,1\n")
-    assert prepare(request).manifest.images == (Image(Split.TRAIN, "cam1/a.jpg", -1, 1),)
+    assert prepare(request, Silent()).manifest.images == (Image(Split.TRAIN, "cam1/a.jpg", -1, 1),)
 
 
 FULL = """
@@ -387,7 +389,7 @@ def test_sources_that_are_neither(tmp_path: Path, plant: Plant) -> None:
         run(archive, tmp_path / "data", link=True)
     for sources in ([tmp_path / "tree", archive], [archive, tmp_path / "tree"]):
         with pytest.raises(UsageError, match="several sources must all be archives"):
-            prepare(Request("market", sources, tmp_path / "data", Silent()))
+            prepare(PrepareRequest("market", sources, tmp_path / "data"), Silent())
     assert not (tmp_path / "data").exists()
 
 
@@ -403,8 +405,8 @@ def test_a_tree_that_lacks_a_split_is_named_by_the_archive(tmp_path: Path, plant
 KILLED = """
 import os, pathlib, shutil, signal, sys
 from pathlib import Path
-from pplr_cli.data import archive, library
-from pplr_cli.ingest.request import Request
+from pplr_cli.ingest import archive, library
+from pplr_cli.ingest.request import PrepareRequest
 from pplr_cli.progress import Silent
 owner, name, count, source, data_dir = sys.argv[1:]
 owner, left = {"archive": archive, "shutil": shutil, "Path": Path}[owner], [int(count)]
@@ -416,7 +418,8 @@ def dying(*given, **options):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*given, **options)
 setattr(owner, name, dying)
-library.prepare(Request("market", [Path(source)], Path(data_dir), Silent(), allow_partial=True))
+request = PrepareRequest("market", [Path(source)], Path(data_dir), allow_partial=True)
+library.prepare(request, Silent())
 """
 
 

@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 
 from pplr_cli.errors import UsageError
-from pplr_cli.ingest.request import Request
-from pplr_cli.progress import Silent
+from pplr_cli.ingest.request import PrepareRequest
 
 
 @pytest.mark.parametrize(
@@ -34,7 +33,7 @@ def test_options_that_do_not_go_together(
 ) -> None:
     given = {"sources": (), **options}
     with pytest.raises(UsageError, match=match) as caught:
-        Request(layout, data_dir=Path("data"), reporter=Silent(), **given)  # type: ignore[arg-type]
+        PrepareRequest(layout, data_dir=Path("data"), **given)  # type: ignore[arg-type]
     assert caught.value.hint
 
 
@@ -42,30 +41,29 @@ def test_a_prepared_name_in_the_place_of_the_layout(tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "manifest.json").touch()
     with pytest.raises(UsageError, match="`shop`: no such layout") as caught:
-        Request("shop", (), tmp_path, Silent())
+        PrepareRequest("shop", (), tmp_path)
     assert "`pplr prepare shop --check`" in (caught.value.hint or "")
 
 
 def test_the_name_of_the_drawn_data_set_in_the_place_of_the_layout(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="`demo`: no such layout") as caught:
-        Request("demo", (), tmp_path, Silent())
+        PrepareRequest("demo", (), tmp_path)
     assert caught.value.hint == "`pplr prepare synthetic` draws the data set of that name"
 
 
 def test_the_folder_has_the_name_of_the_data_set() -> None:
-    assert Request("veri", (), Path("data"), Silent()).folder == Path("data/veri")
-    assert Request("veri", (), Path("data"), Silent(), "cars").folder == Path("data/cars")
-    assert Request("synthetic", (), Path("data"), Silent()).folder == Path("data/demo")
+    assert PrepareRequest("veri", (), Path("data")).folder == Path("data/veri")
+    assert PrepareRequest("veri", (), Path("data"), "cars").folder == Path("data/cars")
+    assert PrepareRequest("synthetic", (), Path("data")).folder == Path("data/demo")
 
 
 def test_the_command_is_the_whole_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PPLR_DATA_DIR", raising=False)
-    assert Request("veri", (), Path("data"), Silent()).command() == "pplr prepare veri"
-    request = Request(
+    assert PrepareRequest("veri", (), Path("data")).command() == "pplr prepare veri"
+    request = PrepareRequest(
         "folder",
         [Path("my crops")],
         Path("far"),
-        Silent(),
         "x",
         link=True,
         pattern=r"(?P<camera>\d)",
@@ -75,12 +73,12 @@ def test_the_command_is_the_whole_request(monkeypatch: pytest.MonkeyPatch) -> No
         *("pplr", "prepare", "folder", "my crops", "--name", "x", "--data-dir", "far"),
         *("--link", "--pattern", r"(?P<camera>\d)", "--skip-bad", "--allow-partial"),
     ]
-    parts = Request("msmt17", [Path("1.zip"), Path("2.zip")], Path("data"), Silent())
+    parts = PrepareRequest("msmt17", [Path("1.zip"), Path("2.zip")], Path("data"))
     assert parts.command("--skip-bad") == "pplr prepare msmt17 1.zip 2.zip --skip-bad"
-    table = Request("folder", [Path("x")], Path("data"), Silent(), table=Path("l.csv"))
+    table = PrepareRequest("folder", [Path("x")], Path("data"), table=Path("l.csv"))
     assert table.command() == "pplr prepare folder x --csv l.csv"
 
 
 def test_the_list_of_broken_images_stands_beside_the_folder() -> None:
-    request = Request("veri", (), Path("data"), Silent(), "cars")
+    request = PrepareRequest("veri", (), Path("data"), "cars")
     assert request.fault_list == Path("data/cars.bad.txt")

@@ -7,7 +7,7 @@ from PIL import Image as Picture
 
 from pplr_cli.data.manifest import UNKNOWN, Image, Manifest, Split
 from pplr_cli.errors import DataError
-from pplr_cli.ingest.request import Request
+from pplr_cli.ingest.request import PrepareRequest
 from pplr_cli.ingest.rules import COPIES, SKIPPED, inspect
 from pplr_cli.progress import Silent
 
@@ -33,8 +33,8 @@ def judged(
     images: tuple[Image, ...] = IMAGES,
     skip_bad: bool = False,
 ) -> tuple[Manifest, tuple[str, ...]]:
-    request = Request(layout, [root], root.parent / "data", Silent(), "shop", skip_bad=skip_bad)
-    found = inspect(request, Manifest("shop", layout, root, images, {"x": 1}))
+    request = PrepareRequest(layout, [root], root.parent / "data", "shop", skip_bad=skip_bad)
+    found = inspect(request, Manifest("shop", layout, root, images, {"x": 1}), Silent())
     assert set(found.manifest.contents) == set(found.manifest.paths)
     return found.manifest, found.warnings
 

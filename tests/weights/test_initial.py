@@ -10,24 +10,24 @@ from pplr_cli.errors import WeightsError
 from pplr_cli.progress import Silent
 from pplr_cli.weights import initial
 from pplr_cli.weights.catalogue import imagenet
-from pplr_cli.weights.initial import start_file
+from pplr_cli.weights.initial import initial_weights
 
 BACKBONES = sorted(set(get_args(Backbone)) - {"tiny"})
 
 
 def test_random_needs_no_file() -> None:
-    assert start_file(Model(weights="random"), Silent()) is None
+    assert initial_weights(Model(weights="random"), Silent()) is None
 
 
 def test_synthetic_weights_are_shipped() -> None:
-    path = start_file(Model(backbone="tiny", weights="synthetic"), Silent())
+    path = initial_weights(Model(backbone="tiny", weights="synthetic"), Silent())
     assert path is not None
     assert 0 < path.stat().st_size <= 1_500_000
 
 
 def test_imagenet_weights_are_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(initial, "obtain", lambda entry, reporter: Path(f"{entry.name}.pth"))
-    assert start_file(Model(backbone="resnet34"), Silent()) == Path("resnet34.pth")
+    assert initial_weights(Model(backbone="resnet34"), Silent()) == Path("resnet34.pth")
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
@@ -38,6 +38,6 @@ def test_every_backbone_of_the_settings_has_imagenet_weights(backbone: str) -> N
 def test_a_file_is_taken_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "lup.pth"
     with pytest.raises(WeightsError, match=r"lup\.pth`: no such file"):
-        start_file(Model(weights=str(path)), Silent())
+        initial_weights(Model(weights=str(path)), Silent())
     path.touch()
-    assert start_file(Model(weights=str(path)), Silent()) == path
+    assert initial_weights(Model(weights=str(path)), Silent()) == path
