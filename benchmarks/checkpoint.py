@@ -12,19 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.tools import Watch
+from benchmarks.tools import Watch, chosen_device
 from pplr_cli.config import presets
 from pplr_cli.data.store import ImageStore
+from pplr_cli.engine.batches import TrainingImages
 from pplr_cli.engine.checkpoint import load_state, save_state
 from pplr_cli.engine.epoch import EpochState
 from pplr_cli.engine.start import starting_network
-from pplr_cli.engine.state import restore, trainer_state
-from pplr_cli.engine.trainer import Trainer, TrainingImages
+from pplr_cli.engine.trainer import Trainer
 from pplr_cli.labelling.stage import PseudoLabels
 from pplr_cli.progress import Silent
-from pplr_cli.runtime import Runtime, choose_device
+from pplr_cli.runtime import Runtime
 
-STEP, SAVE, LOAD = "training step", "save_state", "load_state and restore"
+STEP, SAVE, LOAD = "training step", "save_state", "load_state"
 
 
 def main() -> None:
@@ -37,8 +37,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         path = Path(folder) / "state.pt"
         for _ in range(options.runs):
-            watch.measure(SAVE, lambda: save_state(trainer_state(trainer), path))
-            watch.measure(LOAD, lambda: restore(trainer, load_state(path)))
+            watch.measure(SAVE, lambda: save_state(trainer.state_dict(), path))
+            watch.measure(LOAD, lambda: trainer.load_state_dict(load_state(path)))
         report(options, watch, path.stat().st_size / 1e6)
 
 
@@ -72,11 +72,12 @@ def make_trainer(options: argparse.Namespace) -> Trainer:
     names = tuple(map(str, range(options.images)))
     images = TrainingImages(ImageStore(pixels), np.zeros(options.images, np.int64), names)
     network = starting_network(config, None, Silent())
-    runtime = Runtime(choose_device(options.device))
+    runtime = Runtime(chosen_device(options.device))
     trainer = Trainer(config, network, images, runtime, with_cameras=False)
     labels = np.arange(options.images) % min(750, options.classes)
     agreement = rng.random((options.images, config.model.parts), np.float32)
-    trainer.current = EpochState(PseudoLabels(labels, agreement), None)
+    trainer.current = EpochState(PseudoLabels(labels, agreement))
+    trainer.method.clusters = trainer.current.pseudo.clusters
     trainer.network.train()
     return trainer
 
@@ -85,16 +86,17 @@ def step(trainer: Trainer) -> None:
     """Take one training step on the next batch, and wait for it."""
     current = trainer.current
     assert current is not None
-    batches, targets = trainer._batches(current.pseudo), trainer._targets(current.pseudo)
-    current.losses.append(trainer._step(current.steps, batches[current.steps], targets, current))
-    trainer.look(current)
+    batches = trainer._batches(current)
+    current.losses.append(trainer._step(batches, current.steps, current.watch))
+    trainer.check_losses(current)
 
 
 def report(options: argparse.Namespace, watch: Watch, size: float) -> None:
     """Print the medians, and what a save every few minutes adds."""
     minutes = presets.resolve("market", "train").engine.save_minutes
-    device = choose_device(options.device)
-    print(f"{options.backbone}, {options.classes} classes, {options.images} images, {device}")
+    print(
+        f"{options.backbone}, {options.classes} classes, {options.images} images, {options.device}"
+    )
     print(f"  state: {size:.1f} MB; two are kept, a third while it is written")
     for name in (SAVE, LOAD, STEP):
         print(f"  {name:24} {watch.median(name):8.3f} s, peak {watch.peak(name):6.3f} GB")

@@ -1,121 +1,133 @@
-"""Where the time of a training step goes, and what replicas and bf16 change.
+"""Measure where the time of a training step goes, and what replicas and bf16 change.
 
     python -m benchmarks.step --rounds 3
     python -m benchmarks.step --device cuda --rounds 20 --precision fp32 bf16
 
-Variants take turns. Each is timed as a whole and, on its own step, part by part; on a GPU the parts
-are waited for, so they add up to more than the whole.
+Variants take turns. Each is timed in total and, in a step of its own, part by part; on a GPU each
+part is waited for, so the parts add up to more than the total.
 """
 
 import argparse
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from statistics import median
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from benchmarks.tools import resident
+from benchmarks.tools import chosen_device, resident
 from pplr_cli import host
-from pplr_cli.config.fields import Loss, Optim
-from pplr_cli.data.augment import augment, draw_choices
+from pplr_cli.config.fields import Batch, Config, Data, Loss, Model, Optim, Precision
 from pplr_cli.data.store import ImageStore
+from pplr_cli.engine.batches import Batches, TrainingImages
 from pplr_cli.engine.network import Network
-from pplr_cli.engine.objective import Targets, objective
 from pplr_cli.engine.optim import build_optimizer
+from pplr_cli.engine.pplr import PPLR
 from pplr_cli.engine.replicas import set_replicas
-from pplr_cli.runtime import Runtime, choose_device
+from pplr_cli.engine.step import train_step
+from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.runtime import Runtime
+from pplr_cli.timing import Stopwatch
 
-NETWORK = ("forward", "backward")
+NETWORK = ("train_network", "train_backward")
 CLUSTERS = 600
 STEPS_TOGETHER = 10
-"""Steps timed as one on a GPU, so that it is given work ahead, as in training."""
+"""Steps timed together on a GPU, so that it has work queued, as in training."""
 
 
 class Variant(NamedTuple):
     """What differs between the steps compared."""
 
     replicas: int
-    precision: str
+    precision: Precision
 
     def __str__(self) -> str:
         return f"{self.replicas} replicas, {self.precision}"
 
 
-class Laps:
-    """Seconds of the parts of steps; `apart` waits for the device after each of them."""
+class Watch(Stopwatch):
+    """Seconds of the calls of steps; `apart` waits for the GPU after each of them."""
 
     def __init__(self, device: torch.device, *, apart: bool) -> None:
-        self.seconds: dict[str, float] = defaultdict(float)
-        self._wait = torch.cuda.synchronize if device.type == "cuda" and apart else lambda: None
-        self._last = time.perf_counter()
+        super().__init__()
+        self.wait = torch.cuda.synchronize if device.type == "cuda" and apart else lambda: None
 
-    def lap(self, part: str) -> None:
-        """Add the time since the last lap to a part."""
-        self._wait()
-        now = time.perf_counter()
-        self.seconds[part] += now - self._last
-        self._last = now
+    @contextmanager
+    def timing(self, stage: str) -> Iterator[None]:
+        """Add the time of the block to a stage."""
+        with super().timing(stage):
+            yield
+            self.wait()
 
 
 class Bench:
-    """A network, its optimiser and made-up images, labels and agreement."""
+    """A network, its optimiser, and batches of random images, labels and agreement."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.options = options
-        self.device = choose_device(options.device)
+        self.device = chosen_device(options.device)
         rng = np.random.default_rng(0)
         shape = (options.images, options.height, options.width, 3)
-        self.store = ImageStore(rng.integers(0, 256, shape, np.uint8), self.device)
-        labels = rng.integers(0, CLUSTERS, options.images)
-        values = (labels, rng.random((options.images, 3), np.float32), np.zeros_like(labels))
-        self.targets = Targets(*(torch.from_numpy(v).to(self.device) for v in values))
+        store = ImageStore(rng.integers(0, 256, shape, np.uint8), self.device)
+        labels = np.arange(options.images) % min(CLUSTERS, options.images // 2)
+        pseudo = PseudoLabels(labels, rng.random((options.images, 3), np.float32))
+        config = Config(
+            data=Data(name="bench", height=options.height, width=options.width),
+            model=Model(backbone=options.backbone, weights="random"),
+            batch=Batch(size=options.batch, replicas=1),
+        )
+        images = TrainingImages(store, np.zeros_like(labels), tuple(map(str, labels)))
+        self.batches = Batches(images, pseudo, config, 0, Runtime(self.device))
         network = Network(options.backbone).train()
         self.network = network.to(self.device, memory_format=torch.channels_last)
         self.optimizer = build_optimizer(network, Optim())
+        self.method = PPLR(network, self.optimizer, Loss(), with_cameras=False)
+        self.method.clusters = pseudo.clusters
         self.steps = 0
 
-    def step(self, variant: Variant, laps: Laps) -> None:
+    def step(self, runtime: Runtime, watch: Watch) -> None:
         """Take one step as the trainer does."""
-        height, width = self.options.height, self.options.width
         self.steps += 1
-        rng = np.random.default_rng(self.steps)
-        rows = torch.from_numpy(rng.integers(0, len(self.store), self.options.batch))
-        laps.lap("sampling")
-        pixels = self.store.take(rows)
-        laps.lap("taking the pixels")
-        choices = draw_choices(len(rows), height, width, seed=0, epoch=0, step=self.steps)
-        images = augment(pixels, choices)
-        laps.lap("augmentation")
-        there = rows.to(self.device, non_blocking=True)
-        targets = Targets(*(values[there] for values in self.targets))
-        laps.lap("targets")
-        with Runtime(self.device, precision=variant.precision).autocast():
-            output = self.network(images, CLUSTERS)
-        laps.lap("forward")
-        losses = objective(output, targets, 5, Loss())
-        laps.lap("losses")
-        self.optimizer.zero_grad()
-        losses["loss_total"].backward()
-        laps.lap("backward")
-        self.optimizer.step()
-        laps.lap("optimiser")
+        with watch.timing("train_data"):
+            images, targets = self.batches.load(self.steps % len(self.batches))
+        train_step(self.network, self.optimizer, self.method, images, targets, 5, runtime, watch)
 
     def timed(self, variant: Variant, *, apart: bool) -> dict[str, float]:
-        """Return the seconds of a step, by part, and as a whole under the empty name."""
+        """Return the seconds of a step, by part, and in total under the empty name."""
         set_replicas(self.network, variant.replicas)
+        runtime = Runtime(self.device, precision=variant.precision)
         together = STEPS_TOGETHER if self.device.type == "cuda" and not apart else 1
+        watch = Watch(self.device, apart=apart)
         self.wait()
-        laps = Laps(self.device, apart=apart)
-        start = time.perf_counter()
-        for _ in range(together):
-            self.step(variant, laps)
-        self.wait()
-        return laps.seconds | {"": (time.perf_counter() - start) / together}
+        with self.optimizer_timed(watch):
+            start = time.perf_counter()
+            for _ in range(together):
+                self.step(runtime, watch)
+            self.wait()
+        seconds = watch.seconds
+        seconds["train_backward"] = seconds.pop("train_update") - seconds["train_optimizer"]
+        return seconds | {"": (time.perf_counter() - start) / together}
+
+    @contextmanager
+    def optimizer_timed(self, watch: Watch) -> Iterator[None]:
+        """Time the optimiser's own part of `train_update`; the rest is the backward pass."""
+        original = self.optimizer.step
+
+        def timed() -> None:
+            watch.wait()
+            with watch.timing("train_optimizer"):
+                original()
+
+        self.optimizer.step = timed  # type: ignore[method-assign, assignment]
+        try:
+            yield
+        finally:
+            self.optimizer.step = original  # type: ignore[method-assign]
 
     def wait(self) -> None:
-        """Wait for the device."""
+        """Wait for the GPU."""
         if self.device.type == "cuda":
             torch.cuda.synchronize()
 
@@ -165,7 +177,8 @@ def report(found: dict[Variant, list[dict[str, float]]], options: argparse.Names
         total = median(all_parts(r) for r in rounds)
         for part in [name for name in rounds[0] if name]:
             seconds = median(r[part] for r in rounds)
-            print(f"  {part:20} {1e3 * seconds:9.1f} ms {100 * seconds / total:6.2f} %")
+            name, percent = part.removeprefix("train_"), 100 * seconds / total
+            print(f"  {name:20} {1e3 * seconds:9.1f} ms {percent:6.2f} %")
         share = median(1 - sum(r[part] for part in NETWORK) / all_parts(r) for r in rounds)
         print(f"  all but forward and backward: {100 * share:.2f} %")
     first, *others = found
@@ -175,7 +188,7 @@ def report(found: dict[Variant, list[dict[str, float]]], options: argparse.Names
         low, middle, high = (100 * (r - 1) for r in (ratios[0], median(ratios), ratios[-1]))
         print(f"{other} against {first}: {middle:+.1f} % ({low:+.1f} to {high:+.1f})")
     print(f"peak memory {resident():.2f} GB")
-    if options.device.startswith("cuda"):
+    if torch.cuda.is_initialized():
         print(f"peak on the GPU {torch.cuda.max_memory_allocated() / 1e9:.2f} GB")
 
 

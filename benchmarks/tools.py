@@ -1,4 +1,4 @@
-"""What the benchmarks share: made-up features, a stopwatch, peak memory."""
+"""Helpers of the benchmarks: random features, the device, time and peak memory."""
 
 import re
 import time
@@ -13,9 +13,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pplr_cli.runtime import choose_device
+
 BLOCK_ROWS = 4096
 
 Ids = NDArray[np.int64]
+
+
+def chosen_device(name: str) -> torch.device:
+    """Return the device for `--device`, made the current one: `torch.cuda` measures that."""
+    device = choose_device(name)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    return device
 
 
 def make_identities(images: int, identities: int, rng: np.random.Generator) -> Ids:

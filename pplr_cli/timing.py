@@ -19,10 +19,6 @@ class Stopwatch:
         self.seconds = dict(seconds or {})
         self._last = time.monotonic()
 
-    def go_on(self) -> None:
-        """Count to no stage what has passed since the last lap."""
-        self._last = time.monotonic()
-
     def lap(self, stage: str) -> None:
         """Add the time since the last lap (or the start) to a stage."""
         now = time.monotonic()

@@ -17,7 +17,7 @@ from pplr_cli.data.cache import decode_images
 from pplr_cli.data.manifest import Manifest, Split
 from pplr_cli.data.store import ImageStore
 from pplr_cli.distributed.processes import Processes, join
-from pplr_cli.engine import features, trainer
+from pplr_cli.engine import batches, features, trainer
 from pplr_cli.engine.epoch import Epoch
 from pplr_cli.engine.start import starting_network
 from pplr_cli.progress import Silent
@@ -44,7 +44,7 @@ def main(data: Path, out: Path) -> None:
 
 
 def use_float64() -> None:
-    for module, name in ((trainer, "augment"), (features, "normalise")):
+    for module, name in ((batches, "augment"), (features, "normalise")):
         original = getattr(module, name)
         setattr(module, name, lambda *args, _original=original: _original(*args).double())
 
@@ -53,7 +53,7 @@ def train(mode: str, data: Path, processes: Processes) -> dict[str, Any]:
     """Return the total loss of each step, each epoch's labels and the weights at the end."""
     images = Manifest.load(data).split(Split.TRAIN)
     pixels = decode_images(images, 32, 16, Silent(), 1)
-    seen = trainer.TrainingImages(ImageStore(pixels), images.cameras, images.paths)
+    seen = batches.TrainingImages(ImageStore(pixels), images.cameras, images.paths)
     network = starting_network(CONFIG, None, Silent()).double()
     runtime = Runtime(processes=processes)
     worker = trainer.Trainer(CONFIG, network, seen, runtime, with_cameras=mode == "train-cam")

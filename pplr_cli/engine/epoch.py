@@ -1,47 +1,65 @@
-"""An epoch: while it is under way, and what it did once it is over."""
+"""The state of an epoch in progress, and the record of a finished one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from pplr_cli.engine.prototypes import Proxies
 from pplr_cli.labelling.stage import PseudoLabels
 from pplr_cli.timing import Stopwatch
 
 
 @dataclass
 class EpochState:
-    """An epoch under way.
+    """An epoch in progress.
 
     Attributes:
         pseudo: the pseudo-labels it trains on.
-        proxies: the camera proxies; None without camera losses.
         watch: time of each stage so far, and of its parts as `<stage>_<part>`.
-        losses: the losses of each step done, detached.
-        looked: steps whose losses are known to be finite.
+        losses: the losses of each step taken, detached.
+        checked: number of steps whose losses are known to be finite.
     """
 
     pseudo: PseudoLabels
-    proxies: Proxies | None
     watch: Stopwatch = field(default_factory=Stopwatch)
     losses: list[dict[str, Tensor]] = field(default_factory=list)
-    looked: int = 0
+    checked: int = 0
 
     @property
     def steps(self) -> int:
-        """Steps done."""
+        """Number of steps taken."""
         return len(self.losses)
 
     def mean_losses(self) -> dict[str, float]:
-        """Return the mean of each loss over the steps done."""
+        """Return the mean of each loss over the steps taken."""
         names = self.losses[0]
         return {n: torch.stack([step[n] for step in self.losses]).mean().item() for n in names}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as tensors and plain values; the losses as one tensor [steps, L]."""
+        names = list(self.losses[0]) if self.losses else []
+        rows = [torch.stack([step[name] for name in names]) for step in self.losses]
+        return {
+            "pseudo": {name: torch.from_numpy(v) for name, v in self.pseudo.arrays().items()},
+            "loss_names": names,
+            "steps": torch.stack(rows) if rows else torch.empty(0),
+            "seconds": self.watch.seconds,
+        }
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Any], device: torch.device) -> "EpochState":
+        """Restore what `state_dict` returned, with the losses on `device`."""
+        pseudo = PseudoLabels.of({name: t.numpy() for name, t in state["pseudo"].items()})
+        names, steps = state["loss_names"], state["steps"].to(device)
+        losses = [dict(zip(names, step.unbind(), strict=True)) for step in steps]
+        return cls(pseudo, Stopwatch(state["seconds"]), losses, checked=len(losses))
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch did.
+    """The record of an epoch.
 
     Attributes:
         number: epochs done, counted from 1; 0 = the network before training.

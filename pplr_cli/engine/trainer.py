@@ -3,68 +3,54 @@
 Identities are not among its inputs: it cannot use them.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from statistics import fmean
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pplr_cli import host
 from pplr_cli.config.fields import Config
-from pplr_cli.data.augment import augment, draw_choices
-from pplr_cli.data.sampler import epoch_batches
-from pplr_cli.data.store import ImageStore
+from pplr_cli.engine.batches import Batches, TrainingImages
 from pplr_cli.engine.epoch import Epoch, EpochState
 from pplr_cli.engine.features import extract
-from pplr_cli.engine.network import Network, Output
-from pplr_cli.engine.objective import Targets, objective
+from pplr_cli.engine.network import Network
 from pplr_cli.engine.optim import (
     build_optimizer,
     grow_classifiers,
     learning_rate,
     set_learning_rate,
 )
-from pplr_cli.engine.prototypes import Proxies, camera_proxies, group_means
+from pplr_cli.engine.pplr import PPLR
 from pplr_cli.engine.replicas import set_replicas
+from pplr_cli.engine.step import train_step
 from pplr_cli.errors import TrainingError
 from pplr_cli.labelling.stage import PseudoLabels, pseudo_labels
 from pplr_cli.runtime import Runtime
 from pplr_cli.text import named
 from pplr_cli.timing import Stopwatch
 
-LOOK_EVERY = 10
-"""Steps between two looks at the losses: each look waits for the device."""
-
-
-class TrainingImages(NamedTuple):
-    """What training sees of the N images, in sorted path order.
-
-    Attributes:
-        store: the decoded images.
-        cameras: int64 [N], all equal where the data set knows none; none of them is an identity.
-        paths: N names, for messages.
-    """
-
-    store: ImageStore
-    cameras: NDArray[np.int64]
-    paths: tuple[str, ...]
+CHECK_EVERY = 10
+"""Steps between two checks of the losses: each check waits for the GPU."""
+_LOWER_RATE = "lower `optim.lr`, or use --precision fp32; the weights saved before are not affected"
 
 
 class Trainer:
-    """Trains one network, in one process or as one of several.
+    """Trains one network, alone or as one of several processes.
 
     Args:
         config: the resolved settings.
-        network: with its starting weights; moved to the device.
+        network: with its initial weights; moved to the device.
         images: the training images.
-        runtime: where to train, at which precision, with which other processes, who is told.
-        with_cameras: adds the inter-camera losses (`train-cam`).
+        runtime: device, precision, processes and reporter.
+        with_cameras: add the inter-camera losses (`train-cam`).
 
     Attributes:
-        epoch: the epoch under way, or the next one, counted from 0.
-        current: the epoch under way; None between two epochs.
+        epoch: the epoch in progress, or the next one, counted from 0.
+        current: the state of the epoch in progress; None between two epochs.
+        method: what the epoch trains towards.
     """
 
     def __init__(
@@ -82,10 +68,16 @@ class Trainer:
         self.runtime = runtime
         self.device = runtime.device
         self.processes = runtime.processes
-        self.with_cameras = with_cameras
         if self.device.type == "cpu":
             host.keep_freed_memory()
         self.optimizer = build_optimizer(network, config.optim)
+        self.method = PPLR(
+            network,
+            self.optimizer,
+            config.loss,
+            with_cameras=with_cameras,
+            processes=self.processes,
+        )
         self.epoch = 0
         self.current: EpochState | None = None
         set_replicas(network, config.batch.replicas // self.processes.size)
@@ -93,11 +85,11 @@ class Trainer:
     def run(
         self, after_epoch: Callable[[Epoch], None], at_boundary: Callable[[], None] = lambda: None
     ) -> None:
-        """Train until `optim.epochs` epochs are done, from wherever the trainer stands.
+        """Train until `optim.epochs` epochs are done, from the current state on.
 
         Args:
             after_epoch: evaluates and records; called with number 0 before training.
-            at_boundary: called between two steps, where `engine/state.py` can save the trainer.
+            at_boundary: called between two steps, when `state_dict` can be taken.
 
         Raises:
             TrainingError: clustering finds fewer than two clusters, or a loss is not finite.
@@ -110,36 +102,63 @@ class Trainer:
             while self.epoch < epochs:
                 current = self.current = self.current or self._begin_epoch()
                 self._train_epoch(current, at_boundary)
-                after_epoch(self._summary(current))
+                after_epoch(self._finished(current))
                 self.epoch, self.current = self.epoch + 1, None
                 task.advance()
         at_boundary()
 
     def _begin_epoch(self) -> EpochState:
-        """Label all images anew and set up what the epoch trains on."""
+        """Extract features, cluster them, and set up the classifiers and proxies."""
         watch = Stopwatch()
-        features = self._extract()
-        watch.lap("extract")
-        pseudo = self._label(features, watch)
-        self._set_classifiers(features, pseudo)
-        proxies = self._camera_proxies(features, pseudo) if self.with_cameras else None
-        watch.lap("label")
-        return EpochState(pseudo, proxies, watch)
+        with watch.timing("extract"):
+            features = self._extract()
+        with watch.timing("label"):
+            pseudo = self._label(features, watch)
+            self.method.begin_epoch(features, pseudo, self.images.cameras)
+        return EpochState(pseudo, watch)
 
-    def _summary(self, current: EpochState) -> Epoch:
-        """Return what the epoch did, all its steps done."""
-        rate, losses = learning_rate(self.config.optim, self.epoch), current.mean_losses()
-        seconds = current.watch.seconds
-        return Epoch(self.epoch + 1, current.pseudo, losses, rate, seconds)
+    def _train_epoch(self, current: EpochState, at_boundary: Callable[[], None]) -> None:
+        """Train on the remaining batches of the epoch."""
+        batches = self._batches(current)
+        set_learning_rate(self.optimizer, learning_rate(self.config.optim, self.epoch))
+        self.network.train()
+        title = f"epoch {self.epoch + 1}/{self.config.optim.epochs}"
+        size = self.config.batch.size
+        with self.runtime.reporter.task(
+            title, size * len(batches), "images", size * current.steps
+        ) as task:
+            at_boundary()
+            for step in range(current.steps, len(batches)):
+                current.losses.append(self._step(batches, step, current.watch))
+                due = (step + 1) % CHECK_EVERY == 0
+                task.advance(size, self._progress_note(current) if due else "")
+                at_boundary()
+        self.check_losses(current)
+        self.processes.copy_from_first(self.network.buffers())
+        current.watch.total("train")
+
+    def _step(self, batches: Batches, step: int, watch: Stopwatch) -> dict[str, Tensor]:
+        """Load one batch and train on it; return its losses."""
+        with watch.timing("train_data"):
+            images, targets = batches.load(step)
+        return train_step(
+            self.network,
+            self.optimizer,
+            self.method,
+            images,
+            targets,
+            self.epoch,
+            self.runtime,
+            watch,
+        )
 
     def _extract(self) -> Tensor:
-        """Return the features of all images, [1 + P, N, D]."""
-        return extract(
-            self.network,
-            self.images.store,
-            self.runtime,
-            batch=self.config.engine.extract_batch,
-        )
+        """Return the features of all images, float32 [1 + P, N, D]."""
+        batch = self.config.engine.extract_batch
+        features = extract(self.network, self.images.store, self.runtime, batch=batch)
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)  # else the search would be billed for the wait
+        return features
 
     def _label(self, features: Tensor, watch: Stopwatch) -> PseudoLabels:
         """Return the epoch's pseudo-labels; at least two clusters."""
@@ -161,114 +180,77 @@ class Trainer:
             )
         return pseudo
 
-    def _set_classifiers(self, features: Tensor, pseudo: PseudoLabels) -> None:
-        """Make the clusters' centroids the first rows of the classifiers."""
-        grow_classifiers(self.network, self.optimizer, pseudo.clusters)
-        labels = torch.from_numpy(pseudo.labels).to(self.device)
-        centroids = group_means(features, labels, pseudo.clusters)
-        with torch.no_grad():
-            for branch, rows in zip(self.network.branches, centroids, strict=True):
-                self.network.head(branch).weight[: pseudo.clusters] = rows
-        # sums on a GPU differ in their last bits from process to process
-        self.processes.copy_from_first(
-            [self.network.head(branch).weight for branch in self.network.branches]
-        )
+    def _batches(self, current: EpochState) -> Batches:
+        """Return the batches of the epoch."""
+        return Batches(self.images, current.pseudo, self.config, self.epoch, self.runtime)
 
-    def _camera_proxies(self, features: Tensor, pseudo: PseudoLabels) -> Proxies:
-        labels = torch.from_numpy(pseudo.labels).to(self.device)
-        return camera_proxies(
-            features, labels, torch.from_numpy(self.images.cameras).to(self.device)
-        )
+    def _finished(self, current: EpochState) -> Epoch:
+        """Return the record of an epoch whose steps are all taken."""
+        rate, losses = learning_rate(self.config.optim, self.epoch), current.mean_losses()
+        return Epoch(self.epoch + 1, current.pseudo, losses, rate, current.watch.seconds)
 
-    def _train_epoch(self, current: EpochState, at_boundary: Callable[[], None]) -> None:
-        """Train on the batches of the epoch that are left."""
-        batches = self._batches(current.pseudo)
-        targets = self._targets(current.pseudo)
-        set_learning_rate(self.optimizer, learning_rate(self.config.optim, self.epoch))
-        self.network.train()
-        current.watch.go_on()
-        title = f"epoch {self.epoch + 1}/{self.config.optim.epochs}"
-        done = current.steps * len(batches[0])
-        with self.runtime.reporter.task(title, batches.size, "images", done) as task:
-            at_boundary()
-            for step in range(current.steps, len(batches)):
-                current.losses.append(self._step(step, batches[step], targets, current))
-                look = (step + 1) % LOOK_EVERY == 0
-                task.advance(len(batches[step]), self.look(current) if look else "")
-                current.watch.lap("train_wait")
-                at_boundary()
-        self.look(current)
-        self.processes.copy_from_first(self.network.buffers())
-        current.watch.total("train")
+    def check_losses(self, current: EpochState) -> list[float]:
+        """Return the total losses of the steps since the last check; waits for the GPU.
 
-    def _batches(self, pseudo: PseudoLabels) -> NDArray[np.int64]:
-        """Return the images of each batch of the epoch, int64 [iters, B]."""
-        batch = self.config.batch
-        return epoch_batches(
-            pseudo.labels,
-            self.images.cameras,
-            size=batch.size,
-            instances=batch.instances,
-            iters=self.config.optim.iters,
-            seed=self.config.seed,
-            epoch=self.epoch,
-        )
-
-    def _targets(self, pseudo: PseudoLabels) -> Targets:
-        """Return what is known of all N images, on the device."""
-        known = (pseudo.labels, pseudo.agreement, self.images.cameras)
-        return Targets(*(torch.from_numpy(values).to(self.device) for values in known))
-
-    def _step(
-        self, step: int, indices: NDArray[np.int64], targets: Targets, current: EpochState
-    ) -> dict[str, Tensor]:
-        """Take one optimisation step on the images `indices`; return its losses, detached.
-
-        Nothing in it waits for a GPU.
+        Raises:
+            TrainingError: one of them is not finite.
         """
-        watch = current.watch
-        rows = torch.from_numpy(indices)
-        images = self._augmented(step, rows)
-        there = rows.to(self.device, non_blocking=True)
-        drawn = Targets(*(values[there] for values in targets))
-        watch.lap("train_data")
-        with self.runtime.autocast():
-            own = self.network(images, current.pseudo.clusters)
-        output = Output(*(self.processes.whole_batch(tensor) for tensor in own))
-        watch.lap("train_network")
-        losses = objective(output, drawn, self.epoch, self.config.loss, current.proxies)
-        watch.lap("train_losses")
-        self.optimizer.zero_grad()
-        losses["loss_total"].backward()
-        self.processes.sum_gradients(self.network.parameters())
-        self.optimizer.step()
-        watch.lap("train_update")
-        return {name: value.detach() for name, value in losses.items()}
-
-    def _augmented(self, step: int, rows: Tensor) -> Tensor:
-        """Return this process's images of a batch, augmented, float32 [B / size, 3, H, W]."""
-        store = self.images.store
-        _, height, width, _ = store.pixels.shape
-        choices = draw_choices(
-            len(rows), height, width, seed=self.config.seed, epoch=self.epoch, step=step
-        )
-        own = self.processes.share(len(rows))
-        return augment(store.take(rows[own]), choices[own])
-
-    def look(self, current: EpochState) -> str:
-        """Return the last losses' mean for people; refuse to go on if one is not finite."""
-        recent = current.losses[current.looked :]
+        recent = current.losses[current.checked :]
         if not recent:
-            return ""
-        totals = torch.stack([losses["loss_total"] for losses in recent])
-        bad = (~totals.isfinite()).nonzero()
-        if len(bad):
-            step = current.looked + int(bad[0])
-            paths = [self.images.paths[image] for image in self._batches(current.pseudo)[step]]
+            return []
+        with current.watch.timing("train_wait"):
+            totals = torch.stack([losses["loss_total"] for losses in recent]).tolist()
+        bad = [n for n, total in enumerate(totals, current.checked) if not np.isfinite(total)]
+        if bad:
+            paths = [self.images.paths[image] for image in self._batches(current).rows[bad[0]]]
             raise TrainingError(
-                f"epoch {self.epoch + 1}, step {step + 1}: the loss is {totals[bad[0]].item()}; "
-                f"its images: {named(paths)}",
-                "lower `optim.lr`, or use --precision fp32; the weights saved before are whole",
+                f"epoch {self.epoch + 1}, step {bad[0] + 1}: the loss is "
+                f"{totals[bad[0] - current.checked]}; its images: {named(paths)}",
+                _LOWER_RATE,
             )
-        current.looked = current.steps
-        return f"step {current.steps}, loss {totals.mean().item():.3f}"
+        current.checked = current.steps
+        return totals
+
+    def _progress_note(self, current: EpochState) -> str:
+        """Check the recent losses; return their mean for the progress display."""
+        recent = self.check_losses(current)
+        return f"step {current.steps}, loss {fmean(recent):.3f}" if recent else ""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state between two steps, as tensors and plain values.
+
+        Raises:
+            TrainingError: a loss or a weight is not finite; such a state must not be kept.
+        """
+        current = self.current
+        if current is not None:
+            self.check_losses(current)
+        self._check_weights()
+        return {
+            "epoch": self.epoch,
+            "classes": self.network.classes,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "current": None
+            if current is None
+            else {**current.state_dict(), **self.method.state_dict()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned, in a trainer with the same settings."""
+        self.epoch, current = state["epoch"], state["current"]
+        grow_classifiers(self.network, self.optimizer, state["classes"])
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.current = None
+        if current is not None:
+            self.current = EpochState.from_state_dict(current, self.device)
+            # states of pplr 0.1 do not have `clusters`
+            self.method.load_state_dict({"clusters": self.current.pseudo.clusters, **current})
+
+    def _check_weights(self) -> None:
+        """Raise `TrainingError` for the first weight that is not finite."""
+        for name, tensor in self.network.state_dict().items():
+            if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+                what = f"epoch {self.epoch + 1}: `{name}` holds NaN or infinite values"
+                raise TrainingError(what, _LOWER_RATE)

@@ -13,8 +13,8 @@ from pplr_cli.config import presets
 from pplr_cli.config.document import differences
 from pplr_cli.config.fields import Config, Mode
 from pplr_cli.data.manifest import Manifest
+from pplr_cli.engine.batches import TrainingImages
 from pplr_cli.engine.checkpoint import load_state, newest_state
-from pplr_cli.engine.trainer import TrainingImages
 from pplr_cli.errors import DataError, StateError, UsageError
 from pplr_cli.progress import Reporter
 from pplr_cli.runs.folder import DAMAGED, PREVIOUS, STATE

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from pplr_cli.engine.checkpoint import save_state, save_weights
 from pplr_cli.engine.epoch import Epoch
-from pplr_cli.engine.state import trainer_state
 from pplr_cli.engine.trainer import Trainer
 from pplr_cli.interrupts import SAVING, Interrupted, Interrupts
 from pplr_cli.progress import Reporter
@@ -78,7 +77,7 @@ class Course:
         if self._folder is None:
             return
         about = {"about": self._folder.about, "rows": self._folder.rows, "facts": self._facts}
-        save_state({**trainer_state(self._trainer), **about}, self._folder.path / STATE)
+        save_state({**self._trainer.state_dict(), **about}, self._folder.path / STATE)
         self._saved = time.monotonic()
 
     def after_epoch(self, epoch: Epoch) -> None:

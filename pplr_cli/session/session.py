@@ -11,9 +11,9 @@ from pplr_cli.config.fields import Config
 from pplr_cli.data.manifest import Manifest, Split
 from pplr_cli.data.store import ImageStore
 from pplr_cli.distributed.launch import started_by_launcher
+from pplr_cli.engine.batches import TrainingImages
 from pplr_cli.engine.start import starting_network
-from pplr_cli.engine.state import restore
-from pplr_cli.engine.trainer import Trainer, TrainingImages
+from pplr_cli.engine.trainer import Trainer
 from pplr_cli.errors import PplrError, StoppedError
 from pplr_cli.interrupts import Interrupted, Interrupts
 from pplr_cli.report.page import Report
@@ -87,7 +87,7 @@ class Session:
         reporter = self._runtime.reporter
         if state is not None:
             once(lambda: self._check(state, facts, found.config))
-            restore(trainer, state)
+            trainer.load_state_dict(state)
         rows = None if state is None else state["rows"]
         self._begun = True
         folder = self._open_folder(found, rows, stack) if self._processes.first else None

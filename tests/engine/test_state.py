@@ -11,11 +11,11 @@ from pplr_cli.config.fields import Config
 from pplr_cli.data.cache import decode_images
 from pplr_cli.data.manifest import Manifest, Split
 from pplr_cli.data.store import ImageStore
+from pplr_cli.engine.batches import TrainingImages
 from pplr_cli.engine.checkpoint import load_state, save_state
 from pplr_cli.engine.epoch import Epoch
 from pplr_cli.engine.start import starting_network
-from pplr_cli.engine.state import check_finite, restore, trainer_state
-from pplr_cli.engine.trainer import Trainer, TrainingImages
+from pplr_cli.engine.trainer import Trainer
 from pplr_cli.errors import TrainingError
 from pplr_cli.labelling import stage as labels_module
 from pplr_cli.progress import Silent
@@ -61,7 +61,7 @@ def test_every_state_of_a_run_leads_to_its_end(
 
     def keep() -> None:
         paths.append(tmp_path / f"{len(paths)}.pt")
-        save_state(trainer_state(trainer), paths[-1])
+        save_state(trainer.state_dict(), paths[-1])
 
     epochs: list[Epoch] = []
     trainer.run(epochs.append, keep)
@@ -71,10 +71,10 @@ def test_every_state_of_a_run_leads_to_its_end(
     for path in paths:
         state = load_state(path)
         other = new_trainer(config, images, with_cameras=cameras)
-        restore(other, state)
+        other.load_state_dict(state)
         seen: list[Epoch] = []
         other.run(seen.append)
-        assert_equal(trainer_state(other), end)
+        assert_equal(other.state_dict(), end)
         for mine, theirs in zip(seen[::-1], epochs[::-1], strict=False):
             assert (mine.number, mine.losses, mine.rate) == (
                 theirs.number, theirs.losses, theirs.rate
@@ -89,12 +89,12 @@ def test_grown_classifiers_are_restored(
     config = presets.resolve(str(tiny_preset), "train", ["optim.epochs=1"])
     trainer = new_trainer(config, images, with_cameras=False)
     trainer.run(lambda _: None)
-    save_state(trainer_state(trainer), tmp_path / "state.pt")
+    save_state(trainer.state_dict(), tmp_path / "state.pt")
     other = new_trainer(config, images, with_cameras=False)
     assert other.network.classes == 6
-    restore(other, load_state(tmp_path / "state.pt"))
+    other.load_state_dict(load_state(tmp_path / "state.pt"))
     assert other.network.classes == pairs.max() + 1
-    assert_equal(trainer_state(other), trainer_state(trainer))
+    assert_equal(other.state_dict(), trainer.state_dict())
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
@@ -103,8 +103,8 @@ def test_weights_that_are_not_finite_are_not_kept(
 ) -> None:
     config = presets.resolve(str(tiny_preset), "train")
     trainer = new_trainer(config, images, with_cameras=False)
-    check_finite(trainer)
+    trainer.state_dict()
     with torch.no_grad():
         trainer.network.head("1").weight[2, 3] = value
     with pytest.raises(TrainingError, match=r"epoch 1: `classifier.*weight` holds NaN or inf"):
-        trainer_state(trainer)
+        trainer.state_dict()

@@ -1,6 +1,7 @@
 """The training loop on a tiny data set."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +12,12 @@ from pplr_cli.config.fields import Config
 from pplr_cli.data.cache import decode_images
 from pplr_cli.data.manifest import Manifest, Split
 from pplr_cli.data.store import ImageStore
-from pplr_cli.engine import trainer as trainer_module
+from pplr_cli.engine.batches import TrainingImages
 from pplr_cli.engine.epoch import Epoch
 from pplr_cli.engine.network import Network
+from pplr_cli.engine.pplr import PPLR
 from pplr_cli.engine.start import starting_network
-from pplr_cli.engine.trainer import Trainer, TrainingImages
+from pplr_cli.engine.trainer import Trainer
 from pplr_cli.errors import TrainingError
 from pplr_cli.labelling import stage as labels_module
 from pplr_cli.progress import Silent
@@ -73,21 +75,6 @@ def test_the_same_seed_gives_the_same_bits(tiny_preset: Path, images: TrainingIm
     assert not torch.equal(first["base.0.weight"], third["base.0.weight"])
 
 
-def test_classifiers_begin_as_centroids(tiny_preset: Path, images: TrainingImages) -> None:
-    config = presets.resolve(str(tiny_preset), "train")
-    network = starting_network(config, None, Silent())
-    trainer = Trainer(config, network, images, Runtime(), with_cameras=False)
-    untouched = network.head("0").weight[-1].clone()
-    features = torch.nn.functional.normalize(torch.randn(4, 6, 128), dim=2)
-    pseudo = labels_module.PseudoLabels(np.array([0, 0, -1, 1, 1, 1]), np.ones((6, 3), np.float32))
-    trainer._set_classifiers(features, pseudo)
-    for branch, vectors in zip(network.branches, features, strict=True):
-        for cluster, members in enumerate(([0, 1], [3, 4, 5])):
-            mean = vectors[members].mean(0)
-            torch.testing.assert_close(network.head(branch).weight[cluster], mean / mean.norm())
-    torch.testing.assert_close(network.head("0").weight[-1], untouched)
-
-
 @pytest.mark.parametrize("clusters", [0, 1])
 def test_too_few_clusters_end_the_run_at_once(
     clusters: int, tiny_preset: Path, images: TrainingImages, monkeypatch: pytest.MonkeyPatch
@@ -122,15 +109,15 @@ def test_more_clusters_than_classifier_rows_grow_them(
 def test_a_loss_that_is_not_finite_ends_the_run(
     tiny_preset: Path, images: TrainingImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = trainer_module.objective
+    original = PPLR.losses
     calls = iter(range(100))
 
-    def spoiled(*arguments: object) -> dict[str, torch.Tensor]:
-        values = whole(*arguments)  # type: ignore[arg-type]
+    def spoiled(*arguments: Any) -> dict[str, torch.Tensor]:
+        values = original(*arguments)
         factor = torch.nan if next(calls) == 4 else 1.0
         return {name: value * factor for name, value in values.items()}
 
-    monkeypatch.setattr(trainer_module, "objective", spoiled)
+    monkeypatch.setattr(PPLR, "losses", spoiled)
     epochs: list[Epoch] = []
     config = presets.resolve(str(tiny_preset), "train")
     network = starting_network(config, None, Silent())

@@ -131,10 +131,10 @@ def launched(
 FAIL = """
 import os
 if os.environ.get("RANK") == "1":
-    import pplr_cli.engine.objective as place
+    import pplr_cli.engine.pplr as place
     def spoiled(*_):
         raise {what}
-    place.objective = spoiled
+    place.PPLR.losses = spoiled
 """
 
 

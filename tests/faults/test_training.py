@@ -51,8 +51,8 @@ def test_many_small_clusters_grow_the_classifiers_and_are_counted(
 @pytest.mark.parametrize(
     ("fault", "more", "message"),
     [
-        (("pplr_cli.engine.trainer", "objective", 6, "nan loss"), (), "step 2: the loss is nan"),
-        (("pplr_cli.engine.trainer", "objective", 6, "nan loss"), RARELY, "step 2: the loss is"),
+        (("pplr_cli.engine.pplr", "PPLR.losses", 6, "nan loss"), (), "step 2: the loss is nan"),
+        (("pplr_cli.engine.pplr", "PPLR.losses", 6, "nan loss"), RARELY, "step 2: the loss is"),
         (("pplr_cli.engine.trainer", "Trainer._step", 6, "infinite weights"), (), "NaN or inf"),
     ],
 )

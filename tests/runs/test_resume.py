@@ -11,8 +11,8 @@ from pplr_cli.config import presets
 from pplr_cli.config.fields import Config
 from pplr_cli.data.manifest import Manifest, Split
 from pplr_cli.data.store import ImageStore
+from pplr_cli.engine.batches import TrainingImages
 from pplr_cli.engine.checkpoint import save_state
-from pplr_cli.engine.trainer import TrainingImages
 from pplr_cli.errors import DataError, StateError, UsageError
 from pplr_cli.progress import Silent
 from pplr_cli.runs import resume

@@ -10,10 +10,11 @@ import torch
 
 from pplr_cli.config import presets
 from pplr_cli.data.store import ImageStore
+from pplr_cli.engine.batches import TrainingImages
 from pplr_cli.engine.checkpoint import load_state
 from pplr_cli.engine.epoch import Epoch, EpochState
 from pplr_cli.engine.network import Network
-from pplr_cli.engine.trainer import Trainer, TrainingImages
+from pplr_cli.engine.trainer import Trainer
 from pplr_cli.interrupts import Interrupted, Interrupts
 from pplr_cli.labelling.stage import PseudoLabels
 from pplr_cli.progress import Silent
@@ -84,7 +85,7 @@ class Run:
 
     def at_step(self, steps: int) -> None:
         loss = {"loss_total": torch.tensor(1.0)}
-        self.trainer.current = EpochState(PSEUDO, None, losses=[loss] * steps)
+        self.trainer.current = EpochState(PSEUDO, losses=[loss] * steps)
         self.course.at_boundary()
 
 

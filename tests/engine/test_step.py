@@ -1,4 +1,4 @@
-"""Two whole training steps against the official code: both modes, both epochs, both replicas."""
+"""Two steps of the trainer against the official code: both modes, both epochs, both replicas."""
 
 import json
 import re
@@ -12,11 +12,13 @@ import torch
 
 from pplr_cli.config.fields import Loss, Optim
 from pplr_cli.engine.network import Network
-from pplr_cli.engine.objective import Targets, objective
 from pplr_cli.engine.optim import build_optimizer
+from pplr_cli.engine.pplr import PPLR, Targets
 from pplr_cli.engine.prototypes import Proxies
 from pplr_cli.engine.replicas import set_replicas
+from pplr_cli.engine.step import train_step
 from pplr_cli.runtime import Runtime
+from pplr_cli.timing import Stopwatch
 
 CASES = [
     f"cam={camera} epoch={epoch} replicas={replicas}"
@@ -53,6 +55,13 @@ def batch(golden_rng: Callable[[str], np.random.Generator]) -> tuple[Targets, Pr
     return targets, Proxies(torch.from_numpy(features), clusters, torch.from_numpy(proxy_cameras))
 
 
+def method_of(network: Network, optimizer: torch.optim.Optimizer, proxies: Proxies | None) -> PPLR:
+    """Return the method in an epoch with `CLUSTERS` clusters and these proxies."""
+    method = PPLR(network, optimizer, SETTINGS, with_cameras=proxies is not None)
+    method.clusters, method.proxies = CLUSTERS, proxies
+    return method
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_steps_are_the_official_ones(
     case: str,
@@ -67,18 +76,23 @@ def test_steps_are_the_official_ones(
     network = golden_network.train()
     set_replicas(network, int(replicas))
     optimizer = build_optimizer(network, Optim())
+    method = method_of(network, optimizer, proxies if camera == "True" else None)
     for number, expected in enumerate(steps):
-        values = objective(
-            network(golden_images, CLUSTERS),
-            targets,
-            int(epoch),
-            SETTINGS,
-            proxies if camera == "True" else None,
+        values = train_step(
+            network, optimizer, method, golden_images, targets, int(epoch), Runtime()
         )
-        optimizer.zero_grad()
-        values["loss_total"].backward()
         compare(values, network, expected, first=number == 0)
-        optimizer.step()
+
+
+def test_the_calls_of_a_step_are_timed() -> None:
+    network, watch = Network("tiny", classes=CLUSTERS), Stopwatch()
+    optimizer = build_optimizer(network.train(), Optim())
+    method = method_of(network, optimizer, None)
+    targets = Targets(torch.arange(4) // 2, torch.rand(4, 3), torch.zeros(4, dtype=torch.int64))
+    images = torch.randn(4, 3, 32, 16)
+    losses = train_step(network, optimizer, method, images, targets, 0, Runtime(), watch)
+    assert list(watch.seconds) == ["train_network", "train_losses", "train_update"]
+    assert not any(loss.requires_grad for loss in losses.values())
 
 
 def compare(
@@ -110,16 +124,12 @@ def test_a_step_on_a_gpu_waits_for_nothing(
     network = Network("resnet50").to(device, memory_format=torch.channels_last).train()
     set_replicas(network, 4)
     optimizer = build_optimizer(network, Optim())
+    method = method_of(network, optimizer, proxies)
     for mode in ("default", "error"):  # the first step sets things up
         torch.cuda.set_sync_debug_mode(mode)
         try:
             for epoch in (0, 5):
-                with runtime.autocast():
-                    output = network(images, CLUSTERS)
-                losses = objective(output, targets, epoch, SETTINGS, proxies)
-                optimizer.zero_grad()
-                losses["loss_total"].backward()
-                optimizer.step()
+                losses = train_step(network, optimizer, method, images, targets, epoch, runtime)
         finally:
             torch.cuda.set_sync_debug_mode("default")
     assert losses["loss_total"].isfinite()

@@ -1,0 +1,149 @@
+"""PPLR as an object: the classifiers, the camera proxies and the losses of an epoch.
+
+Paper: Cho et al., CVPR 2022; the inter-camera loss is that of CAP (Wang et al., AAAI 2021).
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pplr_cli.config.fields import Loss
+from pplr_cli.distributed.processes import ALONE, Processes
+from pplr_cli.engine import losses
+from pplr_cli.engine.network import Network, Output
+from pplr_cli.engine.optim import grow_classifiers
+from pplr_cli.engine.prototypes import Proxies, camera_proxies, group_means
+from pplr_cli.labelling.stage import PseudoLabels
+
+
+class Targets(NamedTuple):
+    """What the losses compare a batch of B images with.
+
+    Attributes:
+        labels: cluster labels, int64 [B].
+        agreement: cross agreement scores, float32 [B, P].
+        cameras: int64 [B].
+    """
+
+    labels: Tensor
+    agreement: Tensor
+    cameras: Tensor
+
+
+class PPLR:
+    """Sets up each epoch from its pseudo-labels and computes the losses of its batches.
+
+    Args:
+        network: the network in training; its classifiers are set at the start of each epoch.
+        optimizer: over the parameters of `network`; it follows classifiers that grow.
+        settings: the weights of the losses.
+        with_cameras: add the inter-camera losses (`train-cam`).
+        processes: all of them get the classifiers and proxies of the first.
+
+    Attributes:
+        clusters: C, the number of clusters of the epoch.
+        proxies: the camera proxies of the epoch; None without cameras.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        optimizer: torch.optim.Optimizer,
+        settings: Loss,
+        *,
+        with_cameras: bool,
+        processes: Processes = ALONE,
+    ) -> None:
+        self.clusters = 0
+        self.proxies: Proxies | None = None
+        self._network, self._optimizer, self._settings = network, optimizer, settings
+        self._with_cameras, self._processes = with_cameras, processes
+
+    def begin_epoch(
+        self, features: Tensor, pseudo_labels: PseudoLabels, cameras: NDArray[np.int64]
+    ) -> None:
+        """Set the first C rows of the classifiers to the centroids; compute the camera proxies.
+
+        Args:
+            features: float32 [1 + P, N, D], global ones first, each L2-normalised.
+            pseudo_labels: of the N images, with at least two clusters.
+            cameras: int64 [N].
+        """
+        self.clusters = pseudo_labels.clusters
+        labels, seen = (
+            torch.from_numpy(values).to(features.device)
+            for values in (pseudo_labels.labels, cameras)
+        )
+        grow_classifiers(self._network, self._optimizer, self.clusters)
+        weights = [self._network.head(branch).weight for branch in self._network.branches]
+        centroids = group_means(features, labels, self.clusters)
+        with torch.no_grad():
+            for weight, rows in zip(weights, centroids, strict=True):
+                weight[: self.clusters] = rows
+        self.proxies = camera_proxies(features, labels, seen) if self._with_cameras else None
+        # sums on a GPU differ in their last bits from process to process
+        self._processes.copy_from_first([*weights, *(self.proxies or ())])
+
+    def losses(self, output: Output, targets: Targets, epoch: int) -> dict[str, Tensor]:
+        """Return the losses of a batch by name, in float32; `loss_total` is their weighted sum.
+
+        Args:
+            output: of the network, for all images of the batch.
+            targets: of the same images.
+            epoch: counted from 0; agreement-aware smoothing begins at `loss.aals_epoch`.
+        """
+        settings = self._settings
+        output = Output(*(tensor.float() for tensor in output))
+        labels, agreement, _ = targets
+        if epoch >= settings.aals_epoch:
+            part = losses.agreement_aware_smoothing(output.part_logits, labels, agreement)
+        else:
+            part = losses.smooth_cross_entropy(output.part_logits, labels, settings.smoothing)
+        values = {
+            "loss_refinement": losses.label_refinement(
+                output.global_logits, output.part_logits, labels, agreement, settings.beta
+            ),
+            "loss_triplet": losses.soft_triplet(output.global_feature, labels),
+            "loss_part": part,
+        }
+        total = torch.stack([*values.values()]).sum()
+        if self.proxies is not None:
+            values |= self._camera_losses(output, targets, self.proxies)
+            camera = values["loss_camera"] + values["loss_camera_part"]
+            total = total + settings.camera_weight * camera
+        return values | {"loss_total": total}
+
+    def _camera_losses(
+        self, output: Output, targets: Targets, proxies: Proxies
+    ) -> dict[str, Tensor]:
+        """Return the inter-camera loss of the global feature and its mean over the parts."""
+        settings = self._settings
+        features = [output.global_feature, *output.part_features.unbind(2)]
+        first, *others = (
+            losses.inter_camera(
+                feature,
+                targets.labels,
+                targets.cameras,
+                proxies,
+                branch,
+                settings.camera_temperature,
+                settings.camera_negatives,
+            )
+            for branch, feature in enumerate(features)
+        )
+        return {"loss_camera": first, "loss_camera_part": torch.stack(others).mean()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the rest of the epoch needs; the classifiers belong to the network."""
+        proxies = None if self.proxies is None else tuple(self.proxies)
+        return {"clusters": self.clusters, "proxies": proxies}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned, on the network's device."""
+        self.clusters, proxies = state["clusters"], state["proxies"]
+        device = self._network.head("").weight.device
+        self.proxies = None if proxies is None else Proxies(*(t.to(device) for t in proxies))
