@@ -16,8 +16,8 @@ from rich.text import Text
 
 from pplr_cli import env
 from pplr_cli.errors import PplrError, StoppedError
-from pplr_cli.progress import Task
-from pplr_cli.terminal.live import BarView, LineView, Work
+from pplr_cli.progress import Silent, Task
+from pplr_cli.terminal.live import LiveView
 from pplr_cli.text import printable
 
 
@@ -42,8 +42,7 @@ class Console:
         )
         self._log: IO[str] | None = None
         self._verbosity = verbosity
-        self._lines = LineView(self.info)
-        self._view = BarView(self._err) if self._err.is_interactive else self._lines
+        self._live = LiveView(self._err, self.info)
 
     @contextmanager
     def logging_to(self, file: IO[str]) -> Iterator[None]:
@@ -100,12 +99,9 @@ class Console:
     @contextmanager
     def task(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Task]:
         """Show a bar on a terminal, a plain line now and then elsewhere."""
-        work = Work(printable(title), total, unit, done)
-        if self._verbosity < 0:
-            yield work
-            return
-        with self._view.show(work) as shown:
-            yield shown
+        reporter = Silent() if self._verbosity < 0 else self._live
+        with reporter.task(printable(title), total, unit, done) as task:
+            yield task
 
     # failures
 
@@ -124,7 +120,7 @@ class Console:
     def _tell(self, message: str, level: int) -> None:
         if level <= self._verbosity:
             self._err.print(_plain(message))
-            self._lines.printed()
+            self._live.printed()
         self.log(message)
 
     def log(self, text: str) -> None:

@@ -1,214 +1,193 @@
-"""How work under way is shown: bars on a terminal, plain lines elsewhere.
+"""The live view: progress bars on a terminal, occasional plain lines elsewhere.
 
-Tasks nest (a run, its epochs, their steps): both views hold the open ones, outermost first.
+Tasks nest (a run, its epochs, their steps). Only one time left is shown: that of the outermost
+task whose speed is known.
 """
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
-from rich.cells import cell_len, set_cell_size
-from rich.console import Console, Group
-from rich.live import Live
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
+from rich.constrain import Constrain
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID
+from rich.table import Column
 from rich.text import Text
 
 PLAIN_SECONDS = 20.0
-"""Seconds without a line after which a plain one is printed."""
+"""Seconds without output after which a plain line is printed."""
 POLL_SECONDS = 1.0
-"""Seconds between two looks at the clock by the thread that prints plain lines."""
-REFRESHES = 4
-"""Redraws of the bars in a second."""
-BAR_CELLS = (8, 32)
-"""Least and largest width of a bar."""
-RATE_CELLS = 14
-"""Width that a rate is padded to, lest the bar beside it jumps."""
-GAP = "  "
+"""Seconds between two checks of the thread that prints plain lines."""
+SPEED_SECONDS = 1e9
+"""Speeds are averaged over this period: from the start, as far as rich's 1,000 samples reach."""
+SMALLEST_BAR, WIDEST = 8, 110
+"""Cells of a terminal: the least that a bar takes, and the most that a line takes."""
 
 
 class Work:
-    """One task: what it is, how far it is, how fast, and how long it will take.
+    """A task on display; `advance` may be called from any thread."""
 
-    Args:
-        title: what is done.
-        total: units in all; 0 = unknown.
-        unit: in the plural; "" where nothing is counted.
-        done: units that were done before the task was opened; they do not count for the rate.
-    """
-
-    def __init__(self, title: str, total: int, unit: str, done: int = 0) -> None:
-        self.title, self.total, self.unit = title, total, unit
-        self.before = self.done = done
-        self.note = ""
-        self.start = self.last = time.monotonic()
+    def __init__(self, progress: Progress, number: TaskID) -> None:
+        self._progress, self._number = progress, number
 
     def advance(self, amount: int = 1, note: str = "") -> None:
-        """Count `amount` more units as done; the last note stays until another comes."""
-        self.done += amount
-        self.note = note or self.note
-        self.last = time.monotonic()
-
-    @property
-    def count(self) -> str:
-        """How much is done, of how much where that is known; bytes as megabytes."""
-        if not self.unit:
-            return clock(time.monotonic() - self.start)
-        scale, digits, name = (1e6, 1, "MB") if self.unit == "bytes" else (1, 0, self.unit)
-        done = f"{self.done / scale:,.{digits}f}"
-        if not self.total:
-            return f"{done} {name}"
-        total = f"{self.total / scale:,.{digits}f}"
-        return f"{done:>{len(total)}}/{total} {name}"
-
-    @property
-    def rate(self) -> str:
-        """How fast it goes; empty where nothing is counted or was done."""
-        new = self.done - self.before
-        if not self.unit or not new:
-            return ""
-        rate = new / max(time.monotonic() - self.start, 1e-9)
-        return f"{rate / 1e6:.1f} MB/s" if self.unit == "bytes" else f"{rate:,.1f} {self.unit}/s"
-
-    def left(self, *, ends: bool = True) -> float | None:
-        """Seconds until all is done, or (`ends` = False) until the next unit is; None = unknown."""
-        new = self.done - self.before
-        if not new or self.done >= self.total:
-            return None
-        each = (self.last - self.start) / new
-        units = self.total - self.done if ends else 1
-        return max(each * units - (time.monotonic() - self.last), 0.0)
+        """Count `amount` more units as done; the last note stays until the next."""
+        fields: dict[str, Any] = {"note": note} if note else {}
+        self._progress.update(self._number, advance=amount, seen=time.monotonic(), **fields)
 
 
-class BarView:
-    """Shows the open tasks as bars that stay at the bottom of a terminal, and leave no trace."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._open: list[Work] = []
-        self._live: Live | None = None
-
-    @contextmanager
-    def show(self, work: Work) -> Iterator[Work]:
-        """Show a task while the block runs."""
-        self._open.append(work)
-        try:
-            if self._live is None:
-                self._live = Live(
-                    console=self._console,
-                    transient=True,
-                    refresh_per_second=REFRESHES,
-                    get_renderable=self._render,
-                    redirect_stdout=False,
-                    redirect_stderr=False,
-                )
-                self._live.start()
-            yield work
-        finally:
-            self._open.remove(work)
-            if not self._open and self._live is not None:
-                self._live.stop()
-                self._live = None
-
-    def _render(self) -> Group:
-        open_ = list(self._open)
-        width = self._console.width - 3  # a `^C` that the terminal writes must not wrap
-        titles = max((cell_len(work.title) for work in open_), default=0)
-        lines = [self._line(work, work is not open_[-1], titles, width) for work in open_]
-        note = open_[-1].note if open_ else ""
-        if note:
-            lines.append(Text(_cut(note, width), style="dim"))
-        return Group(*lines)
-
-    def _line(self, work: Work, holds_others: bool, titles: int, width: int) -> Text:
-        """Return a task's line: what fits, the title and the count first."""
-        cells = {"title": _cut(set_cell_size(work.title, titles), width)}
-        room = width - cell_len(cells["title"])
-        wanted = {
-            "count": work.count,
-            "left": _left(work, holds_others),
-            "rate": f"{work.rate:>{RATE_CELLS}}",
-        }
-        if holds_others or not work.rate:
-            wanted["rate"] = ""
-        for name, text in wanted.items():
-            if text and len(text) + len(GAP) <= room:
-                cells[name] = text
-                room -= len(text) + len(GAP)
-        line = Text(cells.pop("title"))
-        if work.total and room >= BAR_CELLS[0] + len(GAP):
-            line.append(GAP).append(self._bar(work, min(room - len(GAP), BAR_CELLS[1])))
-        for name in ("count", "rate", "left"):
-            line.append(GAP + cells[name] if name in cells else "")
-        return line
-
-    def _bar(self, work: Work, cells: int) -> Text:
-        ink = "#" if self._console.options.ascii_only else "━"
-        full = round(cells * min(work.done / work.total, 1.0))
-        rest = (" " if self._console.no_color else ink) * (cells - full)
-        return Text.assemble((ink * full, "green"), (rest, "bright_black"))
-
-
-class LineView:
-    """Prints a plain line about the innermost task whenever nothing was printed for long.
+class LiveView:
+    """Displays the open tasks.
 
     Args:
-        tell: prints a line.
+        console: where bars are drawn, if it is a terminal.
+        print_line: prints a plain line, if it is not.
     """
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
-        self._open: list[Work] = []
-        self._printed = time.monotonic()
+    def __init__(self, console: Console, print_line: Callable[[str], None]) -> None:
+        self._print_line, self._printed = print_line, time.monotonic()
         self._stop = threading.Event()
-
-    def printed(self) -> None:
-        """Take note that a line was printed, by whomever."""
-        self._printed = time.monotonic()
+        self._progress = _Bars(
+            console=console,
+            transient=True,
+            refresh_per_second=4,
+            speed_estimate_period=SPEED_SECONDS,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            get_time=time.monotonic,
+            disable=not console.is_interactive,
+        )
 
     @contextmanager
-    def show(self, work: Work) -> Iterator["_Told"]:
-        """Tell of a task while the block runs, even if it is one long call."""
-        outermost = not self._open
-        self._open.append(work)
-        if outermost:
-            self.printed()
-            self._stop.clear()
-            thread = threading.Thread(target=self._watch, daemon=True)
-            thread.start()
+    def task(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Work]:
+        """Display a task while the block runs; the arguments are those of `Reporter.task`."""
+        progress = self._progress
+        fields: dict[str, Any] = {"unit": unit, "note": "", "seen": time.monotonic()}
+        with ExitStack() as stack:
+            if not progress.tasks:
+                stack.enter_context(self._printing() if progress.disable else progress)
+            number = progress.add_task(title, total=total or None, completed=done, **fields)
+            stack.callback(progress.remove_task, number)
+            progress.advance(number, 0)  # the speed is measured from here
+            yield Work(progress, number)
+
+    @contextmanager
+    def _printing(self) -> Iterator[None]:
+        """Let a thread print lines while the block runs."""
+        self.printed()
+        self._stop.clear()
+        thread = threading.Thread(target=self._watch, daemon=True)
+        thread.start()
         try:
-            yield _Told(work, self)
+            yield
         finally:
-            self._open.remove(work)
-            if outermost:
-                self._stop.set()
-                thread.join()
+            self._stop.set()
+            thread.join()
 
     def _watch(self) -> None:
         while not self._stop.wait(POLL_SECONDS):
-            self.look()
+            self.print_if_due()
 
-    def look(self) -> None:
-        """Print a line if it is time."""
-        open_ = list(self._open)
-        if not open_ or time.monotonic() - self._printed < PLAIN_SECONDS:
+    def print_if_due(self) -> None:
+        """Print a line about the innermost task if nothing was printed for a while."""
+        tasks = self._progress.tasks
+        if tasks and time.monotonic() - self._printed >= PLAIN_SECONDS:
+            self.printed()
+            self._print_line(_plain_line(tasks))
+
+    def printed(self) -> None:
+        """Note that a line was printed just now."""
+        self._printed = time.monotonic()
+
+
+class _Bars(Progress):
+    """The open tasks, one a line, and below them the note of the innermost."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        tasks = self.tasks
+        if not tasks:
             return
-        self.printed()
-        work = open_[-1]
-        parts = [work.count, work.rate, _left(work, holds_others=False), work.note]
-        parts += [f"{outer.title}: {text}" for outer in open_[:-1] if (text := _left(outer, True))]
-        self._tell(f"{work.title}: {', '.join(part.strip() for part in parts if part)}")
+        width = min(self.console.width - 3, WIDEST)  # a terminal may write `^C` into the line
+        self.columns = _columns(tasks, width)
+        lines: list[RenderableType] = [self.make_tasks_table(tasks)]
+        if tasks[-1].fields["note"]:
+            lines.append(Text(tasks[-1].fields["note"], "dim", no_wrap=True, overflow="ellipsis"))
+        yield Constrain(Group(*lines), width)
 
 
-class _Told:
-    """A task that is told of in plain lines."""
+class _Cell(ProgressColumn):
+    """A column of text; it takes at most `most` cells."""
 
-    def __init__(self, work: Work, view: LineView) -> None:
-        self._work, self._view = work, view
+    def __init__(self, text: Callable[[Task], str], most: int) -> None:
+        super().__init__(Column(no_wrap=True, overflow="ellipsis", max_width=most))
+        self._text, self._most = text, most
 
-    def advance(self, amount: int = 1, note: str = "") -> None:
-        """Count, and print a line if it is time."""
-        self._work.advance(amount, note)
-        self._view.look()
+    def render(self, task: Task) -> Text:
+        return Text(self._text(task))
+
+    def width(self, tasks: Sequence[Task]) -> int:
+        return min(self._most, max((cell_len(self._text(task)) for task in tasks), default=0))
+
+
+def _columns(tasks: Sequence[Task], width: int) -> tuple[ProgressColumn, ...]:
+    """Return the columns that fit: title, count, time left, rate and bar in this order."""
+    title, counts, left, rate = (
+        _Cell(text, width)
+        for text in (lambda task: task.description, count, _left_of(tasks), _rate_of(tasks))
+    )
+    room, shown = width - title.width(tasks), []
+    for cell in (counts, left, rate):
+        if cell.width(tasks) < room:
+            room -= cell.width(tasks) + 1
+            shown.append(cell)
+    bar = [BarColumn(bar_width=None)] if room > SMALLEST_BAR else []
+    return (title, *bar, *(cell for cell in (counts, rate, left) if cell in shown))
+
+
+def _plain_line(tasks: Sequence[Task]) -> str:
+    """Return the innermost task's progress, and the one time left."""
+    work, timed = tasks[-1], _timed(tasks)
+    parts = [count(work).strip(), rate(work), work.fields["note"]]
+    if timed is not None:
+        name = "" if timed is work else f"{timed.description}: "
+        parts.append(f"{name}{_left_of(tasks)(timed)}")
+    return f"{work.description}: {', '.join(part for part in parts if part)}"
+
+
+def count(task: Task) -> str:
+    """Return how much of a task is done, in its unit; without a unit, how long it has taken."""
+    unit = task.fields["unit"]
+    if not unit:
+        return clock(task.elapsed or 0)
+    scale, digits, name = (1e6, 1, "MB") if unit == "bytes" else (1, 0, unit)
+    done = f"{task.completed / scale:,.{digits}f}"
+    if task.total is None:
+        return f"{done} {name}"
+    total = f"{task.total / scale:,.{digits}f}"
+    return f"{done:>{len(total)}}/{total} {name}"
+
+
+def rate(task: Task) -> str:
+    """Return the speed of a task; empty if nothing is counted, or nothing was done yet."""
+    unit, speed = task.fields["unit"], task.speed
+    if not unit or not speed:
+        return ""
+    return f"{speed / 1e6:.1f} MB/s" if unit == "bytes" else f"{speed:,.1f} {unit}/s"
+
+
+def seconds_left(task: Task) -> float | None:
+    """Return the seconds until a task is done; None if unknown.
+
+    They count down between two updates, but a unit that takes longer than the average does not
+    reduce the time of those that follow it.
+    """
+    if not task.speed or not task.remaining:
+        return None
+    waited = (time.monotonic() - task.fields["seen"]) * task.speed
+    return (task.remaining - min(waited, 1)) / task.speed or None
 
 
 def clock(seconds: float) -> str:
@@ -218,15 +197,16 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _left(work: Work, holds_others: bool) -> str:
-    """Return the time left; of a task that holds others, for its present unit as well."""
-    all_ = work.left()
-    if all_ is None:
-        return ""
-    one = work.left(ends=False) if holds_others and work.total - work.done > 1 else None
-    present = f"{clock(one)} this {work.unit.removesuffix('s')}, " if one is not None else ""
-    return f"{present}{clock(all_)} left"
+def _timed(tasks: Sequence[Task]) -> Task | None:
+    """Return the outermost task whose time left is known."""
+    return next((task for task in tasks if seconds_left(task) is not None), None)
 
 
-def _cut(text: str, width: int) -> str:
-    return text if cell_len(text) <= width else f"{set_cell_size(text, width - 1)}…"
+def _left_of(tasks: Sequence[Task]) -> Callable[[Task], str]:
+    timed = _timed(tasks)
+    return lambda task: f"{clock(seconds_left(task) or 0)} left" if task is timed else ""
+
+
+def _rate_of(tasks: Sequence[Task]) -> Callable[[Task], str]:
+    """Only the innermost rate is shown: it changes every second."""
+    return lambda task: rate(task) if task is tasks[-1] else ""

@@ -133,8 +133,10 @@ def test_pipe_gets_plain_lines(
     monkeypatch: pytest.MonkeyPatch, console: Console, err: io.StringIO
 ) -> None:
     monkeypatch.setattr(live, "PLAIN_SECONDS", 0.0)
+    monkeypatch.setattr(live, "POLL_SECONDS", 0.01)
     with console.task("\x1b[1mdecode", 8, "images") as task:
         task.advance(8, "at 8")
+        time.sleep(0.1)
     assert err.getvalue().startswith("\\x1b[1mdecode: 8/8 images, ")
 
 

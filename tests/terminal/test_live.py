@@ -1,4 +1,4 @@
-"""How work under way is shown."""
+"""The live view of work in progress."""
 
 import io
 import re
@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 from rich.console import Console
+from rich.progress import Task
 
 from pplr_cli.terminal import live
-from pplr_cli.terminal.live import BarView, LineView, Work, clock
+from pplr_cli.terminal.live import LiveView, clock, count, rate, seconds_left
 
 
 class Clock:
-    """A clock that goes only when it is told to."""
+    """A clock that a test sets."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
@@ -25,6 +26,31 @@ def hand(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
+@pytest.fixture
+def lines() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def view(hand: Clock, lines: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveView]:
+    """A view without a terminal; the tests let it print."""
+    monkeypatch.setattr(live, "POLL_SECONDS", 1e6)
+    view = LiveView(Console(file=io.StringIO()), lines.append)
+    yield view
+    assert innermost(view) is None
+
+
+def innermost(view: LiveView) -> Task | None:
+    return next(reversed(view._progress.tasks), None)
+
+
+def facts(view: LiveView) -> tuple[str, str, float | None]:
+    """The count, the rate and the seconds left of the innermost task."""
+    task = innermost(view)
+    assert task is not None
+    return count(task), rate(task), seconds_left(task)
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (754, "12:34"), (36061, "10:01:01")]
 )
@@ -32,38 +58,49 @@ def test_durations(seconds: float, text: str) -> None:
     assert clock(seconds) == text
 
 
-def test_what_is_known_of_a_task(hand: Clock) -> None:
-    work = Work("decode", 100, "images")
-    assert (work.count, work.rate, work.left()) == ("  0/100 images", "", None)
-    hand.now += 10
-    work.advance(20, "at 20")
-    assert (work.count, work.rate, work.left()) == (" 20/100 images", "2.0 images/s", 40.0)
-    hand.now += 5  # the estimate shrinks as time passes without news
-    assert (work.left(), work.left(ends=False)) == (35.0, 0.0)
-    work.advance(80)
-    assert (work.left(), work.note) == (None, "at 20")
+def test_count_rate_and_time_left(view: LiveView, hand: Clock) -> None:
+    with view.task("decode", 100, "images") as task:
+        assert facts(view) == ("  0/100 images", "", None)
+        hand.now += 10
+        task.advance(20, "at 20")
+        assert facts(view) == (" 20/100 images", "2.0 images/s", 40.0)
+        task.advance(80)
+        assert facts(view)[2] is None
 
 
-def test_bytes_are_shown_as_megabytes_with_or_without_a_total(hand: Clock) -> None:
-    for total, count in ((40_000_000, "10.0/40.0 MB"), (0, "10.0 MB")):
-        work = Work("fetch", total, "bytes")
+@pytest.mark.parametrize(("total", "expected"), [(3, [6, 2, None, None]), (5, [26, 22, 20, 20])])
+def test_time_left_counts_down_but_not_below_that_of_later_units(
+    view: LiveView, hand: Clock, total: int, expected: list[float | None]
+) -> None:
+    with view.task("training", total, "epochs") as task:
+        for _ in range(2):
+            hand.now += 10
+            task.advance()
+        for seconds in expected:
+            hand.now += 4
+            assert facts(view)[2] == (None if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize(("total", "text"), [(40_000_000, "10.0/40.0 MB"), (0, "10.0 MB")])
+def test_bytes_are_megabytes(view: LiveView, hand: Clock, total: int, text: str) -> None:
+    with view.task("fetch", total, "bytes") as task:
         hand.now += 20
-        work.advance(10_000_000)
-        assert (work.count, work.rate) == (count, "0.5 MB/s")
+        task.advance(10_000_000)
+        assert facts(view)[:2] == (text, "0.5 MB/s")
 
 
-def test_what_was_done_before_does_not_count_for_the_rate(hand: Clock) -> None:
-    work = Work("training", 50, "epochs", done=40)
-    assert work.left() is None
-    hand.now += 60
-    work.advance()
-    assert (work.count, work.left()) == ("41/50 epochs", 540.0)
+def test_units_done_before_do_not_count_for_the_rate(view: LiveView, hand: Clock) -> None:
+    with view.task("training", 50, "epochs", done=40) as task:
+        assert facts(view)[2] is None
+        hand.now += 60
+        task.advance()
+        assert (facts(view)[0], facts(view)[2]) == ("41/50 epochs", pytest.approx(540))
 
 
-def test_uncounted_work_shows_how_long_it_takes(hand: Clock) -> None:
-    work = Work("clustering", 0, "")
-    hand.now += 75
-    assert (work.count, work.rate, work.left()) == ("1:15", "", None)
+def test_uncounted_work_shows_its_duration(view: LiveView, hand: Clock) -> None:
+    with view.task("clustering", 0, ""):
+        hand.now += 75
+        assert facts(view) == ("1:15", "", None)
 
 
 # bars
@@ -75,35 +112,32 @@ class Terminal(io.StringIO):
 
 
 def drawn(width: int, monkeypatch: pytest.MonkeyPatch, **environment: str) -> list[str]:
-    """What two nested tasks look like on a terminal of that width."""
+    """Two nested tasks on a terminal of that width."""
     monkeypatch.delenv("NO_COLOR", raising=False)
     for name, value in {"TERM": "xterm-256color", **environment}.items():
         monkeypatch.setenv(name, value)
-    console = Console(file=Terminal(), width=width)
     hand = Clock(monkeypatch)
-    view = BarView(console)
-    outer, inner = Work("training", 50, "epochs"), Work("epoch 3/50", 25600, "images")
-    view._open = [outer, inner]
-    outer.advance()
-    hand.now += 60
-    outer.advance()
-    hand.now += 20
-    inner.advance(8960, "step 140, loss 3.210")
-    with console.capture() as capture:
-        console.print(view._render())
-    return capture.get().splitlines()
+    terminal, paper = (Console(file=Terminal(), width=width) for _ in range(2))
+    view = LiveView(terminal, pytest.fail)
+    with view.task("training", 50, "epochs") as outer:
+        hand.now += 60
+        outer.advance(2)
+        with view.task("epoch 3/50", 25600, "images") as inner:
+            hand.now += 20
+            inner.advance(8960, "step 140, loss 3.210")
+            paper.print(*view._progress.get_renderables())
+    assert isinstance(paper.file, Terminal)
+    return paper.file.getvalue().splitlines()
 
 
 def bare(lines: list[str]) -> list[str]:
-    return [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in lines]
+    return [re.sub(r"\x1b\[[0-9;]*[a-zA-Z]", "", line) for line in lines]
 
 
-def test_bars_show_count_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bars_show_count_rate_and_one_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     run, epoch, note = bare(drawn(120, monkeypatch))
-    assert re.fullmatch(r"training    ━{32}   2/50 epochs  0:10 this epoch, 23:40 left", run)
-    assert re.fullmatch(
-        r"epoch 3/50  ━{32}   8,960/25,600 images  112.0 images/s  2:29 left", epoch
-    )
+    assert re.fullmatch(r"training   [━╸╺]{40,}  2/50 epochs +23:40 left", run)
+    assert re.fullmatch(r"epoch 3/50 [━╸╺]{40,}  8,960/25,600 images 448.0 images/s *", epoch)
     assert note == "step 140, loss 3.210"
 
 
@@ -113,87 +147,77 @@ def test_bars_fit_every_terminal(width: int, monkeypatch: pytest.MonkeyPatch) ->
     assert len(lines) == 3
     assert all(len(line) < width for line in lines)
     assert lines[0].startswith("training")
-    assert ("2/50 epochs" in lines[0]) == (width >= 30)
+    assert ("2/50 epochs" in lines[0]) == (width >= 40)
+    assert ("23:40 left" in lines[0]) == (width not in {20, 40})
 
 
-def test_no_colour_leaves_the_rest_of_a_bar_blank(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_colour_the_rest_of_a_bar_is_blank(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = drawn(80, monkeypatch, NO_COLOR="1")
     assert not any(re.search(r"\x1b\[[0-9;]*3[0-9]m", line) for line in lines)
     assert bare(lines)[0].count("━") < bare(drawn(80, monkeypatch))[0].count("━")
 
 
-def test_bars_go_when_the_last_task_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bars_are_erased_when_the_last_task_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     terminal = Terminal()
-    view = BarView(Console(file=terminal))
+    view = LiveView(Console(file=terminal), pytest.fail)
 
     def fail() -> None:
-        with view.show(Work("outer", 2, "epochs")):
-            with view.show(Work("inner", 2, "steps")):
+        with view.task("outer", 2, "epochs"):
+            with view.task("inner", 2, "steps"):
                 time.sleep(0.3)
             raise ValueError("stop")
 
     with pytest.raises(ValueError, match="stop"):
         fail()
-    assert view._live is None
-    assert view._open == []
+    assert innermost(view) is None
     assert "inner" in terminal.getvalue()
-    assert terminal.getvalue().endswith("\x1b[2K\x1b[1A\x1b[2K\x1b[?25h\r")  # wiped
+    assert re.search(r"\x1b\[2K[^a-z]*\x1b\[\?25h\r?$", terminal.getvalue())
 
 
 # plain lines
 
 
-@pytest.fixture
-def lines() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def view(lines: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[LineView]:
-    view = LineView(lines.append)
-    monkeypatch.setattr(live, "POLL_SECONDS", 1e6)  # the tests look at the clock themselves
-    yield view
-    assert view._open == []
-
-
-def test_a_line_now_and_then(view: LineView, lines: list[str], hand: Clock) -> None:
-    with view.show(Work("decode", 100, "images")) as task:
+def test_a_line_now_and_then(view: LiveView, lines: list[str], hand: Clock) -> None:
+    with view.task("decode", 100, "images") as task:
         for step in range(1, 101):
             hand.now += 0.5
             task.advance(1, f"at {step}")
+            view.print_if_due()
     assert lines == [
-        "decode: 40/100 images, 2.0 images/s, 0:30 left, at 40",
-        "decode: 80/100 images, 2.0 images/s, 0:10 left, at 80",
+        "decode: 40/100 images, 2.0 images/s, at 40, 0:30 left",
+        "decode: 80/100 images, 2.0 images/s, at 80, 0:10 left",
     ]
 
 
-def test_short_tasks_are_silent(view: LineView, lines: list[str]) -> None:
-    with view.show(Work("quick", 5, "steps")) as task:
-        task.advance(0)
-        task.advance(5)
-    assert lines == []
-
-
-def test_other_lines_count_too(view: LineView, lines: list[str], hand: Clock) -> None:
-    with view.show(Work("decode", 4, "images")) as task:
+def test_other_lines_count_too(view: LiveView, lines: list[str], hand: Clock) -> None:
+    with view.task("decode", 4, "images") as task:
         for _ in range(4):
             hand.now += 15
             view.printed()
             task.advance()
+            view.print_if_due()
     assert lines == []
 
 
-def test_an_inner_task_tells_of_the_outer_one(
-    view: LineView, lines: list[str], hand: Clock
+def test_a_line_names_the_outermost_time_left_only(
+    view: LiveView, lines: list[str], hand: Clock
 ) -> None:
-    with view.show(Work("training", 3, "epochs")) as run:
-        hand.now += 19
+    with view.task("training", 3, "epochs") as run:
+        with view.task("epoch 1/3", 10, "images") as epoch:
+            hand.now += 20
+            epoch.advance(5)
+            view.print_if_due()
         run.advance()
-        with view.show(Work("clustering", 0, "")):
-            hand.now += 6
-            view.look()
-    assert lines == ["clustering: 0:06, training: 0:13 this epoch, 0:32 left"]
+        with view.task("epoch 2/3", 10, "images") as epoch:
+            hand.now += 10
+            epoch.advance(5)
+            hand.now += 10
+            view.print_if_due()
+    assert lines == [
+        "epoch 1/3: 5/10 images, 0.2 images/s, 0:20 left",
+        "epoch 2/3: 5/10 images, 0.5 images/s, training: 0:20 left",
+    ]
 
 
 def test_silence_is_broken_during_one_long_call(
@@ -201,7 +225,7 @@ def test_silence_is_broken_during_one_long_call(
 ) -> None:
     monkeypatch.setattr(live, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(live, "PLAIN_SECONDS", 0.05)
-    with LineView(lines.append).show(Work("clustering", 0, "")):
+    with LiveView(Console(file=io.StringIO()), lines.append).task("clustering", 0, ""):
         time.sleep(0.4)
     assert len(lines) >= 3
     assert set(lines) == {"clustering: 0:00"}

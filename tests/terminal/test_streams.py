@@ -13,7 +13,7 @@ from pplr_cli.terminal.streams import GuardedStream
 
 PRINT_MUCH = """
 import sys
-from pplr_cli import streams
+from pplr_cli.terminal import streams
 stdout = streams.guard()
 for _ in range(20_000):
     print("a line of a result \\u00e9 \\udcff")
