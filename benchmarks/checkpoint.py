@@ -1,8 +1,8 @@
-"""What saving and loading the state of a run costs, against a training step.
+"""Time saving and loading the state of a run, compared with a training step.
 
-    python -m benchmarks.checkpoint --folder /path/on/the/disk/in/question
+    python -m benchmarks.checkpoint --folder /path/on/the/disk
 
-Random images and pseudo-labels: times do not depend on what is learned.
+Uses random images and pseudo-labels: the times do not depend on them.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def arguments() -> argparse.Namespace:
 
 
 def make_trainer(options: argparse.Namespace) -> Trainer:
-    """Return a trainer in the middle of an epoch, as far as a state is concerned."""
+    """Return a trainer whose state is that of a run in the middle of an epoch."""
     settings = [
         f"model.backbone={options.backbone}",
         "model.weights=random",

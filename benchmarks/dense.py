@@ -1,6 +1,6 @@
-"""The label stage, re-ranking and scores straight from their definitions: slow and obvious.
+"""The label stage, re-ranking and scores directly from their definitions: slow and obvious.
 
-Holds N x N matrices and loops in Python. The tests' oracle, and what the benchmarks compare with.
+Uses N x N matrices and Python loops. The reference of tests and benchmarks.
 """
 
 import numpy as np

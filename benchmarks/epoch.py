@@ -1,10 +1,10 @@
-"""Whole epochs through `pplr train`: where the time goes, and where bf16 ends against fp32.
+"""Time complete epochs of `pplr train` by stage, and compare the scores of bf16 and fp32.
 
     python -m benchmarks.epoch --device cuda --precision fp32 bf16
     python -m benchmarks.epoch --images 300 --backbone tiny --height 96 --width 48 --iters 20
     python -m benchmarks.epoch --scores --precision fp32 bf16
 
-The first two train on as many made-up pedestrians as Market-1501 has images, from random weights:
+The first two train from random weights, on as many synthetic pedestrians as Market-1501 has images:
 for times, not scores. `--scores` runs the preset `demo` at each precision and compares mAP.
 """
 

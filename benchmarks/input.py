@@ -1,9 +1,9 @@
-"""Images a second for training: decoded once and augmented in batches, against image by image.
+"""Measure images per second: decoded once and augmented in batches, or image by image.
 
     python -m benchmarks.input --images 2560 --rounds 5
 
 Both sides have one worker: a `DataLoader` process that decodes, transforms and stacks, as the
-official release does, and this process with one thread. Whole passes over the images, in turn.
+official release does, and this process with one thread. Passes over all images alternate.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
     python -m benchmarks.label_stage --images 12936 --size 2048 --identities 751 --dense
 
-Peak memory is that of this process above what was resident before the stage (VmHWM, reset through
+Peak memory is this process's peak above its resident memory before the stage (VmHWM, reset through
 /proc/self/clear_refs).
 """
 
@@ -105,7 +105,7 @@ def report(watch: Watch, found: PseudoLabels, features: torch.Tensor, ids: np.nd
 def compare(
     found: PseudoLabels, features: np.ndarray, clustering: Clustering, agreement: Agreement
 ) -> None:
-    """Print how far labels and agreement are those of the dense definition."""
+    """Print how much labels and agreement differ from the dense definition."""
     start = time.perf_counter()
     columns = max(clustering.k1, agreement.k + 1)
     rank, *part_ranks = (dense.ranks(branch)[:, :columns].copy() for branch in features)

@@ -1,10 +1,10 @@
-"""Whether features computed in bf16 give the label stage other labels than fp32 ones.
+"""Compare the pseudo-labels from features computed in bf16 and in fp32.
 
     python -m benchmarks.precision
     python -m benchmarks.precision --device cuda --people 750 --batch 256
 
-On pedestrians of the kind that the shipped weights were trained on. The yardstick is fp32 with
-another batch size, which differs by rounding alone.
+Uses pedestrians like those that the shipped weights were trained on. The baseline is fp32 with
+another batch size, which differs only by rounding.
 """
 
 import argparse
@@ -69,7 +69,7 @@ def people(folder: Path, count: int, seed: int) -> ImageSet:
 
 
 def report(name: str, found: PseudoLabels, reference: PseudoLabels, identities: np.ndarray) -> None:
-    """Print how far labels and agreement are those of the reference, and of the identities."""
+    """Print how much labels and agreement differ from the reference, and labels from identities."""
     both = (found.labels >= 0) & (reference.labels >= 0)
     one_sided = ((found.labels >= 0) != (reference.labels >= 0)).mean()
     same = adjusted_rand_score(reference.labels[both], found.labels[both])

@@ -3,7 +3,7 @@
     python -m benchmarks.retrieval --queries 3368 --gallery 15913 --size 2048 --dense
     python -m benchmarks.retrieval --queries 3368 --gallery 15913 --size 256 --rerank --dense
 
-Peak memory is that of this process above what was resident before (VmHWM, reset through
+Peak memory is this process's peak above its resident memory before (VmHWM, reset through
 /proc/self/clear_refs).
 """
 
@@ -78,7 +78,7 @@ def report(watch: Watch, found: Scores, options: argparse.Namespace) -> None:
 def compare(
     watch: Watch, found: Scores, data: tuple[Any, ...], options: argparse.Namespace
 ) -> None:
-    """Print how far the scores, and re-ranked distances, are those of the dense definition."""
+    """Print how much scores and re-ranked distances differ from the dense definition."""
     query, gallery = (part.cpu().numpy() for part in data[:2])
     name = "dense distances"
     if options.rerank:

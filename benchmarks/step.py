@@ -1,10 +1,10 @@
-"""Measure where the time of a training step goes, and what replicas and bf16 change.
+"""Time the parts of a training step, with replicas and precisions compared.
 
     python -m benchmarks.step --rounds 3
     python -m benchmarks.step --device cuda --rounds 20 --precision fp32 bf16
 
-Variants take turns. Each is timed in total and, in a step of its own, part by part; on a GPU each
-part is waited for, so the parts add up to more than the total.
+Variants alternate. Each is timed in total and, in a separate step, part by part. On a GPU each part
+synchronises, so the parts add up to more than the total.
 """
 
 import argparse

@@ -21,7 +21,7 @@ Ids = NDArray[np.int64]
 
 
 def chosen_device(name: str) -> torch.device:
-    """Return the device for `--device`, made the current one: `torch.cuda` measures that."""
+    """Return the device for `--device` and make it the current one, which `torch.cuda` measures."""
     device = choose_device(name)
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -39,7 +39,7 @@ def make_features(
 ) -> torch.Tensor:
     """Return unit features float32 [N, size]: identity's centre + camera's shift + noise.
 
-    The noise of an image has a length of its own, from none to `noise` times a centre's.
+    The length of an image's noise is random, from 0 to `noise` times a centre's.
     """
     draw = rng.standard_normal
     centres = draw((ids.max() + 1, size), np.float32)

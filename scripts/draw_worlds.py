@@ -1,7 +1,7 @@
 """Draw the synthetic worlds of docs/health.md: the same people, cameras that differ more and more.
 
-`python scripts/draw_worlds.py DATA_DIR` leaves the data sets `easy`, `harsh`, `harsher` and
-`harshest` there; `pplr train --preset demo --data harsh --data-dir DATA_DIR` trains on one.
+`python scripts/draw_worlds.py DATA_DIR` writes the data sets `easy`, `harsh`, `harsher` and
+`harshest`; `pplr train --preset demo --data harsh --data-dir DATA_DIR` trains on one.
 """
 
 import sys

@@ -1,9 +1,9 @@
 """Pretrain the shipped `tiny` backbone with labels, on people and cameras the demo never shows.
 
-Draws the world `PRETRAINING` (a stream of random numbers of its own, so no person and no camera
-of any demo data set), trains with cross entropy and the batch-hard triplet loss, and writes the
-backbone's weights in half precision. Stops early on purpose: the demo shall have much to learn.
-From random weights the full augmentation teaches the small network nothing, so it is gentler here.
+Draws the world `PRETRAINING` (from a separate random stream, so it shares no person and no camera
+with a demo data set), trains with cross entropy and the batch-hard triplet loss, and writes the
+backbone's weights in half precision. Stops early on purpose, to leave much for the demo to learn.
+From random weights the small network learns nothing with the full augmentation: it is weaker here.
 
     python scripts/pretrain_tiny.py
 """

@@ -33,7 +33,7 @@ def refusal(*arguments: Any) -> UsageError:
     return caught.value
 
 
-# the shipped presets: algorithm.md, section 8
+# the shipped presets: the official settings
 
 OFFICIAL = {
     # name: height, width, instances, eps, camera eps, camera weight
