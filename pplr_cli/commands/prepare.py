@@ -139,7 +139,9 @@ def _draw_people(prepared: "Prepared") -> Path | None:
         return None
     path = prepared.path.with_name(PICTURE)
     shown = [image for image in manifest.images if image.split == Split.TRAIN]
-    contact_sheet(shown, manifest.root, path, people=6, each=3, upright=manifest.upright)
+    contact_sheet(
+        shown, manifest.root, path, people=6, each=3, upright=manifest.upright, names=manifest.names
+    )
     return path
 
 

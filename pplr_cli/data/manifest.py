@@ -1,8 +1,8 @@
-"""The manifest: one readable file that says which images a prepared data set holds.
+"""The manifest: a readable file that lists the images of a prepared data set.
 
-`<data folder>/<name>/manifest.json` lists every image with its split, identity, camera and the
-SHA-256 of its file, one image a line. Paths are relative to `root`, and `root` to the manifest's
-own folder, so that the data set can be moved together with it.
+`<data folder>/<name>/manifest.json` holds one line per image: split, path, identity, camera and
+the SHA-256 of the file. Paths are relative to `root`, and `root` is relative to the folder of the
+manifest, so that the data set can be moved together with it.
 """
 
 import hashlib
@@ -21,13 +21,19 @@ from pplr_cli.errors import DataError
 from pplr_cli.files import native, portable, write_text
 
 FILE_NAME = "manifest.json"
-FORMAT = 2
+FORMAT = 3
+READABLE = (2, FORMAT)
+"""Format 2 has no names of identities and cameras."""
 UNKNOWN = -1
-"""Identity or camera of an image for which the data set knows none."""
+"""Identity or camera of an image for which the data set gives none."""
+LARGEST = 10**18
+"""Bound of identities and cameras, which are stored as int64."""
 UPRIGHT_LAYOUTS = frozenset({"folder"})
-"""Layouts whose images are turned as their EXIF data say; the scores published for the benchmarks
-were made without."""
-ANEW = "move it away and prepare the data set anew with `pplr prepare`"
+"""Layouts whose images are turned by their EXIF orientation; the scores published for the public
+data sets were computed without."""
+ONE_BASED_LAYOUTS = frozenset({"market", "duke", "veri", "synthetic"})
+"""Layouts that call their cameras 1, 2, ..., stored as 0, 1, ..."""
+ANEW = "move it away and prepare the data set again with `pplr prepare`"
 
 
 class Split(StrEnum):
@@ -48,6 +54,31 @@ class Image(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Names:
+    """The user's names of identities and cameras.
+
+    Attributes:
+        identities: name by number, for the identities whose name is not their number.
+        cameras: likewise.
+    """
+
+    identities: Mapping[int, str] = field(default_factory=dict)
+    cameras: Mapping[int, str] = field(default_factory=dict)
+
+    def identity(self, number: int) -> str:
+        """Return the name of an identity; empty if unknown."""
+        return _name(self.identities, int(number))
+
+    def camera(self, number: int) -> str:
+        """Return the name of a camera; empty if unknown."""
+        return _name(self.cameras, int(number))
+
+
+def _name(names: Mapping[int, str], number: int) -> str:
+    return "" if number == UNKNOWN else names.get(number, str(number))
+
+
+@dataclass(frozen=True)
 class ImageSet:
     """The images of one split in sorted path order.
 
@@ -56,9 +87,10 @@ class ImageSet:
         paths: N paths with `/`, sorted.
         identities: int64 [N], `UNKNOWN` where there is none.
         cameras: int64 [N], `UNKNOWN` where there is none.
-        contents: N SHA-256 of the files, "" where none is recorded; or none at all.
-        upright: whether EXIF rotation is applied when they are decoded.
-        hint: the hint where files turn out to be broken.
+        contents: N SHA-256 of the files, "" where none is recorded; or an empty tuple.
+        upright: whether EXIF orientation is applied when they are decoded.
+        hint: the hint of errors about broken files.
+        names: the user's names of identities and cameras.
     """
 
     root: Path
@@ -67,7 +99,8 @@ class ImageSet:
     cameras: NDArray[np.int64]
     contents: tuple[str, ...] = ()
     upright: bool = False
-    hint: str = "replace or remove these files, then prepare the data set anew"
+    hint: str = "replace or remove these files, then prepare the data set again"
+    names: Names = field(default_factory=Names)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -93,12 +126,13 @@ class Manifest:
     """A prepared data set.
 
     Attributes:
-        name: the name other commands find it by.
+        name: the name that other commands find it by.
         layout: the layout it was read from (`market`, `msmt17`, ..., `folder`, `synthetic`).
         root: folder that the images' paths are relative to.
-        images: every image; whatever order they come in, they are kept sorted by split and path.
-        notes: counts of what was left out on purpose (junk, ...), by plain-English reason.
-        contents: SHA-256 of each image's file (hexadecimal) by path, as it was when checked.
+        images: every image, sorted by split and path whatever the order given.
+        notes: how many files were left out or kept on purpose, by reason.
+        contents: SHA-256 (hexadecimal) of each image's file by path, as it was when checked.
+        names: the user's names of identities and cameras; not part of the digest.
     """
 
     name: str
@@ -107,11 +141,16 @@ class Manifest:
     images: tuple[Image, ...]
     notes: dict[str, int]
     contents: Mapping[str, str] = field(default_factory=dict)
+    names: Names = field(default_factory=Names)
 
     def __post_init__(self) -> None:
         order = {split: place for place, split in enumerate(Split)}
         images = sorted(self.images, key=lambda image: (order[image.split], portable(image.path)))
         object.__setattr__(self, "images", tuple(images))
+        if self.layout in ONE_BASED_LAYOUTS:
+            known = sorted({image.camera for image in images} - {UNKNOWN})
+            names = Names(self.names.identities, {camera: str(camera + 1) for camera in known})
+            object.__setattr__(self, "names", names)
 
     def split(self, split: Split) -> ImageSet:
         """Return the images of one split."""
@@ -123,6 +162,7 @@ class Manifest:
             cameras=np.array([i.camera for i in images], dtype=np.int64),
             contents=tuple(self.contents.get(i.path, "") for i in images),
             upright=self.upright,
+            names=self.names,
         )
 
     @property
@@ -132,14 +172,18 @@ class Manifest:
 
     @property
     def upright(self) -> bool:
-        """Whether EXIF rotation is applied when the images are decoded."""
+        """Whether EXIF orientation is applied when the images are decoded."""
         return self.layout in UPRIGHT_LAYOUTS
 
     @property
     def can_evaluate(self) -> bool:
-        """Whether there is a query and a gallery split with identities and cameras."""
-        sets = (self.split(Split.QUERY), self.split(Split.GALLERY))
-        return all(s.has_identities and s.has_cameras for s in sets)
+        """Whether all queries have an identity and all test images a camera.
+
+        Gallery images without identity are distractors: they match no query.
+        """
+        query, gallery = self.split(Split.QUERY), self.split(Split.GALLERY)
+        known = query.has_identities and query.has_cameras and gallery.has_cameras
+        return known and bool((gallery.identities != UNKNOWN).any())
 
     @property
     def digest(self) -> str:
@@ -155,13 +199,15 @@ class Manifest:
     def save(self, folder: Path) -> Path:
         """Write `manifest.json` into `folder` (created if need be) and return its path."""
         path = folder / FILE_NAME
+        root = os.path.relpath(self.root.resolve(), folder.resolve())
         head = {
             "format": FORMAT,
             "name": self.name,
             "layout": self.layout,
-            "root": portable(_relative(self.root, folder)),
+            "root": portable(root),
             "digest": self.digest,
             "notes": self.notes,
+            "names": {"identity": self.names.identities, "camera": self.names.cameras},
             "columns": ["split", "path", "identity", "camera", "sha256"],
         }
         rows = ",\n".join(self._rows())
@@ -174,14 +220,14 @@ class Manifest:
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
             version = document["format"]
-            if version != FORMAT:
+            if version not in READABLE:
                 newer = isinstance(version, int) and version > FORMAT
                 message = f"`{path}`: manifest format {version}, this pplr reads {FORMAT}"
                 raise DataError(message, "upgrade pplr" if newer else ANEW)
             manifest = cls._parse(document, path.parent)
             recorded = document["digest"]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"`{path}`: not a data set manifest ({error})", ANEW) from error
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            raise DataError(f"`{path}`: not a data set manifest ({error!r})", ANEW) from error
         if recorded != manifest.digest:
             raise DataError(f"`{path}`: its lines do not match the recorded digest", ANEW)
         return manifest
@@ -190,15 +236,25 @@ class Manifest:
     def _parse(cls, document: Any, folder: Path) -> "Manifest":
         images, contents = [], {}
         for split, path, identity, camera, content in document["images"]:
-            image = Image(Split(split), native(path), int(identity), int(camera))
+            _check_row(path, identity, camera)
+            image = Image(Split(split), native(path), identity, camera)
             images.append(image)
             if content:
                 contents[image.path] = str(content)
         root = (folder / native(document["root"])).resolve()
-        notes = dict(document["notes"])
-        return cls(document["name"], document["layout"], root, tuple(images), notes, contents)
+        notes = {str(reason): int(count) for reason, count in document["notes"].items()}
+        given = document.get("names", {"identity": {}, "camera": {}})
+        names = Names(*({int(n): str(s) for n, s in names.items()} for names in given.values()))
+        name, layout = document["name"], document["layout"]
+        if not (isinstance(name, str) and isinstance(layout, str)):
+            raise TypeError(f"name {name!r}, layout {layout!r}")
+        return cls(name, layout, root, tuple(images), notes, contents, names)
 
 
-def _relative(root: Path, folder: Path) -> str:
-    """Return `root` relative to the manifest's folder."""
-    return Path(os.path.relpath(root.resolve(), folder.resolve())).as_posix()
+def _check_row(path: Any, identity: Any, camera: Any) -> None:
+    """Refuse paths that leave the root, and numbers that are none or do not fit."""
+    if path.startswith("/") or "/../" in f"/{path}/" or "\0" in path:
+        raise ValueError(f"path {path!r}")
+    for number in (identity, camera):
+        if type(number) is not int or not UNKNOWN <= number < LARGEST:
+            raise ValueError(f"number {number!r}")

@@ -1,32 +1,30 @@
-"""Reads a plain folder of crops, at any depth, with what a pattern or a table says of them.
+"""Reads a plain folder of crops, with what a pattern or a table says about each.
 
 The pattern is a regular expression searched in each image's path below the folder (with `/`); its
-named groups are `identity`, `camera` and `split`, each optional. The table (`table.py`) has them as
-columns; images that it does not name are left out and counted. Numbers stand as they are (a
-negative one means "unknown"); if any value of a group is not a number, the group's values are
-numbered in sorted order. Without both everything is in the training split and unknown.
+named groups `identity`, `camera` and `split` are optional. The table (`table.py`) has them as
+columns; images that it does not name are left out and counted. Without either, every image is in
+the training split, with unknown identity and camera.
 """
 
-import os
 import re
-from collections.abc import Iterable, Iterator
+import unicodedata
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pplr_cli.data.manifest import UNKNOWN, Image, Split
+from pplr_cli.data.manifest import UNKNOWN, Image, Names, Split
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.ingest.table import Values, read_table
-from pplr_cli.ingest.trees import (
-    IGNORED_FOLDERS,
-    NOT_FILES,
-    Reading,
-    is_image_name,
-    reason_left_out,
-)
+from pplr_cli.ingest.walk import Reading, list_images
 from pplr_cli.text import listed
 
 NOT_NAMED = "images that the table does not name left out"
 
 GROUPS = frozenset({"identity", "camera", "split"})
+NO_VALUE = frozenset({"", "?", "nan", "na", "n/a", "#n/a", "<na>", "none", "null", "unknown"})
+"""Texts that stand for a missing value, in any case and after any sign."""
+DIGITS = 18
+"""Integers with more digits are names: they would not fit int64."""
+_NUMBER = re.compile(r"([+-]?)(\d+)(?:\.(\d*))?", re.ASCII)
 
 
 def compile_pattern(text: str) -> re.Pattern[str]:
@@ -38,7 +36,7 @@ def compile_pattern(text: str) -> re.Pattern[str]:
     example = r"an example: `--pattern '(?P<identity>\d+)_c(?P<camera>\d+)'`"
     try:
         pattern = re.compile(text)
-    except re.error as error:
+    except (re.error, RecursionError, OverflowError) as error:
         raise UsageError(f"`--pattern`: no regular expression ({error})", example) from error
     unknown = set(pattern.groupindex) - GROUPS
     if unknown or not pattern.groupindex:
@@ -54,62 +52,40 @@ def read_crops(
     table: Path | None = None,
     ours: Iterable[Path] = (),
 ) -> Reading:
-    """List the images below `root`.
+    """List the images below `root`, at any depth.
 
-    Links to folders are not followed; FIFOs and devices are never opened. What pplr put there
-    itself (`ours`, files and folders) is passed over.
+    Args:
+        root: folder of the images.
+        pattern: what the paths say, or
+        table: the table that says it.
+        ours: files and folders that pplr wrote there, which are ignored.
 
     Raises:
-        DataError: no image, paths that do not match the pattern, a table that does not fit, unknown
-            splits.
+        DataError: no image, unreadable folders, paths that do not match the pattern, a table that
+            does not fit, unknown splits.
     """
-    reading = Reading()
-    here = root.resolve()
+    reading, here = Reading(), root.resolve()
     resolved = [path.resolve() for path in ours]
-    passed = {str(path.relative_to(here)) for path in resolved if here in path.parents}
-    paths = sorted(_walk(root, reading, passed))
+    passed = {path.relative_to(here).as_posix() for path in resolved if here in path.parents}
+    paths = list_images(root, reading, passed=passed)
     if not paths:
         left_out = "".join(f"; {what}: {count}" for what, count in reading.notes.items())
         raise DataError(
             f"`{root}`: holds no images{left_out}",
             "images are `.jpg`, `.jpeg` and `.png` files, at any depth; convert others",
         )
+    known: dict[str, Values] = {path: {} for path in paths}
     if table is not None:
         known = read_table(table, root, paths)
     elif pattern is not None:
         known = _match(root, paths, pattern)
-    else:
-        known = {path: {} for path in paths}
     if len(known) < len(paths):
         reading.notes[NOT_NAMED] = len(paths) - len(known)
-    identities = _numbers([values.get("identity") for values in known.values()])
-    cameras = _numbers([values.get("camera") for values in known.values()])
-    splits = _splits(root, known)
-    reading.images = list(map(Image, splits, known, identities, cameras))
+    identities, people = number_values([values.get("identity") for values in known.values()])
+    cameras, places = number_values([values.get("camera") for values in known.values()])
+    reading.names = Names(people, places)
+    reading.images = list(map(Image, _splits(root, known), known, identities, cameras))
     return reading
-
-
-def _walk(root: Path, reading: Reading, passed: set[str]) -> Iterator[str]:
-    """Yield the images' paths below the root; count everything else but what is `passed` over."""
-    for folder, subfolders, names in os.walk(root):
-        here = Path(folder)
-        for name in list(subfolders):
-            if str((here / name).relative_to(root)) in passed:
-                subfolders.remove(name)
-            elif name.startswith(".") or name in IGNORED_FOLDERS or (here / name).is_symlink():
-                subfolders.remove(name)
-                reading.notes[NOT_FILES] += 1
-        for name in names:
-            path = here / name
-            below = path.relative_to(root).as_posix()
-            if not path.is_file():
-                reading.notes[NOT_FILES] += 1
-            elif below in passed:
-                continue
-            elif is_image_name(name):
-                yield below
-            else:
-                reading.notes[reason_left_out(name)] += 1
 
 
 def _match(root: Path, paths: list[str], pattern: re.Pattern[str]) -> dict[str, Values]:
@@ -122,14 +98,41 @@ def _match(root: Path, paths: list[str], pattern: re.Pattern[str]) -> dict[str, 
     return {path: match.groupdict() for path, match in matches.items() if match is not None}
 
 
-def _numbers(values: list[str | None]) -> list[int]:
-    """Turn a group's values into numbers; None becomes `UNKNOWN`."""
-    present = {value for value in values if value is not None}
-    if all(re.fullmatch(r"-?\d{1,18}", value, re.ASCII) for value in present):
-        numbers = {value: max(int(value), UNKNOWN) for value in present}
-    else:
-        numbers = {value: number for number, value in enumerate(sorted(present))}
-    return [UNKNOWN if value is None else numbers[value] for value in values]
+def number_values(values: Sequence[str | None]) -> tuple[list[int], dict[int, str]]:
+    """Turn identities or cameras into numbers, each value judged by itself.
+
+    Integers keep their value in any spelling (`17`, `0017`, `17.0`); negative and missing values
+    are `UNKNOWN`; all other texts get the numbers after the largest integer, in sorted order.
+
+    Returns:
+        The number of each value, and the first spelling of each number that is not written so.
+    """
+    keys = [_key(value) for value in values]
+    names = sorted({key for key in keys if isinstance(key, str)})
+    first = max((key for key in keys if isinstance(key, int)), default=UNKNOWN) + 1
+    numbers = {name: first + place for place, name in enumerate(names)}
+    found = [numbers[key] if isinstance(key, str) else key for key in keys]
+    spelled: dict[int, str] = {}
+    for number, value in zip(found, values, strict=True):
+        if number != UNKNOWN and value is not None:
+            spelled.setdefault(number, value.strip())
+    return found, {number: text for number, text in spelled.items() if text != str(number)}
+
+
+def _key(value: str | None) -> int | str:
+    """Return an integer, `UNKNOWN`, or the text that tells a name from others."""
+    text = unicodedata.normalize("NFC", value or "").strip()
+    if text.casefold().lstrip("+-") in NO_VALUE:
+        return UNKNOWN
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        return text
+    sign, whole, fraction = match[1], match[2].lstrip("0"), (match[3] or "").strip("0")
+    if sign == "-" and (whole or fraction):
+        return UNKNOWN
+    if fraction:
+        return text
+    return int(whole or "0") if len(whole) <= DIGITS else whole
 
 
 def _splits(root: Path, known: dict[str, Values]) -> list[Split]:

@@ -18,26 +18,31 @@ from pplr_cli.progress import Reporter
 
 CHANGED = "changed since the data set was prepared"
 POOR_SIDE = 16
-"""Pixels: images that are narrower or lower can be used, but their number is told."""
+"""Pixels: narrower or lower images can be used, but they are counted."""
+FEW_LEVELS = 16
+"""Images of at most this many grey levels show next to nothing, e.g. thermal images stored in a
+small part of the 16-bit range."""
 
 
 @dataclass
 class Examined:
-    """What was found.
+    """What an examination found.
 
     Attributes:
         contents: SHA-256 (hexadecimal) of every file that could be read, by path.
         faults: files that cannot be used, in the order of the paths.
         poor: paths of images narrower or lower than `POOR_SIDE`.
+        flat: paths of images of at most `FEW_LEVELS` grey levels.
     """
 
     contents: dict[str, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     poor: list[str] = field(default_factory=list)
+    flat: list[str] = field(default_factory=list)
 
 
 def examine(manifest: Manifest, reporter: Reporter) -> Examined:
-    """Decode every image in full, on every core, and take the digest of its file."""
+    """Decode every image in full, on every core, and compute the digest of its file."""
     paths = list(dict.fromkeys(manifest.paths))
     found = Examined()
 
@@ -49,13 +54,15 @@ def examine(manifest: Manifest, reporter: Reporter) -> Examined:
             image = decode_opened(file, upright=manifest.upright)
         if min(image.size) < POOR_SIDE:
             found.poor.append(path)
+        elif sum(map(bool, image.convert("L").histogram())) <= FEW_LEVELS:
+            found.flat.append(path)
 
     found.faults = for_all(paths, work, "checking images", reporter, host.cores())
     return found
 
 
 def differences(manifest: Manifest, examined: Examined) -> list[Fault]:
-    """Return what is not as it was when the data set was prepared: gone, changed or broken."""
+    """Return the images that are gone, changed or broken since the data set was prepared."""
     reasons = {fault.path: fault.reason for fault in examined.faults}
     for path, content in examined.contents.items():
         if manifest.contents.get(path, content) != content:
@@ -74,43 +81,50 @@ def write_faults(path: Path, faults: list[Fault]) -> None:
         file.write(text.encode(errors="surrogateescape"))
 
 
+Pair = tuple[Image, Image]
+
+
 @dataclass(frozen=True)
 class Copies:
-    """What is there more than once.
+    """Pictures that a data set holds more than once.
 
     Attributes:
         further: images beyond the first of each picture.
         leaked: pairs of a training image and a query or gallery image of the same bytes.
+        found_by_itself: pairs of a query and a gallery image of the same bytes.
         contradicting: pairs of images of the same bytes under different identities.
     """
 
     further: int
-    leaked: tuple[tuple[Image, Image], ...]
-    contradicting: tuple[tuple[Image, Image], ...]
+    leaked: tuple[Pair, ...]
+    found_by_itself: tuple[Pair, ...]
+    contradicting: tuple[Pair, ...]
 
 
 def find_copies(manifest: Manifest) -> Copies:
-    """Find the images of the same bytes; those without a recorded digest are passed over."""
+    """Find images of the same bytes; images without a recorded digest are ignored."""
     groups: defaultdict[str, list[Image]] = defaultdict(list)
     for image in manifest.images:
         if image.path in manifest.contents:
             groups[manifest.contents[image.path]].append(image)
     alike = [group for group in groups.values() if len(group) > 1]
+    test = (Split.QUERY, Split.GALLERY)
     return Copies(
         sum(len(group) - 1 for group in alike),
-        tuple(pair for group in alike if (pair := _leak(group))),
+        tuple(pair for group in alike if (pair := _pair(group, (Split.TRAIN,), test))),
+        tuple(pair for group in alike if (pair := _pair(group, test[:1], test[1:]))),
         tuple(pair for group in alike if (pair := _contradiction(group))),
     )
 
 
-def _leak(group: list[Image]) -> tuple[Image, Image] | None:
-    """Return the first training image and the first other one, if there are both."""
-    train = next((image for image in group if image.split == Split.TRAIN), None)
-    other = next((image for image in group if image.split != Split.TRAIN), None)
-    return (train, other) if train and other else None
+def _pair(group: list[Image], left: tuple[Split, ...], right: tuple[Split, ...]) -> Pair | None:
+    """Return the first image of some splits and the first of others, if there are both."""
+    one = next((image for image in group if image.split in left), None)
+    other = next((image for image in group if image.split in right), None)
+    return (one, other) if one and other else None
 
 
-def _contradiction(group: list[Image]) -> tuple[Image, Image] | None:
+def _contradiction(group: list[Image]) -> Pair | None:
     """Return the first image with an identity and the first with another, if there are both."""
     named = [image for image in group if image.identity != UNKNOWN]
     other = next((image for image in named if image.identity != named[0].identity), None)
@@ -118,7 +132,7 @@ def _contradiction(group: list[Image]) -> tuple[Image, Image] | None:
 
 
 def find_collisions(paths: list[str]) -> list[tuple[str, str]]:
-    """Return pairs of paths that are one on disks that do not tell upper and lower case apart."""
+    """Return pairs of paths that are equal on disks that ignore letter case or accent forms."""
     first: dict[str, str] = {}
     pairs = []
     for path in dict.fromkeys(paths):

@@ -30,7 +30,8 @@ from pplr_cli.ingest.rules import (
     warnings_for,
 )
 from pplr_cli.ingest.staging import discard, staged
-from pplr_cli.ingest.trees import Reading, explain_missing, find_root, find_root_above, read_tree
+from pplr_cli.ingest.trees import explain_missing, find_root, find_root_above, read_tree
+from pplr_cli.ingest.walk import Reading
 from pplr_cli.progress import Reporter
 from pplr_cli.text import listed
 
@@ -72,6 +73,7 @@ class Preparation:
     def __init__(self, request: PrepareRequest, reporter: Reporter) -> None:
         self._request, self._reporter = request, reporter
         self._folder, self._path = request.folder, request.folder / FILE_NAME
+        self._left_out: list[str] = []
 
     def recheck(self) -> Prepared:
         """Check a prepared data set: images unchanged, counts as published."""
@@ -116,7 +118,7 @@ class Preparation:
         inside = read.root.resolve().is_relative_to(self._folder.resolve())
         if (self._folder / IMAGES).exists() and not inside:
             raise self._taken(read) if self._path.is_file() else self._foreign()
-        found = inspect(self._request, read, self._reporter)
+        found = inspect(self._request, read, self._left_out, self._reporter)
         found.manifest.save(self._folder)
         return self._prepared(partial, found)
 
@@ -129,9 +131,10 @@ class Preparation:
         with staged(final) as folder, _shown_as(folder, final, shown):
             read = self._fill(sources, folder / IMAGES)
             partial = self._check_counts(read, shown)
-            found = inspect(self._request, read, self._reporter)
+            found = inspect(self._request, read, self._left_out, self._reporter)
             if self._path.is_file():
-                if Manifest.load(self._path).digest != found.manifest.digest:
+                there, new = Manifest.load(self._path), found.manifest
+                if (there.digest, there.names) != (new.digest, new.names):
                     raise self._taken(found.manifest)
                 discard(folder)
                 return self.recheck()
@@ -173,9 +176,15 @@ class Preparation:
         return self._manifest(root, read_tree(root, layout))
 
     def _manifest(self, root: Path, reading: Reading) -> Manifest:
-        notes = dict(sorted(reading.notes.items()))
-        layout = self._request.layout
-        return Manifest(self._folder.name, layout, root, tuple(reading.images), notes)
+        self._left_out = reading.left_out
+        return Manifest(
+            self._folder.name,
+            self._request.layout,
+            root,
+            tuple(reading.images),
+            dict(sorted(reading.notes.items())),
+            names=reading.names,
+        )
 
     def _check_counts(self, manifest: Manifest, shown: str) -> tuple[str, ...]:
         """Compare with the published counts; return the differences if they are allowed."""
@@ -215,7 +224,7 @@ class Preparation:
         there = Manifest.load(self._path)
         if set(there.paths) != set(manifest.paths):
             what = "other images"
-        elif there.images != manifest.images:
+        elif (there.images, there.names) != (manifest.images, manifest.names):
             what = "other identities, cameras or splits"
         elif manifest.contents and there.contents != manifest.contents:
             what = "images of the same names but other contents"

@@ -1,22 +1,19 @@
-"""From a tree that was read to a manifest that can be trusted, or an error that says why not.
+"""Decides which defects of a data set are errors and which are warnings.
 
-The rules: broken images are an error, with `--skip-bad` they are left out. The same picture in
-train and in query or gallery is an error for own data and a warning for the public data sets,
-which are as they are. A query and gallery part that cannot be evaluated is an error for own data.
-Copies, contradicting identities, tiny images and names that only letter case keeps apart are
-warnings.
+Errors: broken images (with `--skip-bad` they are left out); in own data also the same picture in
+train and in query or gallery, and a test part that cannot be evaluated. The public data sets are
+taken as they are. Everything else is a warning.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from pplr_cli.data.decode import Fault
-from pplr_cli.data.manifest import Image, ImageSet, Manifest, Split
+from pplr_cli.data.manifest import Image, Manifest
 from pplr_cli.errors import DataError
 from pplr_cli.ingest.integrity import (
+    FEW_LEVELS,
     POOR_SIDE,
     Examined,
     examine,
@@ -25,6 +22,7 @@ from pplr_cli.ingest.integrity import (
     write_faults,
 )
 from pplr_cli.ingest.layouts import FOLDER
+from pplr_cli.ingest.protocol import Concern, check_test_part
 from pplr_cli.ingest.request import PrepareRequest
 from pplr_cli.progress import Reporter
 from pplr_cli.text import listed
@@ -40,16 +38,24 @@ class Inspection:
     Attributes:
         manifest: with the digest of every image, without the broken ones.
         skipped: the broken images that were left out.
-        warnings: what is not as it should be, a text each.
+        warnings: the warnings.
     """
 
     manifest: Manifest
     skipped: tuple[Fault, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[Concern, ...]
 
 
-def inspect(request: PrepareRequest, manifest: Manifest, reporter: Reporter) -> Inspection:
-    """Check every image of a data set that is to be prepared.
+def inspect(
+    request: PrepareRequest, manifest: Manifest, left_out: Sequence[str], reporter: Reporter
+) -> Inspection:
+    """Check every image of a data set that is being prepared.
+
+    Args:
+        request: the request.
+        manifest: as read, without digests.
+        left_out: paths of folders, links and special files that were left out.
+        reporter: gets the progress.
 
     Raises:
         DataError: broken images without `--skip-bad`, or what the rules call an error.
@@ -59,27 +65,35 @@ def inspect(request: PrepareRequest, manifest: Manifest, reporter: Reporter) -> 
     if examined.faults and not request.skip_bad:
         raise _broken(request, manifest, examined.faults)
     kept = _without(manifest, examined)
-    warnings = (*_skipped(request, examined.faults), *warnings_for(kept, examined))
-    return Inspection(kept, tuple(examined.faults), warnings)
+    warnings = [*_skipped(request, examined.faults), *warnings_for(kept, examined)]
+    if left_out:
+        warnings.append(
+            Concern(
+                f"folders, links and special files left out: {len(left_out)}\n{listed(left_out)}",
+                "a link may lead to a folder, but not to one above itself; restore the target of a "
+                "broken one",
+            )
+        )
+    return Inspection(kept, tuple(examined.faults), tuple(warnings))
 
 
 def changed(manifest: Manifest, faults: Sequence[Fault]) -> DataError:
-    """Return the error for a prepared data set that is not as it was (the first 20 are named)."""
+    """Return the error for a prepared data set with changed images (the first 20 are named)."""
     return DataError(
         f"`{manifest.root}`: {len(faults)} of {len(manifest.images)} images are not as they were "
         f"when data set `{manifest.name}` was prepared:\n{_lines(faults)}",
-        "put the files back, or move the data set away and prepare it anew",
+        "put the files back, or move the data set away and prepare it again",
     )
 
 
 def report_warnings(
-    manifest: Manifest, warnings: Iterable[str], reporter: Reporter
+    manifest: Manifest, warnings: Iterable[Concern], reporter: Reporter
 ) -> tuple[str, ...]:
-    """Report the warnings and return them."""
-    told = tuple(warnings)
-    for warning in told:
-        reporter.warn(f"data set `{manifest.name}`: {warning}")
-    return told
+    """Report the warnings and return their messages."""
+    concerns = tuple(warnings)
+    for concern in concerns:
+        reporter.warn(f"data set `{manifest.name}`: {concern.message}", concern.hint)
+    return tuple(concern.message for concern in concerns)
 
 
 def _broken(request: PrepareRequest, manifest: Manifest, faults: list[Fault]) -> DataError:
@@ -110,15 +124,13 @@ def _without(manifest: Manifest, examined: Examined) -> Manifest:
     return replace(kept, notes={reason: notes[reason] for reason in sorted(+notes)})
 
 
-def _skipped(request: PrepareRequest, faults: list[Fault]) -> Iterator[str]:
+def _skipped(request: PrepareRequest, faults: list[Fault]) -> Iterator[Concern]:
     if faults:
-        yield (
-            f"unusable images left out: {len(faults)}\n{_lines(faults)}\n"
-            f"  all of them: `{request.fault_list}`"
-        )
+        shown = f"{_lines(faults)}\n  all of them: `{request.fault_list}`"
+        yield Concern(f"unusable images left out: {len(faults)}\n{shown}")
 
 
-def warnings_for(manifest: Manifest, examined: Examined) -> Iterator[str]:
+def warnings_for(manifest: Manifest, examined: Examined) -> Iterator[Concern]:
     """Yield the warnings about a checked data set.
 
     Raises:
@@ -127,53 +139,49 @@ def warnings_for(manifest: Manifest, examined: Examined) -> Iterator[str]:
     copies = find_copies(manifest)
     if copies.leaked:
         yield _leakage(manifest, copies.leaked)
-    if manifest.layout == FOLDER:
-        _check_test_part(manifest)
+    yield from check_test_part(manifest)
+    if copies.found_by_itself and manifest.layout == FOLDER:
+        yield Concern(
+            f"pictures both in query and in gallery: {_pairs(copies.found_by_itself)}",
+            "they are left out of the ranking of their own query",
+        )
     if copies.contradicting:
-        pairs = [
-            f"{a.path} ({a.identity}) = {b.path} ({b.identity})" for a, b in copies.contradicting
-        ]
-        yield f"pictures under several identities: {len(pairs)}\n{listed(pairs)}"
+        pairs = _pairs(copies.contradicting, lambda image: manifest.names.identity(image.identity))
+        yield Concern(f"pictures under several identities: {pairs}", "correct one of the two")
     if collisions := find_collisions(manifest.paths):
         shown = listed([f"{a} and {b}" for a, b in collisions])
-        yield f"names that some disks take for the same:\n{shown}"
-    poor = sorted(set(examined.poor) & set(manifest.paths))
-    if poor:
-        yield f"images under {POOR_SIDE} pixels wide or high: {len(poor)}\n{listed(poor, 5)}"
+        yield Concern(f"names that some disks take for the same:\n{shown}")
+    yield from _weak(manifest, examined)
 
 
-def _leakage(manifest: Manifest, leaked: tuple[tuple[Image, Image], ...]) -> str:
-    """Word the leakage; for own data it is an error."""
-    pairs = [f"{a.path} (train) = {b.path} ({b.split})" for a, b in leaked]
-    text = f"pictures both in train and in query or gallery: {len(pairs)}\n{listed(pairs)}"
-    if manifest.layout != FOLDER:
-        return text
-    hint = "take them out of one of the two: scores on pictures of the training flatter"
-    raise DataError(f"`{manifest.root}`: {text}", hint)
+def _pairs(
+    pairs: Sequence[tuple[Image, Image]], note: Callable[[Image], str] = lambda image: image.split
+) -> str:
+    """Return the number of pairs of equal pictures and the first ones, one a line."""
+    lines = [f"{a.path} ({note(a)}) = {b.path} ({note(b)})" for a, b in pairs]
+    return f"{len(pairs)}\n{listed(lines)}"
 
 
-def _check_test_part(manifest: Manifest) -> None:
-    """Check that own query and gallery images can be evaluated, if there are any."""
-    sets = {split: manifest.split(split) for split in (Split.QUERY, Split.GALLERY)}
-    if not any(map(len, sets.values())):
-        return
-    hint = "evaluation needs query and gallery images, each with identity and camera"
-    for split, images in sets.items():
-        if not len(images):
-            other = Split.GALLERY if split == Split.QUERY else Split.QUERY
-            raise DataError(f"`{manifest.root}`: {other} images, but no {split} images", hint)
-        for what, known in (("identity", images.has_identities), ("camera", images.has_cameras)):
-            if not known:
-                raise DataError(f"`{manifest.root}`: {split} images without {what}", hint)
-    if not _found_by_another_camera(sets[Split.QUERY], sets[Split.GALLERY]):
-        what = "no query has a gallery image of its identity by another camera"
-        raise DataError(f"`{manifest.root}`: {what}", "check identities and cameras")
+def _weak(manifest: Manifest, examined: Examined) -> Iterator[Concern]:
+    """Yield the warnings about images that show little."""
+    for found, what, hint in (
+        (examined.poor, f"under {POOR_SIDE} pixels wide or high", None),
+        (
+            examined.flat,
+            f"of at most {FEW_LEVELS} grey levels, which show next to nothing",
+            "16-bit values are divided by 257: stretch the range in use to 0..65535, or store 8 "
+            "bits, and prepare the data set again",
+        ),
+    ):
+        if weak := sorted(set(found) & set(manifest.paths)):
+            share = f"{len(weak):,} of {len(manifest.images):,}"
+            yield Concern(f"images {what}: {share}\n{listed(weak, 5)}", hint)
 
 
-def _found_by_another_camera(query: ImageSet, gallery: ImageSet) -> bool:
-    """Tell whether any query has a gallery image of its identity by another camera."""
-    seen: dict[int, set[int]] = {}
-    for identity, camera in zip(gallery.identities.tolist(), gallery.cameras.tolist(), strict=True):
-        seen.setdefault(identity, set()).add(camera)
-    pairs = np.stack([query.identities, query.cameras], 1).tolist()
-    return any(seen.get(identity, set()) - {camera} for identity, camera in pairs)
+def _leakage(manifest: Manifest, leaked: Sequence[tuple[Image, Image]]) -> Concern:
+    """Return the warning about leakage; in own data it is an error."""
+    text = f"pictures both in train and in query or gallery: {_pairs(leaked)}"
+    hint = "remove them from one of the two: scores on training images are too high"
+    if manifest.layout == FOLDER:
+        raise DataError(f"`{manifest.root}`: {text}", hint)
+    return Concern(text, hint)

@@ -1,10 +1,12 @@
-"""Reads the labels of own crops from a CSV file: `path,camera[,identity][,split]`.
+"""Reads labels of own crops from a CSV file: `path,camera[,identity][,split]`.
 
-The first line names the columns, in any order; `path` is needed, and one of the others. Paths are
-relative to the folder of images. The separator is a comma, semicolon or tab. An empty cell means
-"unknown", an empty split `train`.
+The first line names the columns, in any order; `path` and one more are required. Paths are relative
+to the folder of images. The separator is a comma, semicolon or tab. An empty cell means "unknown",
+an empty split `train`. The text is UTF-8, or UTF-16 with a byte order mark (Excel's "Unicode
+text").
 """
 
+import codecs
 import csv
 import io
 from collections.abc import Iterator
@@ -19,28 +21,28 @@ if TYPE_CHECKING:
     import _csv
 
 Values = dict[str, str | None]
-"""What is known of an image, as text: `identity`, `camera`, `split`."""
+"""The cells or groups of an image: `identity`, `camera`, `split`; None = empty."""
 
 COLUMNS = ("path", "camera", "identity", "split")
 SEPARATORS = ",;\t"
-EXAMPLE = "the first line names the columns: `path,camera`, then `identity` and `split` if wanted"
+EXAMPLE = "the first line names the columns: `path,camera`, optionally `identity` and `split`"
 
 
 def read_table(table: Path, root: Path, paths: list[str]) -> dict[str, Values]:
-    """Return what the table says, by image path.
+    """Return the cells of each image, by image path.
 
     Args:
-        table: the CSV file, UTF-8.
+        table: the CSV file.
         root: the folder of images, named in errors.
         paths: the images that are there.
 
     Raises:
-        DataError: columns that are unknown or missing; lines of the wrong length, paths that are
-            not there or named twice, all listed together.
+        DataError: no text file; unknown or missing columns; lines of the wrong length, paths
+            without image or named twice, all listed together.
     """
     if not table.is_file():
         raise DataError(f"`{table}`: no such file", "give the CSV file of the labels")
-    text = table.read_bytes().decode("utf-8-sig", "surrogateescape")
+    text = _text(table)
     separator = next((each for each in SEPARATORS if each in text.partition("\n")[0]), ",")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     rows: dict[str, Values] = {}
@@ -51,15 +53,26 @@ def read_table(table: Path, root: Path, paths: list[str]) -> dict[str, Values]:
         raise DataError(f"`{table}`: line {reader.line_num}: {error}", EXAMPLE) from error
     if problems:
         message = f"`{table}`: {len(problems)} lines do not fit the images of `{root}`"
-        hint = "each image stands there once, by its path below that folder"
+        hint = "the table names each image once, by its path below that folder"
         raise DataError(f"{message}:\n{listed(problems)}", hint)
     if not rows:
         raise DataError(f"`{table}`: names no image", EXAMPLE)
     return rows
 
 
+def _text(table: Path) -> str:
+    """Return the text of a table in any of its encodings."""
+    content = table.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", "replace")
+    if b"\0" in content:
+        what = "an Excel workbook" if content.startswith(b"PK") else "neither UTF-8 nor UTF-16"
+        raise DataError(f"`{table}`: {what}, not a text table", "save it as `CSV UTF-8`")
+    return content.decode("utf-8-sig", "surrogateescape")
+
+
 def _columns(table: Path, cells: list[str]) -> list[str]:
-    """Return the columns that the first line names."""
+    """Return the column names of the first line."""
     columns = [cell.strip().lower() for cell in cells]
     unknown = [column for column in columns if column not in COLUMNS]
     if unknown:
@@ -72,7 +85,7 @@ def _columns(table: Path, cells: list[str]) -> list[str]:
 def _read_rows(
     reader: "_csv.Reader", columns: list[str], there: set[str], rows: dict[str, Values]
 ) -> Iterator[str]:
-    """Fill `rows`; yield what is wrong, by line."""
+    """Fill `rows`; yield the problems, by line."""
     for cells in reader:
         place = f"line {reader.line_num}"
         if not any(cell.strip() for cell in cells):
@@ -91,6 +104,6 @@ def _read_rows(
 
 
 def _find(cell: str, there: set[str]) -> str | None:
-    """Return the image that a cell names; blanks, `./` and Windows' separators are forgiven."""
+    """Return the image that a cell names; blanks, `./` and backslashes are accepted."""
     plain = str(PurePosixPath(cell.strip().replace("\\", "/")))
     return next((path for path in map(native, (cell, plain)) if path in there), None)

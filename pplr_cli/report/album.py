@@ -132,7 +132,9 @@ class Album:
     def _crop(self, image: int, *, within: bool = False, alone: bool = False) -> Crop:
         """Return an image with its camera and, but for `alone`, its cluster."""
         label, camera = int(self._labels[image]), int(self._images.cameras[image])
-        notes = [] if camera == UNKNOWN else [f"camera {camera + 1}"]
+        notes = (
+            [] if camera == UNKNOWN else [f"camera {printable(self._images.names.camera(camera))}"]
+        )
         if not alone:
             notes.append("outlier" if label == OUTLIER else f"cluster {label}")
         path = printable(self._images.paths[image])

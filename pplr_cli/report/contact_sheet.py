@@ -8,9 +8,10 @@ from PIL import ImageDraw
 from PIL.Image import Resampling
 
 from pplr_cli.data.decode import decode
-from pplr_cli.data.manifest import UNKNOWN, Image
+from pplr_cli.data.manifest import UNKNOWN, Image, Names
 from pplr_cli.errors import DataError
 from pplr_cli.files import atomic_write
+from pplr_cli.text import printable
 
 GAP, HEADER, MARGIN = 4, 18, 40
 """Pixels between crops, above the columns (camera numbers) and left of the rows (identities)."""
@@ -25,6 +26,7 @@ def contact_sheet(
     height: int = 96,
     each: int = 1,
     upright: bool = False,
+    names: Names | None = None,
 ) -> None:
     """Write a PNG with rows of identities and columns of cameras.
 
@@ -39,6 +41,7 @@ def contact_sheet(
         height: height of a cell in pixels; the width follows the first image.
         each: crops of a person by a camera, side by side.
         upright: whether EXIF rotation is applied to the crops.
+        names: the user's names of identities and cameras.
     """
     cells = _cells(images)
     rows = sorted(cells, key=lambda identity: (-len(cells[identity]), identity))[:people]
@@ -51,7 +54,9 @@ def contact_sheet(
     column = each * width + GAP
     size = (MARGIN + len(cameras) * column, HEADER + len(rows) * (height + GAP))
     sheet = Picture.new("RGB", size, "white")
-    _label(sheet, rows, cameras, column, height + GAP)
+    names = names or Names()
+    columns = [f"camera {names.camera(camera)}" for camera in cameras]
+    _label(sheet, [names.identity(row) for row in rows], columns, column, height + GAP)
     for y, identity in enumerate(rows):
         for x, camera in enumerate(cameras):
             for n, image in enumerate(cells[identity].get(camera, [])[:each]):
@@ -73,11 +78,11 @@ def _cells(images: Sequence[Image]) -> dict[int, dict[int, list[Image]]]:
 
 
 def _label(
-    sheet: Picture.Image, rows: Sequence[int], cameras: Sequence[int], column: int, row: int
+    sheet: Picture.Image, rows: Sequence[str], cameras: Sequence[str], column: int, row: int
 ) -> None:
     """Write the cameras above the columns and the identities left of the rows."""
     draw = ImageDraw.Draw(sheet)
     for x, camera in enumerate(cameras):
-        draw.text((MARGIN + x * column, 3), f"camera {camera + 1}", fill="black")
+        draw.text((MARGIN + x * column, 3), printable(camera), fill="black")
     for y, identity in enumerate(rows):
-        draw.text((4, HEADER + y * row + row // 2 - 8), f"{identity}", fill="black")
+        draw.text((4, HEADER + y * row + row // 2 - 8), printable(identity), fill="black")

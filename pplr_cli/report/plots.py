@@ -19,6 +19,7 @@ from pplr_cli.report.curves import draw_cmc, draw_separation
 from pplr_cli.report.ranked import Match, Result, draw_ranked
 from pplr_cli.retrieval.nearest import NONE
 from pplr_cli.retrieval.survey import Survey
+from pplr_cli.text import printable
 
 TOP = 10
 """Gallery images shown of each query."""
@@ -101,6 +102,7 @@ def file_name(path: str) -> str:
 def _result(evaluation: Evaluation, query: int) -> Result:
     survey, gallery = evaluation.survey, evaluation.gallery
     identity = evaluation.query.identities[query]
+    name = printable(evaluation.query.names.identity(identity))
     matches = []
     for image, distance in zip(*(values[query] for values in survey.ranked), strict=True):
         if image != NONE:
@@ -108,7 +110,7 @@ def _result(evaluation: Evaluation, query: int) -> Result:
             shown = distance if evaluation.rerank else np.sqrt(max(distance, 0))
             matches.append(Match(gallery.files[image], float(shown), right))
     path = evaluation.query.paths[query]
-    heading = f"{path}   identity {identity}   average precision {survey.precision[query]:.3f}"
+    heading = f"{path}   identity {name}   average precision {survey.precision[query]:.3f}"
     return Result(evaluation.query.root / path, heading, matches)
 
 
@@ -121,6 +123,8 @@ def _write_table(evaluation: Evaluation, path: Path) -> None:
     for number, name in enumerate(query.paths):
         precision, place = survey.precision[number], survey.place[number]
         found = ("", "") if np.isnan(place) else (f"{precision:.6f}", int(place) + 1)
-        writer.writerow([name, query.identities[number], query.cameras[number], *found])
+        who = query.names.identity(query.identities[number])
+        where = query.names.camera(query.cameras[number])
+        writer.writerow([name, who, where, *found])
     with atomic_write(path) as file:
         file.write(text.getvalue().encode(errors="surrogateescape"))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pplr_cli.config import presets
 from pplr_cli.config.fields import Config
-from pplr_cli.data.manifest import UNKNOWN, ImageSet, Manifest
+from pplr_cli.data.manifest import ImageSet, Manifest
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.labelling.clustering import OUTLIER
 from pplr_cli.labelling.stage import PseudoLabels
@@ -31,13 +31,13 @@ class Row(NamedTuple):
         path: below the data set's root, with `/`.
         pseudo_identity: the number of its cluster; -1 = outlier, in no cluster.
         agreement: cross agreement, the mean over the parts, 0 to 1.
-        camera: as the data set counts them; None where it knows none.
+        camera: the user's name of its camera; None where it is unknown.
     """
 
     path: str
     pseudo_identity: int
     agreement: float
-    camera: int | None
+    camera: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +70,8 @@ class EpochLabels:
         for path, label, score, camera in zip(
             images.paths, labels, agreement, images.cameras, strict=True
         ):
-            known = None if camera == UNKNOWN else int(camera)
-            yield Row(path, int(label), round(float(score), 4), known)
+            name = images.names.camera(camera) or None
+            yield Row(path, int(label), round(float(score), 4), name)
 
 
 def run_data_dir(run: Path) -> Path | None:

@@ -40,7 +40,8 @@ def test_every_training_image_has_a_line(labels, run_dir, tiny_data):
     images = Manifest.load(tiny_data / "tiny" / "manifest.json").split(Split.TRAIN)
     assert code == 0
     assert [row["path"] for row in rows] == list(images.paths)
-    assert [int(row["camera"]) for row in rows] == images.cameras.tolist()
+    assert [row["camera"] for row in rows] == [str(1 + camera) for camera in images.cameras]
+    assert all(f"_c{row['camera']}_" in row["path"] for row in rows)
     with np.load(run_dir / "labels" / "epoch-002.npz") as saved:
         assert [int(row["pseudo_identity"]) for row in rows] == saved["labels"].tolist()
         means = saved["agreement"].mean(1)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pplr_cli.data.manifest import FILE_NAME, UNKNOWN, Image, Manifest, Split
+from pplr_cli.data.manifest import FILE_NAME, UNKNOWN, Image, Manifest, Names, Split
 from pplr_cli.errors import DataError
 
 IMAGES = (
@@ -71,9 +71,9 @@ def test_only_own_crops_are_turned_upright(tmp_path: Path, layout: str, upright:
 def test_old_and_new_formats_say_the_way_out(tmp_path: Path) -> None:
     path = manifest(tmp_path).save(tmp_path)
     text = path.read_text()
-    for version, hint in ((1, "pplr prepare"), (3, "upgrade pplr")):
-        path.write_text(text.replace('"format": 2', f'"format": {version}'))
-        with pytest.raises(DataError, match=f"format {version}, this pplr reads 2") as caught:
+    for version, hint in ((1, "pplr prepare"), (4, "upgrade pplr")):
+        path.write_text(text.replace('"format": 3', f'"format": {version}'))
+        with pytest.raises(DataError, match=f"format {version}, this pplr reads 3") as caught:
             Manifest.load(path)
         assert hint in (caught.value.hint or "")
 
@@ -109,11 +109,19 @@ def test_manifests_are_the_same_in_every_locale(
 def test_evaluation_needs_query_and_gallery_with_labels(tmp_path: Path) -> None:
     assert manifest(tmp_path).can_evaluate
     assert not manifest(tmp_path, IMAGES[1:]).can_evaluate
-    unknown = (Image(Split.QUERY, "query/b.jpg", 3), *IMAGES[1:])
-    assert not manifest(tmp_path, unknown).can_evaluate
+    for bare in (IMAGES[0]._replace(camera=UNKNOWN), IMAGES[0]._replace(identity=UNKNOWN)):
+        assert not manifest(tmp_path, (bare, *IMAGES[1:])).can_evaluate
+    for bare in (IMAGES[3]._replace(camera=UNKNOWN), IMAGES[3]._replace(identity=UNKNOWN)):
+        assert not manifest(tmp_path, (*IMAGES[:3], bare)).can_evaluate
+    distractor = Image(Split.GALLERY, "gallery/d.jpg", UNKNOWN, 0)
+    assert manifest(tmp_path, (*IMAGES, distractor)).can_evaluate
 
 
-names = st.binary(min_size=1, max_size=12).filter(lambda name: b"\0" not in name).map(os.fsdecode)
+names = (
+    st.binary(min_size=1, max_size=12)
+    .filter(lambda name: not {0, 47} & set(name) and name != b"..")
+    .map(os.fsdecode)
+)
 images = st.builds(
     Image, st.sampled_from(Split), names, st.integers(-1, 10**12), st.integers(-1, 99)
 )
@@ -132,6 +140,35 @@ def test_what_is_saved_is_what_is_loaded(
     assert loaded.contents == saved.contents
     assert (loaded.name, loaded.layout, loaded.notes) == ("market", "market", {"junk": 2})
     assert loaded.root == (folder / "images").resolve()
+
+
+def test_the_users_names_are_kept(tmp_path: Path) -> None:
+    names = Names({7: "leo", 5: "Zoé \udcff"}, {0: "hall"})
+    saved = replace(manifest(tmp_path), layout="folder", names=names)
+    loaded = Manifest.load(saved.save(tmp_path))
+    assert loaded.names == loaded.split(Split.TRAIN).names == names
+    assert [loaded.names.identity(number) for number in (7, 5, 3, UNKNOWN)] == [
+        "leo", "Zoé \udcff", "3", "",
+    ]  # fmt: skip
+    assert [loaded.names.camera(number) for number in (0, 2, UNKNOWN)] == ["hall", "2", ""]
+    assert loaded.digest == replace(saved, names=Names()).digest
+
+
+@pytest.mark.parametrize(("layout", "camera"), [("market", "1"), ("msmt17", "0"), ("folder", "0")])
+def test_cameras_have_the_numbers_of_the_public_data_sets(
+    tmp_path: Path, layout: str, camera: str
+) -> None:
+    path = Manifest("x", layout, tmp_path, IMAGES, {}).save(tmp_path)
+    assert Manifest.load(path).names.camera(0) == camera
+
+
+def test_a_manifest_of_format_2_is_read(tmp_path: Path) -> None:
+    new = manifest(tmp_path)
+    path = new.save(tmp_path)
+    document = json.loads(path.read_text())
+    del document["names"]
+    path.write_text(json.dumps({**document, "format": 2}))
+    assert Manifest.load(path) == new
 
 
 def test_names_that_are_not_utf8_survive(tmp_path: Path) -> None:
@@ -174,7 +211,20 @@ def test_the_digest_depends_on_every_image_and_on_no_order(tmp_path: Path) -> No
         ("images", [["train", "a.jpg", "x", 1, ""]], "not a data set manifest"),
         ("images", 5, "not a data set manifest"),
         ("root", 5, "not a data set manifest"),
+        ("root", "a\0b", "not a data set manifest"),
+        ("name", [], "not a data set manifest"),
+        ("layout", {}, "not a data set manifest"),
         ("notes", None, "not a data set manifest"),
+        ("notes", {"junk": "x"}, "not a data set manifest"),
+        ("names", {"identity": {"x": "leo"}, "camera": {}}, "not a data set manifest"),
+        ("names", 5, "not a data set manifest"),
+        ("images", [["train", "../a.jpg", 1, 1, ""]], "not a data set manifest"),
+        ("images", [["train", "/etc/a.jpg", 1, 1, ""]], "not a data set manifest"),
+        ("images", [["train", 7, 1, 1, ""]], "not a data set manifest"),
+        ("images", [["train", "a.jpg", 10**30, 1, ""]], "not a data set manifest"),
+        ("images", [["train", "a.jpg", 1.5, 1, ""]], "not a data set manifest"),
+        ("images", [["train", "a.jpg", 1, True, ""]], "not a data set manifest"),
+        ("images", [["train", "a.jpg", 1, -2, ""]], "not a data set manifest"),
     ],
 )
 def test_damaged_and_altered_manifests(tmp_path: Path, key: str, value: object, match: str) -> None:
@@ -187,7 +237,9 @@ def test_damaged_and_altered_manifests(tmp_path: Path, key: str, value: object, 
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1, "images"', "\udcff"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"format": 1, "images"', "\udcff", "[" * 100_000]
+)
 def test_files_that_are_no_manifest(tmp_path: Path, text: str) -> None:
     path = tmp_path / FILE_NAME
     path.write_bytes(text.encode(errors="surrogateescape"))

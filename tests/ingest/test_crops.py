@@ -1,13 +1,17 @@
 import os
+import re
 from collections.abc import Callable, Iterable
+from itertools import combinations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pplr_cli.data.manifest import UNKNOWN, Image, Split
+from pplr_cli.data.manifest import UNKNOWN, Image, Names, Split
 from pplr_cli.errors import DataError, UsageError
-from pplr_cli.ingest.crops import NOT_NAMED, compile_pattern, read_crops
-from pplr_cli.ingest.trees import FOREIGN_IMAGES, NOT_FILES, OTHER_FILES
+from pplr_cli.ingest.crops import NOT_NAMED, compile_pattern, number_values, read_crops
+from pplr_cli.ingest.walk import FOREIGN_IMAGES, NOT_FILES, OTHER_FILES
 
 Plant = Callable[[Path, Iterable[str]], Path]
 
@@ -32,11 +36,75 @@ def test_a_pattern_is_searched_in_the_relative_path(tmp_path: Path, plant: Plant
     ]
 
 
-def test_names_are_numbered_in_sorted_order(tmp_path: Path, plant: Plant) -> None:
+def test_names_get_the_numbers_after_the_integers(tmp_path: Path, plant: Plant) -> None:
     plant(tmp_path, ["yard/zoe.jpg", "hall/amy.jpg", "yard/10.jpg"])
     pattern = compile_pattern(r"(?P<camera>\w+)/(?P<identity>\w+)\.jpg")
-    found = {i.path: (i.identity, i.camera) for i in read_crops(tmp_path, pattern).images}
-    assert found == {"hall/amy.jpg": (1, 0), "yard/10.jpg": (0, 1), "yard/zoe.jpg": (2, 1)}
+    reading = read_crops(tmp_path, pattern)
+    found = {i.path: (i.identity, i.camera) for i in reading.images}
+    assert found == {"hall/amy.jpg": (11, 0), "yard/10.jpg": (10, 1), "yard/zoe.jpg": (12, 1)}
+    assert reading.names == Names({11: "amy", 12: "zoe"}, {0: "hall", 1: "yard"})
+
+
+INTEGERS = {17: ["17", "0017", "17.0", "17.", "+17", " 17.000 "], 0: ["0", "-0", "00", "-0.0"]}
+MISSING = [
+    "-1",
+    "-1.0",
+    "-5",
+    "-0.5",
+    "",
+    " ",
+    "nan",
+    "NaN",
+    "-nan",
+    "None",
+    "NULL",
+    "N/A",
+    "-",
+    "?",
+]
+
+
+@pytest.mark.parametrize("others", [[], ["leo"], ["leo", "Anna", "9" * 40]])
+def test_each_value_is_judged_by_itself(others: list[str]) -> None:
+    spellings = [(number, text) for number, texts in INTEGERS.items() for text in texts]
+    column = [*(text for _, text in spellings), *MISSING, None, *others]
+    numbers, names = number_values(column)
+    assert numbers[: len(spellings)] == [number for number, _ in spellings]
+    assert numbers[len(spellings) : -len(others) or None] == [UNKNOWN] * (len(MISSING) + 1)
+    assert numbers[len(numbers) - len(others) :] == [
+        18 + sorted(others).index(name) for name in others
+    ]
+    assert names == {18 + place: name for place, name in enumerate(sorted(others))}
+
+
+@given(st.lists(st.text(max_size=3) | st.integers(-20, 20).map(str), max_size=12))
+def test_a_value_never_changes_the_others(column: list[str]) -> None:
+    numbers, names = number_values([*column, "leo"])
+    alone, _ = number_values(column)
+    for one, other in combinations(range(len(column)), 2):
+        assert (alone[one] == alone[other]) == (numbers[one] == numbers[other])
+    for text, number, before in zip(column, numbers, alone, strict=False):
+        assert (number == UNKNOWN) == (before == UNKNOWN)
+        if re.fullmatch(r"\d+", text, re.ASCII):
+            assert number == before == int(text)
+    assert names[numbers[-1]] == "leo"
+
+
+def test_the_first_spelling_is_the_name() -> None:
+    assert number_values(["0017", "17", "3", "e\u0301", "\xe9"]) == (
+        [17, 17, 3, 18, 18],
+        {17: "0017", 18: "e\u0301"},
+    )
+
+
+def test_one_named_animal_among_unknown_ones_leaves_them_unknown(
+    tmp_path: Path, plant: Plant
+) -> None:
+    plant(tmp_path / "crops", [f"{n}.jpg" for n in range(5)])
+    table = tmp_path / "t.csv"
+    table.write_text("path,identity\n0.jpg,leo\n1.jpg,-1\n2.jpg,-1\n3.jpg,17.0\n4.jpg,0017\n")
+    reading = read_crops(tmp_path / "crops", table=table)
+    assert [image.identity for image in reading.images] == [18, UNKNOWN, UNKNOWN, 17, 17]
 
 
 def test_splits_and_groups_that_take_no_part(tmp_path: Path, plant: Plant) -> None:

@@ -24,7 +24,8 @@ from pplr_cli.ingest.library import prepare
 from pplr_cli.ingest.prepare import Prepared
 from pplr_cli.ingest.request import PrepareRequest
 from pplr_cli.ingest.rules import SKIPPED
-from pplr_cli.ingest.trees import DISTRACTORS, JUNK, OTHER_FILES
+from pplr_cli.ingest.trees import DISTRACTORS, JUNK
+from pplr_cli.ingest.walk import OTHER_FILES
 from pplr_cli.progress import Silent
 
 Plant = Callable[[Path, Iterable[str]], Path]

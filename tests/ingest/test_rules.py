@@ -2,6 +2,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image as Picture
 
@@ -34,9 +35,9 @@ def judged(
     skip_bad: bool = False,
 ) -> tuple[Manifest, tuple[str, ...]]:
     request = PrepareRequest(layout, [root], root.parent / "data", "shop", skip_bad=skip_bad)
-    found = inspect(request, Manifest("shop", layout, root, images, {"x": 1}), Silent())
+    found = inspect(request, Manifest("shop", layout, root, images, {"x": 1}), (), Silent())
     assert set(found.manifest.contents) == set(found.manifest.paths)
-    return found.manifest, found.warnings
+    return found.manifest, tuple(warning.message for warning in found.warnings)
 
 
 def test_a_sound_data_set_gets_digests_and_no_warning(root: Path) -> None:
@@ -89,11 +90,14 @@ def test_leakage_is_an_error_for_own_data_and_a_warning_for_public_data(
     assert manifest.notes == {COPIES: 1, "x": 1}
 
 
-def test_copies_in_query_and_gallery_are_counted_only(root: Path) -> None:
+def test_a_query_in_the_gallery_is_a_warning_in_own_data(root: Path, plant: Plant) -> None:
+    plant(root, ["gallery/e.jpg"])
     shutil.copy(root / "query/c.jpg", root / "gallery/d.jpg")
-    manifest, warnings = judged(root)
+    images = (*IMAGES, Image(Split.GALLERY, "gallery/e.jpg", 3, 1))
+    manifest, (warning,) = judged(root, images=images)
     assert manifest.notes == {COPIES: 1, "x": 1}
-    assert warnings == ()
+    assert "both in query and in gallery: 1\n  query/c.jpg (query) = gallery/d.jpg" in warning
+    assert judged(root, "veri", images)[1] == ()
 
 
 def test_one_picture_under_two_identities_is_a_warning(root: Path) -> None:
@@ -107,7 +111,32 @@ def test_small_images_and_names_apart_by_case_are_warnings(root: Path, plant: Pl
     Picture.new("RGB", (9, 30)).save(root / "train/b.jpg")
     _, warnings = judged(root, images=(*IMAGES, Image(Split.TRAIN, "train/A.jpg", 1, 0)))
     assert "train/A.jpg and train/a.jpg" in warnings[0]
-    assert warnings[1].startswith("images under 16 pixels wide or high: 1\n  train/b.jpg")
+    assert warnings[1].startswith("images under 16 pixels wide or high: 1 of 5\n  train/b.jpg")
+
+
+def test_images_that_show_next_to_nothing_are_weighed(root: Path) -> None:
+    celsius = np.linspace(7300, 7300 + 5 * 257, 64 * 32).reshape(64, 32)  # of 0..65535
+    for place, path in enumerate(("train/a.jpg", "query/c.jpg")):
+        Picture.fromarray((celsius + place).astype(np.uint16)).save(root / path, "PNG")
+    found = inspect(
+        PrepareRequest("folder", [root], root.parent / "data", "shop"),
+        Manifest("shop", "folder", root, IMAGES, {}),
+        (),
+        Silent(),
+    )
+    (warning,) = found.warnings
+    assert warning.message.startswith("images of at most 16 grey levels, which show next to")
+    assert ": 2 of 4\n  query/c.jpg\n  train/a.jpg" in warning.message
+    assert "stretch the range in use to 0..65535" in (warning.hint or "")
+
+
+def test_what_was_left_out_is_named(root: Path) -> None:
+    request = PrepareRequest("folder", [root], root.parent / "data", "shop")
+    left_out = ("a/loop", "gone.jpg")
+    found = inspect(request, Manifest("shop", "folder", root, IMAGES, {}), left_out, Silent())
+    (warning,) = found.warnings
+    assert warning.message.endswith("left out: 2\n  a/loop\n  gone.jpg")
+    assert "not to one above itself" in (warning.hint or "")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +144,9 @@ def test_small_images_and_names_apart_by_case_are_warnings(root: Path, plant: Pl
     [
         (IMAGES[:3], "no gallery images"),
         ((*IMAGES[:2], IMAGES[3]), "no query images"),
-        ((*IMAGES[:3], IMAGES[3]._replace(identity=UNKNOWN)), "gallery images without identity"),
+        ((*IMAGES[:3], IMAGES[3]._replace(identity=UNKNOWN)), "by another camera"),
+        ((*IMAGES[:3], IMAGES[3]._replace(camera=UNKNOWN)), "gallery images without camera"),
+        ((*IMAGES[:2], IMAGES[2]._replace(identity=UNKNOWN), IMAGES[3]), "query images without id"),
         ((*IMAGES[:2], IMAGES[2]._replace(camera=UNKNOWN), IMAGES[3]), "query images without cam"),
         ((*IMAGES[:3], IMAGES[3]._replace(camera=0)), "by another camera"),
         ((*IMAGES[:3], IMAGES[3]._replace(identity=4)), "by another camera"),

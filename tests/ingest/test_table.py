@@ -41,6 +41,23 @@ def test_separators_quotes_line_ends_and_marks(tmp_path: Path, text: str) -> Non
     assert read(tmp_path, text) == {"a.jpg": {"camera": "3"}}
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_the_unicode_text_of_excel_is_read(tmp_path: Path, encoding: str) -> None:
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    text = f"{mark}path\tcamera\r\nyard/é.jpg\t3\r\n".encode(encoding)
+    assert read(tmp_path, text) == {"yard/é.jpg": {"camera": "3"}}
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [(b"PK\x03\x04\x14\0", "an Excel workbook"), ("path".encode("utf-16-le"), "neither UTF-8 nor")],
+)
+def test_other_files_are_named_for_what_they_are(tmp_path: Path, content: bytes, what: str) -> None:
+    with pytest.raises(DataError, match=what) as caught:
+        read(tmp_path, content)
+    assert caught.value.hint == "save it as `CSV UTF-8`"
+
+
 def test_windows_separators_are_forgiven(tmp_path: Path) -> None:
     assert list(read(tmp_path, "path,camera\nyard\\b c.jpg,3\n")) == ["yard/b c.jpg"]
 

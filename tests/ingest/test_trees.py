@@ -13,14 +13,12 @@ from pplr_cli.ingest.layouts import DUKE, MARKET, MSMT17, VERI, Layout
 from pplr_cli.ingest.trees import (
     DISTRACTORS,
     JUNK,
-    NOT_FILES,
-    OTHER_FILES,
     explain_missing,
     find_root,
     find_root_above,
-    is_image_name,
     read_tree,
 )
+from pplr_cli.ingest.walk import NOT_FILES, OTHER_FILES, is_image_name
 
 Plant = Callable[[Path, Iterable[str]], Path]
 
@@ -156,6 +154,14 @@ def test_msmt17_lists_with_windows_line_ends_and_blank_lines(tmp_path: Path, pla
     assert read_tree(tmp_path, MSMT17).images == plain
 
 
+def test_msmt17_lists_with_backslashes(tmp_path: Path, plant: Plant) -> None:
+    plant_msmt17(tmp_path, plant, "train", "test")
+    plain = read_tree(tmp_path, MSMT17).images
+    for name, lines in MSMT17_LISTS.items():
+        (tmp_path / name).write_text("\r\n".join(lines).replace("/", "\\"))
+    assert read_tree(tmp_path, MSMT17).images == plain
+
+
 @pytest.mark.parametrize(
     ("line", "what"),
     [
@@ -263,13 +269,25 @@ def test_two_trees_without_usual_names_are_an_error(tmp_path: Path, plant: Plant
     plant(tmp_path / "two", MARKET_TREE)
     with pytest.raises(DataError, match="several folders") as caught:
         find_root(tmp_path, MARKET)
-    assert "give the one that you mean: `pplr prepare market FOLDER`" in (caught.value.hint or "")
+    assert "name the one that you mean: `pplr prepare market FOLDER`" in (caught.value.hint or "")
 
 
-def test_links_to_folders_are_not_followed(tmp_path: Path, plant: Plant) -> None:
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a/loop").symlink_to("..")
-    assert find_root(tmp_path, MARKET) is None
+def test_links_to_folders_are_followed_and_loops_end(tmp_path: Path, plant: Plant) -> None:
+    plant(tmp_path / "elsewhere/Market", MARKET_TREE)
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/b/loop").symlink_to("..")
+    assert find_root(tmp_path / "a", MARKET) is None
+    (tmp_path / "a/b/data").symlink_to("../../elsewhere")
+    assert find_root(tmp_path / "a", MARKET) == tmp_path / "a/b/data/Market"
+
+
+def test_a_lost_list_is_named_as_such(tmp_path: Path, plant: Plant) -> None:
+    plant_msmt17(tmp_path, plant, "train", "test")
+    (tmp_path / "list_train.txt").unlink()
+    assert find_root(tmp_path, MSMT17) is None
+    error = explain_missing(tmp_path, MSMT17)
+    assert "no MSMT17 tree, `list_train.txt` missing" in error.message
+    assert "the lists come with the images of the release" in (error.hint or "")
 
 
 def test_a_missing_split_folder_shows_the_expected_tree_and_the_nearest_match(

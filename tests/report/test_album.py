@@ -44,7 +44,7 @@ def test_largest_middling_and_least_agreed_clusters() -> None:
     ]
     assert found[0].about == "30 images, 3 cameras, agreement 0.05, 7 % one identity"
     assert len(found[0].crops) == IN_A_CLUSTER
-    assert [crop.note for crop in found[4].crops] == ["camera 1", "camera 2"]
+    assert [crop.note for crop in found[4].crops] == ["camera 0", "camera 1"]
 
 
 def test_fewer_clusters_than_are_shown() -> None:
@@ -81,8 +81,8 @@ def test_outliers_from_the_loneliest_on() -> None:
     assert len(found) == OUTLIERS
     assert [each.crop.path for each in (found[0], found[-1])] == ["15.jpg", "14.jpg"]
     assert [(each.path, each.note, each.within) for each in found[0].nearest] == [
-        ("0.jpg", "camera 1, cluster 0", True),
-        ("19.jpg", "camera 2, outlier", False),
+        ("0.jpg", "camera 0, cluster 0", True),
+        ("19.jpg", "camera 1, outlier", False),
     ]
     assert found[-1].why == why_outlier(3, 14, CLUSTERING)
 

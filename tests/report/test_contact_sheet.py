@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from PIL import ExifTags
+from PIL import ExifTags, ImageDraw
 from PIL import Image as Picture
 
-from pplr_cli.data.manifest import UNKNOWN, Image, Split
+from pplr_cli.data.manifest import UNKNOWN, Image, Names, Split
 from pplr_cli.errors import DataError
 from pplr_cli.report.contact_sheet import GAP, HEADER, MARGIN, contact_sheet
 
@@ -81,3 +81,15 @@ def test_nobody_to_draw_is_an_error(images: list[Image], tmp_path: Path) -> None
     with pytest.raises(DataError, match="nothing to draw"):
         contact_sheet(unknown, tmp_path, tmp_path / "sheet.png")
     assert not (tmp_path / "sheet.png").exists()
+
+
+def test_people_and_cameras_have_the_users_names(
+    images: list[Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts: list[str] = []
+    monkeypatch.setattr(
+        ImageDraw.ImageDraw, "text", lambda _, at, text, **options: texts.append(text)
+    )
+    names = Names({1: "leo"}, {0: "hall"})
+    contact_sheet(images, tmp_path, tmp_path / "sheet.png", height=HEIGHT, names=names)
+    assert texts == ["camera hall", "camera 2", "leo", "2"]
