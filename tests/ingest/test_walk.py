@@ -91,17 +91,3 @@ def test_own_files_are_passed_over(tmp_path: Path, plant: Plant) -> None:
     paths, reading = found(tmp_path, passed={"people.png", "data"})
     assert paths == ["a.jpg"]
     assert not reading.notes
-
-
-def test_a_very_deep_tree_is_read(tmp_path: Path, plant: Plant) -> None:
-    deep = "a/" * 1500
-    folder = os.open(tmp_path, os.O_RDONLY)
-    try:
-        for _ in range(1500):
-            os.mkdir("a", dir_fd=folder)
-            folder, above = os.open("a", os.O_RDONLY, dir_fd=folder), folder
-            os.close(above)
-        os.close(os.open("x.jpg", os.O_CREAT, dir_fd=folder))
-    finally:
-        os.close(folder)
-    assert found(tmp_path)[0] == [f"{deep}x.jpg"]
