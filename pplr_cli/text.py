@@ -1,7 +1,9 @@
 """Words that several places share: the first of many names, the nearest one, tame characters."""
 
+import csv
 import difflib
-from collections.abc import Sequence
+import io
+from collections.abc import Iterable, Sequence
 
 _CONTROLS = {
     code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)
@@ -36,3 +38,12 @@ def printable(text: str) -> str:
 def _cut(items: Sequence[str], most: int) -> list[str]:
     hidden = len(items) - most
     return [*items[:most], *([f"... and {hidden} more"] if hidden > 0 else [])]
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table as CSV with a header line; None becomes an empty field."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()

@@ -31,23 +31,19 @@ def labels(
     from pplr_cli.data.manifest import Split
     from pplr_cli.files import atomic_write
     from pplr_cli.ingest.library import open_dataset
-    from pplr_cli.runs.labels import (
-        as_csv,
-        check_data,
-        epoch_labels,
-        run_data_dir,
-        run_settings,
-    )
+    from pplr_cli.runs.labels import Row, epoch_labels
+    from pplr_cli.runs.records import Records
+    from pplr_cli.text import csv_text
 
-    console = Console()
-    config = run_settings(run)
+    console, records = Console(), Records(run)
+    config = records.config
     found = epoch_labels(run, epoch, config.model.parts)
-    folder = env.data_dir(data_dir) if data_dir is not None else run_data_dir(run) or env.data_dir()
+    folder = env.data_dir(data_dir) if data_dir is not None else records.data_dir or env.data_dir()
     manifest = open_dataset(config.data.name, folder, console)
-    check_data(run, manifest)
+    records.check_data(manifest)
     images = manifest.split(Split.TRAIN)
     rows = list(found.rows(images))
-    text = as_csv(rows)
+    text = csv_text(Row._fields, rows)
     if csv != STDOUT:
         with atomic_write(csv) as file:
             file.write(text.encode(errors="surrogateescape"))

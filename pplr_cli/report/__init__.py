@@ -1,1 +1,1 @@
-"""Records and pictures of a run."""
+"""Reports: the page of a run, the pictures of an evaluation, TensorBoard."""

@@ -1,14 +1,15 @@
-"""The training images that the report shows: of some clusters, and of outliers with reasons."""
+"""The training images in the report: some clusters, and outliers with the reasons."""
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
+from pplr_cli.config.fields import Clustering
 from pplr_cli.data.manifest import UNKNOWN, ImageSet
 from pplr_cli.labelling.clustering import OUTLIER
 from pplr_cli.report.label_quality import purity
@@ -19,14 +20,14 @@ Arrays = dict[str, NDArray[Any]]
 
 WIDTH = 64
 TALLEST = 2
-"""Crops are shown at most this many times as high as wide: networks see people stretched."""
+"""Largest height / width of a displayed crop: networks see people stretched."""
 QUALITY = 80
 CLUSTERS, IN_A_CLUSTER, OUTLIERS = 2, 10, 6
-"""Clusters of each kind, crops of a cluster, outliers."""
+"""Clusters of each kind, crops of a cluster, and outliers displayed."""
 
 
 class Crop(NamedTuple):
-    """One image: a data URI, what it is, and where it belongs."""
+    """An image: data URI, path, camera and cluster; `within` marks a neighbour of an outlier."""
 
     uri: str
     path: str
@@ -35,7 +36,7 @@ class Crop(NamedTuple):
 
 
 class Cluster(NamedTuple):
-    """Some images of a cluster, and why it was chosen."""
+    """Some images of a cluster, and the reason for its choice (`kind`)."""
 
     number: int
     kind: str
@@ -44,7 +45,7 @@ class Cluster(NamedTuple):
 
 
 class Outlier(NamedTuple):
-    """An image in no cluster, its nearest images, and why it is in none (empty = not kept)."""
+    """An image in no cluster, its nearest images, and the reason (empty = not recorded)."""
 
     crop: Crop
     nearest: list[Crop]
@@ -57,12 +58,12 @@ class Album:
     Args:
         images: the training images.
         pixels: uint8 [N, H, W, 3].
-        arrays: the epoch's `labels`, `agreement` and, where they were kept, its surroundings.
-        clustering: the settings of the run, for the reasons.
+        arrays: the epoch's `labels`, `agreement` and, if recorded, the explanation.
+        clustering: the settings of the run.
     """
 
     def __init__(
-        self, images: ImageSet, pixels: Pixels, arrays: Arrays, clustering: Mapping[str, Any]
+        self, images: ImageSet, pixels: Pixels, arrays: Arrays, clustering: Clustering
     ) -> None:
         self._images, self._pixels, self._arrays = images, pixels, arrays
         self._clustering = clustering
@@ -71,7 +72,7 @@ class Album:
         self.size = (WIDTH, round(WIDTH * min(height / width, TALLEST)))
 
     def clusters(self) -> list[Cluster]:
-        """Return the largest, the middling and the least agreed clusters, none twice."""
+        """Return the largest, the median and the least agreed clusters, none twice."""
         sizes = np.bincount(self._labels[self._labels != OUTLIER])
         if not len(sizes):
             return []
@@ -80,7 +81,7 @@ class Album:
         shown: dict[int, str] = {}
         for kind, order in (
             ("largest", by_size),
-            ("middling", np.roll(by_size, -middle)),
+            ("median", np.roll(by_size, -middle)),
             ("least agreed", np.argsort(self._agreement(len(sizes)), kind="stable")),
         ):
             fresh = [int(each) for each in order if int(each) not in shown]
@@ -88,7 +89,7 @@ class Album:
         return [self._cluster(number, kind) for number, kind in shown.items()]
 
     def outliers(self) -> list[Outlier]:
-        """Return outliers from the loneliest to the one that had the most neighbours."""
+        """Return outliers, from the fewest to the most neighbours."""
         found = np.flatnonzero(self._labels == OUTLIER)
         if "neighbors" in self._arrays:
             keys = (self._arrays["reciprocal"][found], self._arrays["neighbors"][found])
@@ -130,7 +131,7 @@ class Album:
         return Outlier(self._crop(image), nearest, why)
 
     def _crop(self, image: int, *, within: bool = False, alone: bool = False) -> Crop:
-        """Return an image with its camera and, but for `alone`, its cluster."""
+        """Return an image with its camera and, unless `alone`, its cluster."""
         label, camera = int(self._labels[image]), int(self._images.cameras[image])
         notes = (
             [] if camera == UNKNOWN else [f"camera {printable(self._images.names.camera(camera))}"]
@@ -149,26 +150,25 @@ class Album:
         return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def why_outlier(neighbors: int, reciprocal: int, clustering: Mapping[str, Any]) -> str:
-    """Say why DBSCAN left an image out.
+def why_outlier(neighbors: int, reciprocal: int, clustering: Clustering) -> str:
+    """Explain why DBSCAN left an image out.
 
     Args:
         neighbors: images within eps, itself included: fewer than `min_samples`, and none of them
-            has that many, or it would be in a cluster.
-        reciprocal: of its k1 - 1 nearest images, how many have it among theirs.
+            has that many.
+        reciprocal: how many of its k1 - 1 nearest images have it among theirs.
         clustering: the settings `min_samples` and `k1`.
     """
-    needed = clustering["min_samples"]
+    needed, nearest = clustering.min_samples, clustering.k1 - 1
     if neighbors == 1:
-        near = f"No other image counts as its neighbour; a cluster takes {needed}, itself included."
+        reason = f"No other image is its neighbour; a cluster needs {needed}, itself included."
     else:
-        others = "1 image counts" if neighbors == 2 else f"{neighbors - 1} images count"
-        near = (
-            f"Only {others} as its neighbour: {neighbors} with itself, where a cluster takes "
-            f"{needed}; nor does {'that one' if neighbors == 2 else 'any of them'} have so many."
+        others = "1 image is" if neighbors == 2 else f"{neighbors - 1} images are"
+        reason = (
+            f"Only {others} its neighbour: {neighbors} with itself, but a cluster needs {needed}, "
+            "and none of them has as many."
         )
-    mutual = "none has" if not reciprocal else "1 has" if reciprocal == 1 else f"{reciprocal} have"
-    return f"{near} Of its {clustering['k1'] - 1} nearest images {mutual} it among their own."
+    return f"{reason} It is mutual with {reciprocal} of its {nearest} nearest images."
 
 
 def spread(items: Sequence[int] | NDArray[np.int64], most: int) -> NDArray[np.int64]:

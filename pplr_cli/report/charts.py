@@ -1,4 +1,4 @@
-"""Charts as inline SVG: few kinds, no library, colours from the page's style sheet."""
+"""Charts as inline SVG, coloured by the style sheet of the page."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,23 +8,23 @@ from markupsafe import Markup
 
 WIDTH, HEIGHT = 360, 210
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 34
-"""Pixels of the drawing, and its margins round the plot."""
+"""Size of a drawing and the margins around its plot, in pixels."""
 TICKS = 5
 MOST_DOTS = 60
-"""Points of a line above which it is drawn without dots."""
+"""Lines of more points are drawn without dots."""
 
 Rows = Sequence[Mapping[str, Any]]
 
 
 class Series(NamedTuple):
-    """One curve: what it is called and its points, in the order of the epochs."""
+    """A curve: its label and its points, in the order of the epochs."""
 
     label: str
     points: list[tuple[float, float]]
 
 
 class Chart(NamedTuple):
-    """A drawn chart and what stands round it."""
+    """A drawn chart with its title and legend."""
 
     title: str
     svg: Markup
@@ -32,14 +32,14 @@ class Chart(NamedTuple):
 
 
 def series(rows: Rows, key: str, label: str, scale: float = 1.0) -> Series:
-    """Return the curve of a figure over the epochs that have it."""
+    """Return the curve of a figure over the epochs that contain it."""
     return Series(label, [(row["epoch"], row[key] * scale) for row in rows if key in row])
 
 
 def line_chart(
     title: str, curves: Sequence[Series], low: float | None = 0.0, high: float | None = None
 ) -> Chart:
-    """Draw curves over the epochs; `low` and `high` are in the axis' range at least."""
+    """Draw curves over the epochs; the axis includes `low` and `high`."""
     shown = [curve for curve in curves if curve.points]
     plot = _plot(shown, low, high)
     body = Markup("").join(_curve(plot, curve, number) for number, curve in enumerate(shown))
@@ -47,7 +47,7 @@ def line_chart(
 
 
 def band_chart(title: str, rows: Rows, prefix: str, low: float, high: float) -> Chart:
-    """Draw how a figure is spread over the images: two bands of percentiles and the median."""
+    """Draw the spread of a figure over the images: two bands of percentiles and the median."""
     middle = series(rows, f"{prefix}_p50", "median")
     plot = _plot([middle], low, high)
     body = Markup("")
@@ -61,7 +61,7 @@ def band_chart(title: str, rows: Rows, prefix: str, low: float, high: float) -> 
 
 
 def stack_chart(title: str, rows: Rows, keys: Mapping[str, str]) -> Chart:
-    """Draw one column an epoch, made of the figures `keys` (name -> label) that the rows have."""
+    """Draw one column per epoch, stacked from the figures `keys` (name -> label) in the rows."""
     shown = {key: label for key, label in keys.items() if any(key in row for row in rows)}
     totals = [(row["epoch"], sum(row.get(key, 0.0) for key in shown)) for row in rows]
     plot = _plot([Series("total", totals)], 0.0, None, margin=0.5)
@@ -79,7 +79,7 @@ def stack_chart(title: str, rows: Rows, keys: Mapping[str, str]) -> Chart:
 
 
 class _Plot(NamedTuple):
-    """The rectangle that values are drawn into."""
+    """The ranges of a plot's axes, and the step of its ticks."""
 
     x: tuple[float, float]
     y: tuple[float, float]
@@ -104,7 +104,7 @@ class _Plot(NamedTuple):
         ).format(number, left, self.down(high), right - left, self.down(low) - self.down(high), tip)
 
     def svg(self, body: Markup, summary: str) -> Markup:
-        """Put axes round the drawing."""
+        """Return the drawing with axes."""
         axes = Markup("")
         for n in range(round((self.y[1] - self.y[0]) / self.step) + 1):
             value = self.y[0] + n * self.step
@@ -130,7 +130,7 @@ class _Plot(NamedTuple):
 def _plot(
     curves: Sequence[Series], low: float | None, high: float | None, margin: float = 0.0
 ) -> _Plot:
-    """Return the plot that holds the curves, its range rounded outwards to ticks."""
+    """Return a plot that contains the curves; its range ends at ticks."""
     points = [point for curve in curves for point in curve.points]
     xs = [x for x, _ in points] or [0.0]
     ys = [y for _, y in points] + [limit for limit in (low, high) if limit is not None] or [0.0]
@@ -143,7 +143,7 @@ def _plot(
 
 
 def _curve(plot: _Plot, curve: Series, number: int) -> Markup:
-    """Draw one curve; each point says what it is when it is pointed at."""
+    """Draw a curve; each point has a tooltip."""
     places = " ".join(plot.place(*point) for point in curve.points)
     drawn = Markup('<polyline class="s{}" points="{}"/>').format(number, places)
     if len(curve.points) > MOST_DOTS:
@@ -156,21 +156,21 @@ def _curve(plot: _Plot, curve: Series, number: int) -> Markup:
 
 
 def _step(span: float) -> float:
-    """Return the distance of two ticks: 1, 2 or 5 times a power of ten."""
+    """Return the distance between ticks: 1, 2 or 5 times a power of ten."""
     rough = span / TICKS
     power: float = 10.0 ** math.floor(math.log10(rough))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
 
 
 def _whole_ticks(low: float, high: float) -> list[int]:
-    """Return the epochs that are written below the axis, not too many."""
+    """Return the epochs to label on the axis."""
     first, last = math.ceil(low), math.floor(high)
     step = max(1, round(_step(max(last - first, 1))))
     return [tick for tick in range(first, last + 1) if tick % step == 0]
 
 
 def _number(value: float, step: float | None = None) -> str:
-    """Return a number with the digits that its size, or the step of its axis, asks for."""
+    """Return a number with as many digits as its size, or the step of its axis, requires."""
     if abs(step or value) < 1e-3:
         return f"{value:.2g}"
     digits = max(0, -math.floor(math.log10(step))) if step else (0 if abs(value) >= 1000 else 3)
@@ -179,7 +179,7 @@ def _number(value: float, step: float | None = None) -> str:
 
 
 def _summary(title: str, curves: Sequence[Series]) -> str:
-    """Return a chart in words, for those who do not see it."""
+    """Describe a chart in words, for screen readers."""
     parts = [
         f"{curve.label} {_number(curve.points[0][1])} at epoch {curve.points[0][0]:g}, "
         f"{_number(curve.points[-1][1])} at epoch {curve.points[-1][0]:g}"

@@ -1,4 +1,4 @@
-"""Contact sheets: a few people of a data set, one a row, as each camera sees them."""
+"""Contact sheets: identities of a data set in rows, cameras in columns."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from pplr_cli.files import atomic_write
 from pplr_cli.text import printable
 
 GAP, HEADER, MARGIN = 4, 18, 40
-"""Pixels between crops, above the columns (camera numbers) and left of the rows (identities)."""
+"""Pixels between crops, above the columns (cameras) and left of the rows (identities)."""
 
 
 def contact_sheet(
@@ -30,16 +30,15 @@ def contact_sheet(
 ) -> None:
     """Write a PNG with rows of identities and columns of cameras.
 
-    People seen by the most cameras come first. A cell stays empty where a camera has not seen the
-    person; images without identity or camera are left out.
+    Identities seen by the most cameras come first. Images without identity or camera are left out.
 
     Args:
-        images: records of a data set or of a part of it (`Manifest.images`).
-        root: folder that the records' paths are relative to.
+        images: records of a data set, or some of them (`Manifest.images`).
+        root: folder that the paths are relative to.
         path: the PNG to write.
         people: largest number of rows.
         height: height of a cell in pixels; the width follows the first image.
-        each: crops of a person by a camera, side by side.
+        each: crops in a cell, side by side.
         upright: whether EXIF rotation is applied to the crops.
         names: the user's names of identities and cameras.
     """

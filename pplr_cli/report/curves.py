@@ -1,4 +1,4 @@
-"""Charts of an evaluation: the CMC curve, and how far same and different identities lie apart."""
+"""Charts of an evaluation: the CMC curve and the histograms of distances."""
 
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ SIZE = (4.2, 3.1)
 DPI = 200
 SHOWN_RANKS = 20
 BARS = 100
-"""Bins that a distribution is drawn with; those that are counted are finer."""
+"""Bins of a drawn histogram; the counted ones are finer."""
 
 
 def draw_cmc(scores: Scores, path: Path, name: str) -> None:
-    """Draw the share of queries whose first match stands among the first k, for k to 20.
+    """Draw the share of queries with a match among the first k images, for k up to 20.
 
     Args:
         scores: of an evaluation.
@@ -48,7 +48,7 @@ def draw_separation(separation: Separation, path: Path, name: str, *, rerank: bo
     """Draw the distances of pairs of the same and of different identities, and the threshold.
 
     Args:
-        separation: what was counted.
+        separation: the counted pairs.
         path: the file to write, `.png` or `.pdf`.
         name: of the data set.
         rerank: whether the distances are re-ranked ones.
@@ -84,7 +84,7 @@ def _percent(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _shown(separation: Separation) -> tuple[float, float]:
-    """Return the range of distances that occur."""
+    """Return the range of the distances."""
     present = np.flatnonzero(separation.same + separation.different)
     edges = separation.edges
     margin = 0.02 * separation.limit

@@ -1,4 +1,4 @@
-"""How good pseudo-labels are where identities exist: for people who look, never for training."""
+"""The quality of pseudo-labels where identities are known: for information, never for training."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,9 @@ Labels = NDArray[np.int64]
 def label_quality(labels: Labels, identities: Labels) -> dict[str, float]:
     """Return `precision` and `recall` over pairs of images, `nmi` and `ari`.
 
-    Precision: of the pairs in one cluster, the share of one identity. Recall: of all pairs of one
-    identity, the share in one cluster; outliers share a cluster with none. NMI (arithmetic) and
-    ARI are over the clustered images.
+    Precision is the share of one identity among the pairs in one cluster, recall the share in one
+    cluster among the pairs of one identity; outliers share no cluster. NMI (arithmetic) and ARI
+    compare the clustered images.
 
     Args:
         labels: cluster of each image, int64 [N]; -1 = outlier.
@@ -22,22 +22,24 @@ def label_quality(labels: Labels, identities: Labels) -> dict[str, float]:
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
     kept = labels != OUTLIER
-    both = _pairs(np.unique(np.stack((labels, identities))[:, kept], axis=1, return_counts=True)[1])
-    clustered = _pairs(np.unique(labels[kept], return_counts=True)[1])
-    same = _pairs(np.unique(identities, return_counts=True)[1])
+    clusters, known = labels[kept], identities[kept]
+    both = _pairs(np.stack((clusters, known)))
+    clustered, same = _pairs(clusters), _pairs(identities)
     return {
         "precision": both / clustered if clustered else 0.0,
         "recall": both / same if same else 0.0,
-        "nmi": float(normalized_mutual_info_score(identities[kept], labels[kept])),
-        "ari": float(adjusted_rand_score(identities[kept], labels[kept])),
+        "nmi": float(normalized_mutual_info_score(known, clusters)),
+        "ari": float(adjusted_rand_score(known, clusters)),
     }
 
 
 def purity(labels: Labels, identities: Labels, cluster: int) -> float:
-    """Return the share of a cluster's images that its most frequent identity has."""
+    """Return the share of the most frequent identity in a cluster."""
     counts = np.unique(identities[labels == cluster], return_counts=True)[1]
     return float(counts.max() / counts.sum())
 
 
-def _pairs(counts: Labels) -> int:
+def _pairs(values: Labels) -> int:
+    """Return the number of pairs of equal columns."""
+    counts = np.unique(values, axis=-1, return_counts=True)[1]
     return int((counts * (counts - 1) // 2).sum())

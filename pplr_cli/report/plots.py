@@ -1,12 +1,10 @@
 """The pictures of an evaluation: `pplr evaluate --plots DIR`.
 
-Best, worst and random queries with what they found, the CMC curve, the distances, and a table of
-every query, so that any of them can be found by name.
+Best, worst and random queries with their ranked results, the CMC curve, the histograms of
+distances, and a table of all queries.
 """
 
-import csv
 import hashlib
-import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,26 +17,26 @@ from pplr_cli.report.curves import draw_cmc, draw_separation
 from pplr_cli.report.ranked import Match, Result, draw_ranked
 from pplr_cli.retrieval.nearest import NONE
 from pplr_cli.retrieval.survey import Survey
-from pplr_cli.text import printable
+from pplr_cli.text import csv_text, printable
 
 TOP = 10
 """Gallery images shown of each query."""
 EACH = 6
 """Queries in each of the groups."""
 SEED = 1
-"""Chooses the random queries, by name: the same ones whatever the weights are."""
+"""Seed of the random queries, which depend on file names only, not on the weights."""
 TABLE = "queries.csv"
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What there is to draw.
+    """The results to draw.
 
     Attributes:
         name: of the data set.
         query: the query images.
         gallery: the gallery images.
-        survey: what was found.
+        survey: the results.
         rerank: whether the distances are re-ranked ones.
     """
 
@@ -51,8 +49,6 @@ class Evaluation:
 
 def draw_plots(evaluation: Evaluation, folder: Path) -> None:
     """Write all pictures and the table into `folder`.
-
-    Pictures of an earlier call stay where this one draws none of their name.
 
     Raises:
         DataError: an image to be shown cannot be decoded.
@@ -74,9 +70,9 @@ def draw_plots(evaluation: Evaluation, folder: Path) -> None:
 
 
 def choose(evaluation: Evaluation) -> dict[str, list[int]]:
-    """Return the best, the worst and some random queries, as positions; none without a match.
+    """Return the positions of the best, the worst and some random queries that have a match.
 
-    Equally good ones are taken in the random order, which depends on names alone.
+    Ties are in random order.
     """
     precision, paths = evaluation.survey.precision, evaluation.query.paths
     evaluated = [int(query) for query in np.flatnonzero(~np.isnan(precision))]
@@ -94,7 +90,7 @@ def _lot(path: str) -> bytes:
 
 
 def file_name(path: str) -> str:
-    """Return an image's path as a part of a file name: what is no plain character becomes `_`."""
+    """Return an image's path as part of a file name; special characters become `_`."""
     stem = path.rpartition(".")[0] or path
     return re.sub(r"[^A-Za-z0-9.=-]+", "_", stem)[-100:]
 
@@ -115,16 +111,15 @@ def _result(evaluation: Evaluation, query: int) -> Result:
 
 
 def _write_table(evaluation: Evaluation, path: Path) -> None:
-    """Write a line for each query: its average precision and the rank of its first match."""
+    """Write a line for each query: average precision and rank of the first match."""
     query, survey = evaluation.query, evaluation.survey
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["query", "identity", "camera", "average_precision", "first_match_rank"])
+    rows = []
     for number, name in enumerate(query.paths):
         precision, place = survey.precision[number], survey.place[number]
-        found = ("", "") if np.isnan(place) else (f"{precision:.6f}", int(place) + 1)
+        found = (None, None) if np.isnan(place) else (f"{precision:.6f}", int(place) + 1)
         who = query.names.identity(query.identities[number])
         where = query.names.camera(query.cameras[number])
-        writer.writerow([name, who, where, *found])
+        rows.append((name, who, where, *found))
+    columns = ("query", "identity", "camera", "average_precision", "first_match_rank")
     with atomic_write(path) as file:
-        file.write(text.getvalue().encode(errors="surrogateescape"))
+        file.write(csv_text(columns, rows).encode(errors="surrogateescape"))

@@ -1,7 +1,6 @@
-"""Ranked results as pictures: a query in each row, the images it found beside it, nearest first.
+"""Ranked results as pictures: each row shows a query and its nearest images.
 
-Right and wrong differ by colour, by the line of the frame (solid, dashed) and by a mark (tick,
-cross).
+Right and wrong matches differ in colour, frame (solid, dashed) and mark (tick, cross).
 """
 
 from collections.abc import Sequence
@@ -20,12 +19,12 @@ from pplr_cli.errors import DataError
 from pplr_cli.report import style
 
 GAP, WIDE_GAP, TITLE, CAPTION, HEADING = 12, 36, 30, 20, 24
-"""Pixels between images, after the query, above all, below an image, above a row."""
+"""Pixels between images, after the query, for the title, below an image, above a row."""
 DPI = 100
 
 
 class Look(NamedTuple):
-    """How an image is framed and marked."""
+    """Colour, frame and mark of an image."""
 
     colour: str
     line: str | tuple[int, tuple[int, ...]]
@@ -35,7 +34,7 @@ class Look(NamedTuple):
 RIGHT = Look(style.RIGHT, "-", "\N{CHECK MARK} ")
 WRONG = Look(style.WRONG, (0, (2, 1)), "\N{BALLOT X} ")
 PLAIN, QUERY = Look("#888888", "-", ""), Look("#000000", "-", "")
-LEGEND = f"{RIGHT.mark}same identity   {WRONG.mark}another one   number: distance"
+LEGEND = f"{RIGHT.mark}same identity   {WRONG.mark}other identity   number: distance"
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,8 @@ class Match:
 
     Attributes:
         file: the image.
-        distance: what it is ranked by.
-        right: whether it shows the query's identity; None where nobody knows.
+        distance: the distance that ranks it.
+        right: whether it shows the query's identity; None if unknown.
     """
 
     file: Path
@@ -60,7 +59,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Result:
-    """A row: the query, what is written above it, and its matches, nearest first."""
+    """A row: the query, the heading above it, and its matches, nearest first."""
 
     query: Path
     heading: str
@@ -75,14 +74,14 @@ def draw_ranked(
     height: int = 128,
     upright: bool = False,
 ) -> None:
-    """Draw results, a row for each.
+    """Draw one row for each result.
 
     Args:
         results: one or more.
         path: the file to write, `.png` or `.pdf`.
-        title: stands above the rows.
-        height: of an image in pixels; all get the shape of the first query.
-        upright: whether EXIF rotation is applied, as it was for the network.
+        title: above the rows.
+        height: of an image in pixels; all images get the shape of the first query.
+        upright: whether EXIF rotation is applied, as for the network.
 
     Raises:
         DataError: an image cannot be decoded.
@@ -104,7 +103,7 @@ def draw_ranked(
 
 
 def _pixel_axes(figure: Figure) -> Axes:
-    """Return axes that measure in pixels from the figure's top left corner."""
+    """Return axes in pixels, from the top left corner of the figure."""
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     width, height = figure.bbox.size
@@ -130,7 +129,7 @@ def _draw_image(
     corner: tuple[int, int],
     size: tuple[int, int],
 ) -> None:
-    """Draw an image pixel by pixel, its frame around it and its caption below."""
+    """Draw an image without interpolation, with a frame and a caption."""
     left, top = corner
     pixels = np.asarray(image.resize(size, Picture.Resampling.LANCZOS))
     place = (left, left + size[0], top + size[1], top)
@@ -146,7 +145,7 @@ def _draw_image(
 def _write(
     axes: Axes, x: float, y: float, text: str, *, size: int = 9, ha: str = "center", **style: Any
 ) -> None:
-    """Write one line as it is: names may hold anything."""
+    """Write a line of plain text: names may contain any character."""
     plain = text.encode(errors="backslashreplace").decode()
     axes.text(x, y, plain, size=size, ha=ha, va="center", parse_math=False, **style)
 

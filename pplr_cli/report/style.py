@@ -1,4 +1,4 @@
-"""Saving figures of matplotlib: PNG for the screen, PDF for a paper, whole or not at all."""
+"""The style of matplotlib figures, and saving them atomically as PNG or PDF."""
 
 import warnings
 from pathlib import Path
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from pplr_cli.files import atomic_write
 
 RIGHT, WRONG = "#0072B2", "#D55E00"
-"""Blue and vermilion (Okabe and Ito): told apart in every common colour blindness."""
+"""Blue and vermilion (Okabe and Ito), distinct in every common colour blindness."""
 
 STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
@@ -26,7 +26,7 @@ FORMATS: dict[str, dict[str, Any]] = {
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure to `path`, in the format that its suffix names (`.png`, `.pdf`)."""
+    """Write a figure to `path` in the format of its suffix (`.png`, `.pdf`)."""
     with mpl.rc_context(STYLE), warnings.catch_warnings(), atomic_write(path) as file:
-        warnings.simplefilter("ignore")  # names in scripts that the font lacks
+        warnings.simplefilter("ignore")  # characters that the font lacks
         figure.savefig(file, **FORMATS[path.suffix])

@@ -1,4 +1,4 @@
-"""A run's figures for TensorBoard, where it is installed and wanted."""
+"""Logging of a run's figures to TensorBoard."""
 
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -9,15 +9,15 @@ from pplr_cli.errors import PplrError
 from pplr_cli.progress import Reporter, optional
 
 GROUPS = ("loss", "seconds", "agreement", "rank")
-"""First words of names whose charts belong together."""
+"""Prefixes of the names that TensorBoard groups."""
 
 
 def require_tensorboard() -> None:
-    """Raise `PplrError` where TensorBoard is not installed; imports nothing."""
+    """Raise `PplrError` if TensorBoard is not installed, without importing it."""
     if find_spec("tensorboard") is None:
         raise PplrError(
             "--tensorboard: TensorBoard is not installed",
-            "`pip install 'pplr[tensorboard]'` adds it; the run folder has all figures without it",
+            "`pip install 'pplr[tensorboard]'`; `metrics.csv` of the run has the same figures",
         )
 
 
@@ -25,8 +25,8 @@ class Board:
     """Writes the rows of a run as scalars.
 
     Args:
-        folder: where the event files go.
-        reporter: warned if they cannot be written.
+        folder: of the event files.
+        reporter: receives a warning if they cannot be written.
 
     Raises:
         PplrError: TensorBoard is not installed.
@@ -49,6 +49,6 @@ class Board:
 
 
 def _tag(name: str) -> str:
-    """Return the name under which TensorBoard groups a figure."""
+    """Return the name of a figure with its TensorBoard group."""
     group = next((each for each in GROUPS if name.startswith(each)), "run")
     return f"{group}/{name}"

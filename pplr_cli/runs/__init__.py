@@ -1,1 +1,1 @@
-"""The run folder: records, status, resume, labels, health."""
+"""Run folders: records, status, labels, health, resuming."""

@@ -1,4 +1,4 @@
-"""What this machine can do: versions, processors, memory, GPUs, and what is broken."""
+"""A description of this machine: versions, processors, memory, GPUs, broken packages."""
 
 import platform
 import re
@@ -15,11 +15,11 @@ PACKAGES = (
     *("scikit-learn", "pillow", "pydantic", "typer", "rich", "matplotlib", "gdown"),
 )
 NEEDED = ("torch", "torchvision", "numba", "sklearn", "scipy", "PIL")
-"""Compiled modules without which no model can be trained."""
+"""Compiled modules that training needs."""
 
 
 def describe() -> dict[str, Any]:
-    """Return what a run or a bug report should record, as plain values; never fails."""
+    """Return the machine's description as plain values; never fails."""
     return {
         "pplr": __version__,
         "python": platform.python_version(),
@@ -34,23 +34,23 @@ def describe() -> dict[str, Any]:
 
 
 def problems() -> list[PplrError]:
-    """Import everything that a run needs and return what fails, with the way out."""
+    """Import everything that a run needs; return an error for each failure."""
     found = []
     for name in NEEDED:
         try:
             import_module(name)
         except Exception as error:  # a broken binary may raise anything
-            found.append(PplrError(f"`import {name}` fails: {_first_line(error)}", _way_out(name)))
+            found.append(PplrError(f"`import {name}` fails: {_first_line(error)}", _hint(name)))
     return found
 
 
-def _way_out(name: str) -> str:
+def _hint(name: str) -> str:
     if name.startswith("torch"):
         return (
             "torch and torchvision must come from one release: "
             "`pip install --upgrade --force-reinstall torch torchvision`"
         )
-    return "`pip install --upgrade --force-reinstall pplr` puts a sound copy in place"
+    return "`pip install --upgrade --force-reinstall pplr` reinstalls it"
 
 
 def _version(package: str) -> str | None:
@@ -61,13 +61,13 @@ def _version(package: str) -> str | None:
 
 
 def cpu_model() -> str:
-    """Return the processor's name, or its kind where the system tells no more."""
+    """Return the processor's name, or its architecture if the name is unknown."""
     match = re.search(r"^model name\s*: (.+)$", host.read("/proc/cpuinfo"), re.MULTILINE)
     return match[1] if match else platform.machine()
 
 
 def _cuda() -> dict[str, Any]:
-    """Return what torch sees of GPUs; `note` is what it has to say against them."""
+    """Return the GPUs that torch sees; `note` is its warning, if any."""
     try:
         import torch
     except Exception as error:
@@ -93,7 +93,7 @@ def _device(properties: Any) -> dict[str, Any]:
 
 
 def _faiss() -> dict[str, Any]:
-    """Return whether faiss can be used and how many GPUs it sees."""
+    """Return whether faiss can be imported, and how many GPUs it sees."""
     try:
         faiss = import_module("faiss")
     except Exception as error:

@@ -1,73 +1,108 @@
-"""A run folder read back: all that the report is made from, beside the training images."""
+"""A run folder read back: settings, environment, figures and state."""
 
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from pplr_cli.config import presets
+from pplr_cli.config.fields import Config
+from pplr_cli.data.manifest import Manifest
+from pplr_cli.errors import DataError, UsageError
 from pplr_cli.runs.folder import CONFIG, ENVIRONMENT, METRICS
+from pplr_cli.runs.rows import Row
 from pplr_cli.runs.status import read_status
 
 FINISHED, UNFINISHED = "finished", "unfinished"
+OTHER_DATA = "the run used another data set of that name: name its folder with --data-dir"
 
 
 @dataclass(frozen=True)
 class Records:
-    """What a run wrote down, whatever became of it.
+    """The records of a run; each file is read when it is first needed.
 
     Attributes:
         path: the run folder.
-        mode: `train` or `train-cam`.
-        settings: the resolved settings as plain values.
-        environment: versions, devices, environment variables.
-        rows: the lines of `metrics.jsonl`.
-        state: `running`, `interrupted`, `failed`, `finished`; `unfinished` where nobody wrote it
-            down.
-        reason: why the run failed or was interrupted.
-        updated: when the last line was written, UTC.
     """
 
     path: Path
-    mode: str
-    settings: dict[str, Any]
-    environment: dict[str, Any]
-    rows: list[dict[str, Any]]
-    state: str
-    reason: str
-    updated: str
 
-    @classmethod
-    def read(cls, path: Path) -> "Records":
-        """Read a run folder; `OSError` or `ValueError` where it holds no run."""
-        text = (path / CONFIG).read_text(encoding="utf-8")
-        named = re.match(r"# pplr \S+ ([\w-]+)", text)
-        settings = yaml.safe_load(text)
-        metrics = path / METRICS
-        lines = metrics.read_text(encoding="utf-8").splitlines() if metrics.is_file() else []
-        rows = [json.loads(line) for line in lines]
-        state, reason = _state(path, rows, settings["optim"]["epochs"])
-        seen = (metrics if lines else path / CONFIG).stat().st_mtime
-        return cls(
-            path=path,
-            mode=named[1] if named else "train",
-            settings=settings,
-            environment=json.loads((path / ENVIRONMENT).read_text(encoding="utf-8")),
-            rows=rows,
-            state=state,
-            reason=reason,
-            updated=datetime.fromtimestamp(seen, UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        )
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The resolved settings as plain values.
+
+        Raises:
+            UsageError: the folder contains no run, or its settings are not YAML.
+        """
+        if not (self.path / CONFIG).is_file():
+            raise UsageError(
+                f"`{self.path}`: not a run folder (`{CONFIG}` is missing)",
+                "name the folder that `pplr train` wrote, such as `runs/market-train`",
+            )
+        return presets.read(self.path / CONFIG)
+
+    @cached_property
+    def config(self) -> Config:
+        """The resolved settings; `UsageError` if they are not valid."""
+        return presets.restore(self.settings, str(self.path / CONFIG))
+
+    @cached_property
+    def mode(self) -> str:
+        """`train` or `train-cam`."""
+        header = (self.path / CONFIG).read_text(encoding="utf-8")
+        named = re.match(r"# pplr \S+ (train-cam|train)\b", header)
+        return named[1] if named else "train"
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        """Versions, devices, environment variables, command; empty if they cannot be read."""
+        try:
+            found = json.loads((self.path / ENVIRONMENT).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The lines of `metrics.jsonl`; `DataError` if one is not a row of figures."""
+        file = self.path / METRICS
+        rows = []
+        text = file.read_text(encoding="utf-8") if file.is_file() else ""
+        for number, line in enumerate(text.splitlines(), start=1):
+            try:
+                rows.append({"epoch": int(json.loads(line)["epoch"])} | json.loads(line))
+            except (ValueError, TypeError, KeyError) as error:
+                raise DataError(f"`{file}:{number}`: not the figures of an epoch") from error
+        return rows
 
     @property
-    def epochs(self) -> list[dict[str, Any]]:
-        """The rows of the epochs that trained: all but epoch 0."""
+    def epochs(self) -> list[Row]:
+        """The rows of the trained epochs: all but epoch 0."""
         return [row for row in self.rows if "clusters" in row]
+
+    @cached_property
+    def state(self) -> str:
+        """`running`, `interrupted`, `failed` or `finished`; `unfinished` if unknown."""
+        if "state" in (status := read_status(self.path)):
+            return str(status["state"])
+        done = bool(self.rows) and self.rows[-1]["epoch"] >= self.config.optim.epochs
+        return FINISHED if done else UNFINISHED
+
+    @property
+    def reason(self) -> str:
+        """Why the run failed or was interrupted; else empty."""
+        return str(read_status(self.path).get("reason") or "")
+
+    @property
+    def updated(self) -> str:
+        """The time of the last record, UTC."""
+        file = self.path / (METRICS if self.rows else CONFIG)
+        return datetime.fromtimestamp(file.stat().st_mtime, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
     @property
     def command(self) -> str:
@@ -77,24 +112,39 @@ class Records:
 
     @property
     def flat_settings(self) -> dict[str, Any]:
-        """Every setting by its dotted key."""
+        """Each setting by its dotted key."""
         return dict(_flat(self.settings, ""))
 
+    @property
+    def flat_environment(self) -> dict[str, Any]:
+        """Each entry of the environment by its dotted key."""
+        return dict(_flat(self.environment, ""))
 
-def _state(path: Path, rows: list[dict[str, Any]], epochs: int) -> tuple[str, str]:
-    """Return the state of a run and the reason for it, from `status.json` if that is there."""
-    status = read_status(path)
-    if "state" in status:
-        return str(status["state"]), str(status.get("reason") or "")
-    done = bool(rows) and rows[-1]["epoch"] >= epochs
-    return (FINISHED if done else UNFINISHED), ""
+    @property
+    def data_dir(self) -> Path | None:
+        """The data folder that the run used, if it is recorded and exists."""
+        folder = Path(str(self.environment.get("data_dir") or ""))
+        return folder if folder.is_absolute() and folder.is_dir() else None
+
+    def check_data(self, manifest: Manifest) -> None:
+        """Refuse a data set other than the run's: its labels are in the order of the images.
+
+        Raises:
+            DataError: the digest of the data set differs from the recorded one.
+        """
+        if self.environment.get("data_digest") not in {None, manifest.digest}:
+            raise DataError(
+                f"`{self.path}`: the data set `{manifest.name}` in `{manifest.root}` is not that "
+                "of the run",
+                OTHER_DATA,
+            )
 
 
-def _flat(block: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
-    pairs: list[tuple[str, Any]] = []
+def _flat(block: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for key, value in block.items():
+        if isinstance(value, list):
+            value = {str(number): each for number, each in enumerate(value)}
         if isinstance(value, Mapping):
-            pairs += _flat(value, f"{prefix}{key}.")
+            yield from _flat(value, f"{prefix}{key}.")
         else:
-            pairs.append((prefix + key, value))
-    return pairs
+            yield f"{prefix}{key}", value

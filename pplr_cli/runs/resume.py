@@ -1,4 +1,4 @@
-"""Whether a saved state may be continued by the run that was asked for, and how exactly."""
+"""Checks before a saved state is resumed: settings, data, environment."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -23,15 +23,15 @@ from pplr_cli.runtime import Runtime
 
 EPOCHS = "optim.epochs"
 FREE = {"title", "engine.memory_gb", "engine.save_minutes"}
-"""Settings that cannot change a result; `optim.epochs` may change as well, and it is told."""
+"""Settings that cannot change a result; `optim.epochs` may change too, which is reported."""
 PACKAGES = ("torch", "numpy", "numba", "scipy", "scikit-learn", "pillow")
-"""What computes in a run; another version may round differently."""
+"""The packages that compute; another version may round differently."""
 EXACT = {"processes", "precision"}
-"""Facts of which another value gives other numbers, not only other rounding of single bits."""
+"""Facts whose change gives different numbers, not only different rounding."""
 
 
 def facts(manifest: Manifest, images: TrainingImages, runtime: Runtime) -> dict[str, Any]:
-    """Return what the bits of a run depend on beside its settings, as plain values."""
+    """Return what the bits of a run depend on besides its settings, as plain values."""
     pixels = hashlib.sha256(np.ascontiguousarray(images.store.pixels).data)
     pixels.update(images.cameras.tobytes())
     device = runtime.device
@@ -46,7 +46,7 @@ def facts(manifest: Manifest, images: TrainingImages, runtime: Runtime) -> dict[
 
 
 def newest(folder: Path, reporter: Reporter) -> dict[str, Any]:
-    """Return the newest whole state of a run folder; one that is damaged is put aside and told.
+    """Return the newest intact state of a run folder; rename a damaged one with a warning.
 
     Raises:
         StateError: there is none.
@@ -55,30 +55,32 @@ def newest(folder: Path, reporter: Reporter) -> dict[str, Any]:
     if faults:
         there = (folder / STATE).exists()
         what = faults[0].message if there else f"`{folder / STATE}` is missing"
-        hint = put_aside(folder) if there else "a save was cut off; the state before is whole"
+        hint = (
+            _set_aside(folder) if there else "a save was interrupted; the state before it is intact"
+        )
         reporter.warn(f"{what}; resuming from `{folder / PREVIOUS}`", hint)
     return state
 
 
 def named(path: Path, folder: Path, reporter: Reporter) -> dict[str, Any]:
-    """Return the state of a file; a damaged one of the run folder is put aside and told.
+    """Return the state of a file; rename a damaged state of the run folder with a warning.
 
-    It would else take the place of the whole one before it at the next save.
+    Otherwise the next save would replace the intact previous state by the damaged one.
 
     Raises:
-        StateError: the named file cannot be used; no other is taken.
+        StateError: the named file cannot be used; no other is tried.
     """
     state = load_state(path)
     try:
         if (folder / STATE).exists():
             load_state(folder / STATE)
     except StateError as error:
-        reporter.warn(error.message, put_aside(folder))
+        reporter.warn(error.message, _set_aside(folder))
     return state
 
 
-def put_aside(folder: Path) -> str:
-    """Rename the newest state, which is damaged, and say so."""
+def _set_aside(folder: Path) -> str:
+    """Rename the newest state, which is damaged; return a note about it."""
     (folder / STATE).replace(folder / DAMAGED)
     return f"the damaged file is now `{folder / DAMAGED}`"
 
@@ -92,12 +94,12 @@ def check(
     *,
     allow_inexact: bool,
 ) -> None:
-    """Refuse to continue a state with other settings, data or processes; warn of lesser changes.
+    """Refuse to resume with other settings, data or processes; warn of lesser changes.
 
     Raises:
-        UsageError: other settings than those that cannot change a result, or another mode.
+        UsageError: the mode, or a setting that can change a result, differs.
         DataError: the data set has changed.
-        StateError: another number of processes or another precision, unless `allow_inexact`.
+        StateError: the number of processes or the precision differs, unless `allow_inexact`.
     """
     _check_settings(state, config, mode, reporter)
     before = state["facts"]
@@ -112,13 +114,13 @@ def check(
     inexact = [key for key in EXACT if before[key] != now[key]]
     if inexact and not allow_inexact:
         raise StateError(
-            f"the run has another number of processes or precision: {', '.join(changed)}",
-            "resume it as it began, or accept other numbers with --allow-inexact",
+            f"the run began with another number of processes or precision: {', '.join(changed)}",
+            "resume it as it began, or accept different numbers with --allow-inexact",
         )
     if changed:
         reporter.warn(
             f"resumed under other conditions ({', '.join(changed)})",
-            "the run goes on, but not bit by bit as it would have",
+            "the run continues, but not bit by bit",
         )
 
 
@@ -127,7 +129,7 @@ def _check_settings(
 ) -> None:
     about = state["about"]
     if about["mode"] != mode:
-        raise UsageError(f"the run is one of `pplr {about['mode']}`", f"use `pplr {about['mode']}`")
+        raise UsageError(f"this is a run of `pplr {about['mode']}`", f"use `pplr {about['mode']}`")
     done = state["epoch"] + (state["current"] is not None)
     began = presets.restore(about["settings"], "the saved state").document()  # new keys included
     changes = {key: (old, new) for key, old, new in _changes(began, config.document())}
@@ -138,8 +140,8 @@ def _check_settings(
     ]
     if changed:
         raise UsageError(
-            "\n  ".join(["the run has other settings:", *changed]),
-            "resume it with its own (leave --preset and --set), or start a new one",
+            "\n  ".join(["the run began with other settings:", *changed]),
+            "resume it without --preset and --set, or start a new run",
         )
     if EPOCHS in changes:
         old, new = changes[EPOCHS]

@@ -1,4 +1,4 @@
-"""`status.json`: what has become of a run, for people and for the scripts that wait for it."""
+"""`status.json`: the state of a run, for people and scripts."""
 
 import json
 import os
@@ -18,13 +18,13 @@ State = Literal["running", "finished", "failed", "interrupted"]
 def write_status(
     folder: Path, state: State, *, reason: str | None = None, code: int | None = None
 ) -> None:
-    """Write what has become of the run in `folder`.
+    """Write the state of the run in `folder`.
 
     Args:
         folder: the run folder.
-        state: in words.
+        state: of the run.
         reason: why it failed, or the signal that ended it.
-        code: the exit code; None while the run goes on.
+        code: the exit code; None while the run continues.
     """
     status = {
         "state": state,
@@ -38,14 +38,14 @@ def write_status(
 
 
 def end_status(folder: Path, state: State, reason: str, code: int) -> None:
-    """Write how the run ended, where the disk still allows it: that must not hide the reason."""
+    """Write how the run ended; a failure to write must not hide the reason."""
     if folder.is_dir():
         with suppress(OSError):
             write_status(folder, state, reason=reason, code=code)
 
 
 def read_status(folder: Path) -> dict[str, Any]:
-    """Return what `status.json` says, nothing where there is none that can be read."""
+    """Return the content of `status.json`; empty if it is missing or damaged."""
     try:
         status = json.loads((folder / STATUS).read_text(encoding="utf-8"))
     except (OSError, ValueError):

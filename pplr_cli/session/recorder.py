@@ -15,8 +15,9 @@ from pplr_cli.interrupts import SAVING, Interrupted, Interrupts
 from pplr_cli.progress import Reporter
 from pplr_cli.retrieval.evaluator import Evaluator
 from pplr_cli.retrieval.ranking import Scores
-from pplr_cli.runs.folder import BEST, LAST, STATE, RunFolder, read_labels
+from pplr_cli.runs.folder import BEST, LAST, STATE, RunFolder
 from pplr_cli.runs.health import findings, measure
+from pplr_cli.runs.labels import read_labels
 from pplr_cli.runs.lines import epoch_details, epoch_lines
 from pplr_cli.timing import Stopwatch
 

@@ -24,6 +24,7 @@ from pplr_cli.runs.folder import (
     BEST,
     BOARD,
     LAST,
+    LOG,
     PREVIOUS,
     REPORT,
     STATE,
@@ -155,7 +156,7 @@ class Session:
             "data_digest": found.manifest.digest,
         }
         folder = RunFolder(self._folder, found.config, request.mode, origin, rows)
-        log = stack.enter_context(folder.open_log())
+        log = stack.enter_context((folder.path / LOG).open("a", encoding="utf-8"))
         stack.enter_context(self._console.logging_to(log))
         return folder
 

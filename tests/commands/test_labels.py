@@ -99,7 +99,7 @@ def test_the_data_folder_of_the_run_is_found_again(run_dir, capsys):
 @pytest.mark.parametrize(
     ("arguments", "code", "error"),
     [
-        (["--epoch", "7"], 2, "no labels of epoch 7\nhint: there are those of 1 to 2"),
+        (["--epoch", "7"], 2, "no labels of epoch 7\nhint: there are labels of 1 to 2"),
         (["--epoch", "0"], 2, "invalid value for `--epoch`"),
     ],
 )
@@ -112,7 +112,7 @@ def test_wrong_usage(labels, arguments, code, error):
 def test_a_folder_that_is_no_run_is_refused(labels, tmp_path):
     code, _, err = labels(run_dir=tmp_path)
     assert code == 2
-    assert "no run folder (`config.yaml` is missing)" in err
+    assert "not a run folder (`config.yaml` is missing)" in err
 
 
 def test_a_data_set_that_is_gone_is_named(labels, tmp_path):

@@ -120,7 +120,7 @@ def test_metrics_that_cannot_be_written_are_made_up_for(
     runs: Runs, undisturbed: tuple[str, dict[str, object], float], tmp_path: Path
 ) -> None:
     mode, expected, _ = undisturbed
-    fault: Fault = ("pplr_cli.runs.folder", "_as_csv", 2, "disk full")
+    fault: Fault = ("pplr_cli.runs.folder", "csv_text", 2, "disk full")
     process = runs.start(tmp_path / "run", mode=mode, faults=(fault,))
     assert process.wait() == 0, process.text
     assert "the epoch is not recorded\nhint: the work goes on" in process.text

@@ -39,7 +39,7 @@ def test_a_second_run_in_the_folder_is_refused(runs: Runs, tmp_path: Path) -> No
     first = in_second_step(runs, folder)
     second = runs.start(folder, "--resume")
     assert second.wait() == 1
-    assert f"another pplr trains there (process {first.pid} on " in second.text
+    assert f"another pplr trains in this folder (process {first.pid} on " in second.text
     assert first.alive()
     assert first.wait() == 0, first.text
     assert status(folder)["state"] == "finished"
@@ -61,7 +61,7 @@ def test_a_run_is_kept_unless_a_flag_says_otherwise(
     before = {path: path.read_bytes() for path in stopped.glob("*.pt")}
     assert again(stopped, tiny_data, "--preset", str(tiny_preset)) == 2
     err = capsys.readouterr().err
-    assert "holds a run already\nhint: continue it with --resume, delete it with --over" in err
+    assert "already contains a run\nhint: continue it with --resume, delete it with --over" in err
     assert {path: path.read_bytes() for path in stopped.glob("*.pt")} == before
 
 
@@ -112,7 +112,7 @@ def test_other_settings_are_refused(
     assert again(stopped, tiny_data, "--resume", "--set", "optim.lr=0.1") == 2
     assert "`optim.lr` was 0.00035, is 0.1" in capsys.readouterr().err
     assert again(stopped, tiny_data, "--resume", mode="train-cam") == 2
-    assert "the run is one of `pplr train`" in capsys.readouterr().err
+    assert "this is a run of `pplr train`" in capsys.readouterr().err
     assert status(stopped)["state"] == "interrupted"
 
 

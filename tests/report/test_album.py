@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
+from pplr_cli.config.fields import Clustering
 from pplr_cli.data.manifest import ImageSet
 from pplr_cli.report.album import CLUSTERS, IN_A_CLUSTER, OUTLIERS, Album, spread, why_outlier
 
-CLUSTERING = {"min_samples": 4, "k1": 20}
+CLUSTERING = Clustering(min_samples=4, k1=20)
 
 
 def album(labels: list[int], size: tuple[int, int] = (32, 16), **more: Any) -> Album:
@@ -32,14 +33,14 @@ def shown(uri: str) -> Picture.Image:
     return Picture.open(io.BytesIO(base64.b64decode(data, validate=True)))
 
 
-def test_largest_middling_and_least_agreed_clusters() -> None:
+def test_largest_median_and_least_agreed_clusters() -> None:
     sizes = [2, 30, 12, 3, 20, 11, 4, 5]
     labels = np.repeat(np.arange(8), sizes)
     agreement = np.array([0.2, 0.05, 0.3, 0.6, 0.7, 0.8, 0.9, 0.1])[labels, None].repeat(3, 1)
     found = album(labels.tolist(), agreement=agreement).clusters()
     assert [(each.number, each.kind) for each in found] == [
         *((1, "largest"), (4, "largest")),
-        *((5, "middling"), (7, "middling")),
+        *((5, "median"), (7, "median")),
         *((0, "least agreed"), (2, "least agreed")),  # those shown already do not come again
     ]
     assert found[0].about == "30 images, 3 cameras, agreement 0.05, 7 % one identity"
@@ -95,9 +96,9 @@ def test_outliers_without_surroundings() -> None:
 @pytest.mark.parametrize(
     ("neighbors", "reciprocal", "words"),
     [
-        (1, 0, ("No other image counts", "takes 4, itself", "19 nearest images none has it")),
-        (2, 1, ("Only 1 image counts", "2 with itself", "nor does that one", "images 1 has it")),
-        (3, 7, ("Only 2 images count", "3 with itself", "nor does any of them", "images 7 have")),
+        (1, 0, ("No other image is", "needs 4, itself", "mutual with 0 of its 19 nearest")),
+        (2, 1, ("Only 1 image is its", "2 with itself", "needs 4", "mutual with 1 of")),
+        (3, 7, ("Only 2 images are its", "3 with itself", "mutual with 7 of its 19")),
     ],
 )
 def test_reasons(neighbors: int, reciprocal: int, words: tuple[str, ...]) -> None:

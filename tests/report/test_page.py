@@ -24,7 +24,7 @@ SECTIONS = (
     *("Can it be trusted?", "What PPLR does", "Retrieval", "Pseudo-labels and health"),
     *("Cross agreement", "Clusters of epoch 2", "Outliers of epoch 2"),
     *("Pseudo-labels against the true identities", "Losses and learning rate", "Time"),
-    "To repeat it",
+    "Repeat the run",
 )
 
 
@@ -79,7 +79,7 @@ def test_a_run_that_was_cut_off(folder: Path, done: Done, rows: int) -> None:
     keep_rows(folder, rows)
     found = page(folder, done)
     assert f"{max(rows - 1, 0)} of 2 epochs" in found.text
-    assert "the run was cut off" in found.text
+    assert "the run was killed" in found.text
     assert ("Clusters of epoch 1" in found.text) == (rows == 2)
     assert "Too early to tell" in found.text
 
@@ -117,7 +117,7 @@ def test_without_identities_cameras_and_scores(folder: Path, done: Done) -> None
     found = page(folder, done, replace(done.images, identities=unknown, cameras=unknown))
     for absent in ("Retrieval", "true identities", "% one identity", "clusters and cameras"):
         assert absent not in found.text
-    assert "Cameras are not known" in found.text
+    assert "Cameras are unknown" in found.text
 
 
 def test_identities_change_nothing_but_what_says_so(folder: Path, done: Done) -> None:

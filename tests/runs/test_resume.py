@@ -66,7 +66,7 @@ def test_every_changed_setting_is_named_by_its_dotted_key(
         check(state(config), other)
     assert caught.value.exit_code == 2
     assert caught.value.message.splitlines() == [
-        "the run has other settings:",
+        "the run began with other settings:",
         "  `clustering.eps` was 0.6, is 0.5",
         "  `optim.lr` was 0.00035, is 0.01",
     ]
@@ -107,7 +107,7 @@ def test_a_setting_that_an_older_pplr_did_not_know_has_its_default(config: Confi
 
 
 def test_the_other_mode_is_refused(config: Config) -> None:
-    with pytest.raises(UsageError, match="the run is one of `pplr train`") as caught:
+    with pytest.raises(UsageError, match="this is a run of `pplr train`") as caught:
         check(state(config), config, "train-cam")
     assert caught.value.exit_code == 2
 
@@ -123,7 +123,7 @@ def test_other_versions_and_machines_are_told(config: Config, key: str, value: A
     heard = check(state(config), config, **{key: value})
     assert len(heard.warnings) == 1
     assert (
-        f"({key} {FACTS.get(key)} -> {value}); the run goes on, but not bit by bit"
+        f"({key} {FACTS.get(key)} -> {value}); the run continues, but not bit by bit"
         in (heard.warnings[0])
     )
 

@@ -50,7 +50,7 @@ def test_a_run_that_fails_before_it_begins_leaves_another_as_it_was(
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with pytest.raises(UsageError, match="other settings"):
         carry_out(options, resume=True, settings=("optim.lr=0.1",))
-    with pytest.raises(UsageError, match="holds a run already"):
+    with pytest.raises(UsageError, match="already contains a run"):
         carry_out(options)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
