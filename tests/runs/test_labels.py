@@ -42,10 +42,10 @@ def test_rows_say_what_is_known_of_each_image(tmp_path: Path) -> None:
     save(tmp_path, 1)
     rows = list(epoch_labels(tmp_path, None, 3).rows(images(tmp_path)))
     assert rows == [
-        Row("0.jpg", 0, 0.25, 0),
-        Row("1.jpg", -1, 0.25, 1),
+        Row("0.jpg", 0, 0.25, "0"),
+        Row("1.jpg", -1, 0.25, "1"),
         Row("2.jpg", 1, 0.25, None),
-        Row("3.jpg", 0, 0.25, 2),
+        Row("3.jpg", 0, 0.25, "2"),
     ]
 
 
