@@ -81,13 +81,44 @@ def _draw_boxes(count: int, height: int, width: int, rng: np.random.Generator) -
 def augment(images: Tensor, choices: Choices) -> Tensor:
     """Return the training transform of uint8 [B, H, W, 3] as float32 [B, 3, H, W], channels last.
 
-    Flip, pad 10 black pixels, crop back to H x W, normalise, erase.
+    Flip, pad 10 black pixels, crop back to H x W, normalise, erase. A GPU gets a fixed number of
+    kernels for a batch, a CPU one image after the other, which stays in its cache: the same bits.
     """
+    return augment_at_once(images, choices) if images.is_cuda else augment_in_turn(images, choices)
+
+
+def augment_in_turn(images: Tensor, choices: Choices) -> Tensor:
+    """Transform as `augment`, flipping and erasing image by image."""
     padded = F.pad(images, (0, 0, PADDING, PADDING, PADDING, PADDING))
     _flip(padded, choices)
     normal = normalise(_crop(padded, choices))
     _erase(normal.permute(0, 2, 3, 1), choices)
     return normal
+
+
+def augment_at_once(images: Tensor, choices: Choices) -> Tensor:
+    """Transform as `augment`, every step for all images: the pixels are gathered by their place."""
+    count, height, width, _ = images.shape
+    device = images.device
+    numbers = np.column_stack((choices.flip, choices.top, choices.left, choices.erase))
+    flip, top, left, *box = _to(numbers, device).T[:, :, None]
+    row, column = (torch.arange(size, device=device) for size in (height, width))
+    own_row, own_column = top - PADDING + row, left - PADDING + column
+    own_column = torch.where(flip > 0, width - 1 - own_column, own_column)
+    black = _outside(own_row, 0, height)[:, :, None] | _outside(own_column, 0, width)[:, None]
+    place = own_row.clamp_(0, height - 1)[:, :, None] * width
+    place = place + own_column.clamp_(0, width - 1)[:, None]
+    pixels = images.flatten(1, 2).gather(1, place.flatten(1)[:, :, None].expand(-1, -1, 3))
+    pixels = pixels.view(images.shape).masked_fill_(black[..., None], 0)
+    normal = normalise(pixels).permute(0, 2, 3, 1)
+    kept = _outside(row, box[0], box[2])[:, :, None] | _outside(column, box[1], box[3])[:, None]
+    normal = torch.where(kept[..., None], normal, _row(MEAN, 1, device))
+    return normal.permute(0, 3, 1, 2)
+
+
+def _outside(places: Tensor, start: Tensor | int, size: Tensor | int) -> Tensor:
+    """Return which places are not among the `size` ones from `start` on."""
+    return (places < start) | (places >= start + size)
 
 
 def normalise(images: Tensor) -> Tensor:
