@@ -11,8 +11,7 @@ One definition, computed in one of three ways (`Form`):
 - `fused`: all replicas in six Triton kernels (CUDA only).
 """
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -50,20 +49,26 @@ class _ReplicaBatchNorm(nn.modules.batchnorm._BatchNorm):
         return torch.cat(outputs)
 
     def _grouped(self, batch: Tensor) -> Tensor:
-        output, mean, var = GroupedNorm.apply(
-            batch, self.weight, self.bias, self.replicas, self.eps
-        )
-        count = batch.numel() // (self.replicas * batch.shape[1])
-        with torch.no_grad():
-            assert self.running_mean is not None
-            assert self.running_var is not None
-            assert self.num_batches_tracked is not None
-            assert self.momentum is not None
-            self.running_mean.lerp_(mean[0], self.momentum)
-            self.running_var.lerp_(var[0] * (count / (count - 1)), self.momentum)
-            self.num_batches_tracked.add_(1)
-        normalised: Tensor = output
-        return normalised
+        """Normalise with statistics of shape [R, C], in float32 at least; no chunk is copied."""
+        wide = batch if batch.dtype == torch.float64 else batch.float()
+        groups = wide.unflatten(0, (self.replicas, -1))
+        summed = [dim for dim in range(groups.dim()) if dim not in (0, 2)]
+        var, mean = torch.var_mean(groups, summed, correction=0)
+        output = (wide - _spread(mean, batch)) * _spread((var + self.eps).rsqrt(), batch)
+        output = output * _spread(self.weight[None], batch) + _spread(self.bias[None], batch)
+        self._update_running(mean[0], var[0], groups[0, :, 0].numel())
+        return output.to(batch.dtype)
+
+    @torch.no_grad()
+    def _update_running(self, mean: Tensor, var: Tensor, count: int) -> None:
+        """Move the running statistics towards those of the first replica, of `count` values."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
+        self.running_mean.lerp_(mean.detach(), self.momentum)
+        self.running_var.lerp_(var.detach() * (count / (count - 1)), self.momentum)
+        self.num_batches_tracked.add_(1)
 
 
 class ReplicaBatchNorm1d(_ReplicaBatchNorm, nn.BatchNorm1d):
@@ -81,54 +86,7 @@ def set_replicas(network: nn.Module, replicas: int, form: Form = "chunks") -> No
             module.replicas, module.form = replicas, form
 
 
-class GroupedNorm(torch.autograd.Function):
-    """Normalise R chunks of a batch at once, with statistics of shape [R, C] in float32 or wider.
-
-    Sums run over the batch as [R, B / R, C, ...], a view: no chunk is copied, and the gradient of
-    the input takes one expression instead of R slices that are added up.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, batch: Tensor, weight: Tensor, bias: Tensor, replicas: int, eps: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the normalised batch, and mean and biased variance of each replica, [R, C]."""
-        wide = _wide(batch, replicas)
-        dims = _reduced(wide)
-        var, mean = torch.var_mean(wide, dims, correction=0)
-        rstd = (var + eps).rsqrt()
-        scale = _spread(weight * rstd, wide)
-        output = (wide - _spread(mean, wide)) * scale + _spread(bias[None], wide)
-        ctx.save_for_backward(batch, weight, mean, rstd)
-        ctx.mark_non_differentiable(mean, var)
-        return output.to(batch.dtype).flatten(0, 1), mean, var
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradients of batch, weight and bias."""
-        batch, weight, mean, rstd = ctx.saved_tensors
-        replicas = len(mean)
-        gradient, wide = (_wide(tensor, replicas) for tensor in (gradients[0], batch))
-        dims = _reduced(wide)
-        normal = (wide - _spread(mean, wide)) * _spread(rstd, wide)
-        sums, products = gradient.sum(dims), (gradient * normal).sum(dims)
-        count = wide.numel() // mean.numel()
-        centred = gradient - (_spread(sums, wide) + normal * _spread(products, wide)) / count
-        own = (centred * _spread(weight * rstd, wide)).to(batch.dtype).flatten(0, 1)
-        return own, products.sum(0), sums.sum(0), None, None
-
-
-def _wide(batch: Tensor, replicas: int) -> Tensor:
-    """View [B, C, ...] as [R, B / R, C, ...], in float32 at least."""
-    grouped = batch.unflatten(0, (replicas, -1))
-    return grouped if grouped.dtype == torch.float64 else grouped.float()
-
-
-def _reduced(wide: Tensor) -> Sequence[int]:
-    """Return the dimensions that the statistics of [R, B / R, C, ...] sum over."""
-    return [dim for dim in range(wide.dim()) if dim not in (0, 2)]
-
-
-def _spread(values: Tensor, wide: Tensor) -> Tensor:
-    """Shape statistics [R or 1, C] so that they broadcast over [R, B / R, C, ...]."""
-    return values.view(len(values), 1, -1, *[1] * (wide.dim() - 3))
+def _spread(values: Tensor, batch: Tensor) -> Tensor:
+    """Give each image of [B, C, ...] its replica's values out of [R or 1, C]."""
+    each = values.repeat_interleave(len(batch) // len(values), 0) if len(values) > 1 else values
+    return each.view(*each.shape, *[1] * (batch.dim() - 2))
