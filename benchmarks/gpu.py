@@ -5,8 +5,8 @@
 
 Needs no download. Parts, in this order: `agree` (golden numbers and the tests marked `gpu`),
 `step` (a training step and its variants), `labels` (the label stage), `epoch` (an epoch of
-Market-1501's size), `learn` (fp32 against bf16), `devices` (two cards). Each row is written as it is
-measured; `--tiny --device cpu` runs the script itself on the smallest sizes.
+Market-1501's size), `learn` (fp32 against bf16), `devices` (two cards). Each row is written when it
+is measured; `--tiny --device cpu` runs the script itself on the smallest sizes.
 """
 
 import argparse
@@ -25,14 +25,14 @@ PARTS = {
     "learn": (gpu_runs.learn, 80.0),
     "devices": (gpu_runs.devices, 40.0),
 }
-"""Each part and its share of the time, in seconds of eight minutes; unused time goes to the next."""
+"""Each part and its share of the time, in seconds of eight minutes; the next gets what is left."""
 
 
 def main(arguments: list[str] | None = None) -> Report:
     options = parse(arguments)
     device = choose_device(options.device)
     report = Report(options.json, head(device))
-    names = [name for name in PARTS if name in (options.part or PARTS)]
+    names = options.part or list(PARTS)
     end = time.monotonic() + options.budget
     for place, name in enumerate(names):
         work, share = PARTS[name]

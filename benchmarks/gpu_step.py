@@ -10,6 +10,7 @@ backward, Adam. What differs is in its name: precision (`fp32` without TF32, `tf
 """
 
 import copy
+import functools
 import itertools
 import time
 import traceback
@@ -21,20 +22,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.gpu_report import Part
-from pplr_cli.config.fields import Loss, Optim
-from pplr_cli.data.augment import augment, draw_choices
+from pplr_cli.config.fields import Batch, Config, Data, Loss, Model, Optim
 from pplr_cli.data.store import ImageStore
+from pplr_cli.engine.batches import Batches, TrainingImages
 from pplr_cli.engine.network import Network
-from pplr_cli.engine.objective import Targets, objective
 from pplr_cli.engine.optim import build_optimizer
+from pplr_cli.engine.pplr import PPLR, Targets
 from pplr_cli.engine.replicas import Form, set_replicas
+from pplr_cli.engine.step import train_step
+from pplr_cli.labelling.stage import PseudoLabels
 from pplr_cli.runtime import Runtime
+
+EPOCH = 5
+"""The epoch of the steps: label smoothing by agreement has begun."""
 
 
 class Size(NamedTuple):
@@ -46,7 +52,7 @@ class Size(NamedTuple):
     batch: int = 64
     clusters: int = 751
     images: int = 4096
-    steps: int = 20
+    steps: int = 10
     matrix: int = 8192
 
 
@@ -81,18 +87,19 @@ VARIANTS = (
     Variant("tf32", 1, "chunks", "graph"),
     Variant("tf32", 4, "fused", "graph"),
     Variant("tf32", 4, "fused", "graph", search=True),
+    Variant("bf16", 4, "grouped", "compile+graph"),
+    Variant("bf16", 4, "grouped", "compile"),
+    Variant("bf16", 1, "chunks", "compile+graph"),
     Variant("fp32", 1, "chunks", "eager"),
     Variant("fp32", 4, "chunks", "eager"),
-    Variant("bf16", 4, "grouped", "compile"),
-    Variant("bf16", 4, "grouped", "compile+graph"),
-    Variant("bf16", 1, "chunks", "compile+graph"),
+    Variant("fp32", 4, "fused", "graph"),
     Variant("tf32", 4, "grouped", "compile+graph"),
     Variant("tf32", 1, "chunks", "compile+graph"),
-    Variant("fp32", 4, "grouped", "compile"),
-    Variant("fp32", 1, "chunks", "compile"),
+    Variant("fp32", 4, "grouped", "compile+graph"),
 )
-PROFILED = (VARIANTS[1], VARIANTS[5], VARIANTS[15])
-COMPILE_SECONDS = 90.0
+PROFILED = (VARIANTS[1], VARIANTS[5], VARIANTS[12])
+FEW = (VARIANTS[1], VARIANTS[5])
+COMPILE_SECONDS = 60.0
 """Time that a compilation may take: less left, and the variant is skipped."""
 
 
@@ -107,8 +114,8 @@ def measure(part: Part) -> None:
         part.row(what="TFLOP of a step", tflop=bench.work / 1e12)
     with part.guarded("waits"):
         waits(part, bench)
-    for variant in VARIANTS:
-        needs = COMPILE_SECONDS if "compile" in variant.mode and not part.tiny else 0.0
+    for variant in FEW if part.tiny else VARIANTS:
+        needs = COMPILE_SECONDS if "compile" in variant.mode else 0.0
         with part.guarded(str(variant), needs) as fits, precision_flags(variant):
             if fits:
                 one(part, bench, variant)
@@ -149,33 +156,32 @@ def one(part: Part, bench: "Bench", variant: Variant) -> None:
 
 
 class Bench:
-    """What all variants share: starting weights, made-up images, labels and agreement."""
+    """What all variants share: starting weights, random images, labels and agreement."""
 
     def __init__(self, size: Size, device: torch.device) -> None:
         self.size, self.device = size, device
         self.on_gpu = device.type == "cuda"
         self.peaks: dict[str, float] = {}
-        rng = np.random.default_rng(0)
+        self.rng = np.random.default_rng(0)
         shape = (size.images, size.height, size.width, 3)
-        self.pixels = rng.integers(0, 256, shape, np.uint8)
-        self.store = ImageStore(self.pixels, device)
-        labels = rng.integers(0, size.clusters, size.images)
-        known = (labels, rng.random((size.images, 3), np.float32), np.zeros_like(labels))
-        self.targets = Targets(*(torch.from_numpy(values).to(device) for values in known))
+        self.pixels = self.rng.integers(0, 256, shape, np.uint8)
+        self.batches = self.made_batches(ImageStore(self.pixels, device))
         torch.manual_seed(0)
         self.network = Network(size.backbone, classes=3000 if size.clusters > 100 else 10)
         self.work = operations(size)
 
-    def load(self, step: int, store: ImageStore | None = None) -> tuple[Tensor, Targets]:
-        """Return the images and targets of a step as training does."""
-        size = self.size
-        rows = np.random.default_rng(step).integers(0, size.images, size.batch)
-        there = torch.from_numpy(rows).to(self.device, non_blocking=True)
-        pixels = (store or self.store).take(torch.from_numpy(rows))
-        choices = draw_choices(
-            size.batch, size.height, size.width, seed=0, epoch=0, step=step
+    def made_batches(self, store: ImageStore) -> Batches:
+        """Return the batches of an epoch over some images, with random labels."""
+        size, images = self.size, len(store)
+        labels = np.arange(images) % min(size.clusters, images // 2)
+        pseudo = PseudoLabels(labels, self.rng.random((images, 3), np.float32))
+        config = Config(
+            data=Data(name="bench", height=size.height, width=size.width),
+            model=Model(backbone=size.backbone, weights="random"),
+            batch=Batch(size=size.batch),
         )
-        return augment(pixels, choices), Targets(*(values[there] for values in self.targets))
+        known = TrainingImages(store, np.zeros(images, np.int64), tuple(map(str, labels)))
+        return Batches(known, pseudo, config, EPOCH, Runtime(self.device))
 
 
 class Worker:
@@ -187,38 +193,39 @@ class Worker:
         self.network = network.to(bench.device, memory_format=torch.channels_last)
         set_replicas(self.network, variant.replicas, variant.form)
         if "compile" in variant.mode:
-            backend = "inductor" if bench.on_gpu else "aot_eager"
-            self.network.base.compile(backend=backend, dynamic=False)
+            self.network.base.forward = compiled(self.network.base)  # type: ignore[method-assign]
         self.optimizer = build_optimizer(self.network, Optim())
         precision: Any = "bf16" if variant.precision == "bf16" else "fp32"
         self.runtime = Runtime(bench.device, precision=precision)
+        self.method = PPLR(self.network, self.optimizer, Loss(), with_cameras=False)
+        self.method.clusters = bench.size.clusters
         self.number = itertools.count()
-        self.replay: Callable[[Tensor, Targets], Tensor] | None = None
+        self.replay: Callable[[Tensor, Targets], Any] | None = None
 
-    def step(self) -> None:
-        """Take one step; the fourth call of a graph's variant records the graph."""
-        number = next(self.number)
-        images, targets = self.bench.load(number)
+    def step(self, batches: Batches | None = None) -> None:
+        """Take one step; the third one of a graph's variant records the graph."""
+        number, batches = next(self.number), batches or self.bench.batches
+        images, targets = batches.load(number % len(batches))
         if "graph" in self.variant.mode and number == 2 and self.bench.on_gpu:
             self.replay = recorded(self.compute, self.optimizer, images, targets)
         if self.replay is None:
-            self.optimizer.zero_grad()
-            self.compute(images, targets)
+            given = (self.network, self.optimizer, self.method, images, targets)
+            train_step(*given, EPOCH, self.runtime)
         else:
             self.replay(images, targets)
-        self.optimizer.step()
+            self.optimizer.step()
 
     def compute(self, images: Tensor, targets: Targets) -> Tensor:
         """Return the losses of a batch, [L]; leave the gradients in the parameters."""
         with self.runtime.autocast():
-            output = self.network(images, self.bench.size.clusters)
-        losses = objective(output, targets, 5, Loss())
+            output = self.network(images, self.method.clusters)
+        losses = self.method.losses(output, targets, EPOCH)
         losses["loss_total"].backward()
         return torch.stack([value.detach() for value in losses.values()])
 
     def network_only(self) -> Callable[[], None]:
         """Return forward and backward alone, on a batch that stays, in the variant's mode."""
-        images, targets = self.bench.load(0)
+        images, targets = self.bench.batches.load(0)
         with self.runtime.autocast(), torch.no_grad():
             output = self.network(images, self.bench.size.clusters)
         slopes = [torch.randn_like(tensor) / tensor.numel() for tensor in output]
@@ -238,6 +245,18 @@ class Worker:
         eager()
         replay = recorded(compute, self.optimizer, images, targets)
         return lambda: replay(images, targets) and None
+
+
+def compiled(backbone: nn.Sequential) -> Callable[[Tensor], Tensor]:
+    """Return the backbone's forward pass, compiled as one piece."""
+
+    def run(images: Tensor) -> Tensor:
+        for layer in backbone:
+            images = layer(images)
+        return images
+
+    result: Callable[[Tensor], Tensor] = torch.compile(run, dynamic=False)
+    return result
 
 
 def recorded(
@@ -307,33 +326,17 @@ def profiled(
 
 def waits(part: Part, bench: Bench) -> None:
     """Name the lines at which a step waits for the GPU, for images there and on the host."""
-    stores = {"images on the GPU": bench.store}
+    batches = {"images on the GPU": bench.batches}
     if bench.on_gpu:
-        host = ImageStore(bench.pixels[:64], torch.device("cpu"))
-        host._device = bench.device
-        stores["images on the host"] = host
-    for name, store in stores.items():
+        store = ImageStore(bench.pixels[:64], torch.device("cpu"))
+        store._device = bench.device  # as where the images do not fit
+        batches["images on the host"] = bench.made_batches(store)
+    for name, each in batches.items():
         for precision in ("bf16", "tf32"):
             worker = Worker(bench, Variant(precision, 4, "chunks", "eager"))
-
-            def step(number: int, worker: Worker = worker, store: ImageStore = store) -> None:
-                rows = len(store)
-                small = bench if rows == bench.size.images else _first(bench, rows)
-                images, targets = small.load(number, store)
-                worker.optimizer.zero_grad()
-                worker.compute(images, targets)
-                worker.optimizer.step()
-
-            step(0)
-            found = waiting_lines(part, lambda: step(1))
+            worker.step(each)
+            found = waiting_lines(part, functools.partial(worker.step, each))
             part.row(what=f"waits in a step, {precision}, {name}", count=len(found), lines=found)
-
-
-def _first(bench: Bench, images: int) -> Bench:
-    """Return the bench with batches drawn from its first images alone."""
-    small = copy.copy(bench)
-    small.size = bench.size._replace(images=images)
-    return small
 
 
 def waiting_lines(part: Part, work: Callable[[], object]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 from PIL import Image
 
@@ -26,6 +27,15 @@ if os.environ.get("CI"):  # the same examples every time: a change is judged by 
 def golden_dir() -> Path:
     """The folder of golden numbers: PPLR_GOLDEN_DIR, else our own copy."""
     return Path(os.environ.get("PPLR_GOLDEN_DIR") or Path(__file__).parent / "golden")
+
+
+@pytest.fixture(scope="session", params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> Iterator[torch.device]:
+    """The CPU, and a GPU if there is one; convolutions on it compute in float32, not TF32."""
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield torch.device(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -98,10 +98,10 @@ def augment_in_turn(images: Tensor, choices: Choices) -> Tensor:
 
 def augment_at_once(images: Tensor, choices: Choices) -> Tensor:
     """Transform as `augment`, every step for all images: the pixels are gathered by their place."""
-    count, height, width, _ = images.shape
+    _, height, width, _ = images.shape
     device = images.device
     numbers = np.column_stack((choices.flip, choices.top, choices.left, choices.erase))
-    flip, top, left, *box = _to(numbers, device).T[:, :, None]
+    flip, top, left, *box = _to(numbers.astype(np.int64), device).T[:, :, None]
     row, column = (torch.arange(size, device=device) for size in (height, width))
     own_row, own_column = top - PADDING + row, left - PADDING + column
     own_column = torch.where(flip > 0, width - 1 - own_column, own_column)

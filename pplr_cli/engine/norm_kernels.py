@@ -5,6 +5,8 @@ rows r M to (r + 1) M, M = B H W / R. Sums run over slices of those rows in a fi
 that two runs give the same bits. Statistics are float32.
 """
 
+# mypy: disable-error-code="no-untyped-def"
+
 from typing import Any
 
 import torch
@@ -110,7 +112,9 @@ def _rows_last(batch: Tensor) -> Tensor:
 
 
 @triton.jit
-def _forward_sums(batch, sums, squares, rows, columns, slices, ROWS: tl.constexpr, COLUMNS: tl.constexpr):  # type: ignore[no-untyped-def]  # noqa: E501
+def _forward_sums(
+    batch, sums, squares, rows, columns, slices, ROWS: tl.constexpr, COLUMNS: tl.constexpr
+):
     """Sum x - k and its square over the rows of a slice; k is the replica's first row."""
     replica, part = tl.program_id(0) // slices, tl.program_id(0) % slices
     column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
@@ -133,7 +137,22 @@ def _forward_sums(batch, sums, squares, rows, columns, slices, ROWS: tl.constexp
 
 
 @triton.jit
-def _forward_finish(batch, sums, squares, mean, rstd, running_mean, running_var, tracked, rows, columns, slices, eps, momentum, COLUMNS: tl.constexpr):  # type: ignore[no-untyped-def]  # noqa: E501
+def _forward_finish(
+    batch,
+    sums,
+    squares,
+    mean,
+    rstd,
+    running_mean,
+    running_var,
+    tracked,
+    rows,
+    columns,
+    slices,
+    eps,
+    momentum,
+    COLUMNS: tl.constexpr,
+):
     """Join the slices of a replica to its mean and 1 / std; replica 0 moves the running ones."""
     replica = tl.program_id(0)
     column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
@@ -162,7 +181,18 @@ def _forward_finish(batch, sums, squares, mean, rstd, running_mean, running_var,
 
 
 @triton.jit
-def _forward_apply(batch, output, mean, rstd, weight, bias, rows, columns, ROWS: tl.constexpr, COLUMNS: tl.constexpr):  # type: ignore[no-untyped-def]  # noqa: E501
+def _forward_apply(
+    batch,
+    output,
+    mean,
+    rstd,
+    weight,
+    bias,
+    rows,
+    columns,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
     """Write (x - mean) / std * weight + bias."""
     tiles = tl.cdiv(rows, ROWS)
     replica, tile = tl.program_id(0) // tiles, tl.program_id(0) % tiles
@@ -182,7 +212,19 @@ def _forward_apply(batch, output, mean, rstd, weight, bias, rows, columns, ROWS:
 
 
 @triton.jit
-def _backward_sums(batch, gradient, mean, rstd, sums, products, rows, columns, slices, ROWS: tl.constexpr, COLUMNS: tl.constexpr):  # type: ignore[no-untyped-def]  # noqa: E501
+def _backward_sums(
+    batch,
+    gradient,
+    mean,
+    rstd,
+    sums,
+    products,
+    rows,
+    columns,
+    slices,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
     """Sum the gradient and its product with the normalised batch over the rows of a slice."""
     replica, part = tl.program_id(0) // slices, tl.program_id(0) % slices
     column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
@@ -206,7 +248,18 @@ def _backward_sums(batch, gradient, mean, rstd, sums, products, rows, columns, s
 
 
 @triton.jit
-def _backward_finish(sums, products, total, total_product, weight_gradient, bias_gradient, columns, slices, replicas, COLUMNS: tl.constexpr):  # type: ignore[no-untyped-def]  # noqa: E501
+def _backward_finish(
+    sums,
+    products,
+    total,
+    total_product,
+    weight_gradient,
+    bias_gradient,
+    columns,
+    slices,
+    replicas,
+    COLUMNS: tl.constexpr,
+):
     """Join the slices: sums of each replica, and over all of them the parameters' gradients."""
     column = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
     inside = column < columns
@@ -228,7 +281,20 @@ def _backward_finish(sums, products, total, total_product, weight_gradient, bias
 
 
 @triton.jit
-def _backward_apply(batch, gradient, own, mean, rstd, weight, total, total_product, rows, columns, ROWS: tl.constexpr, COLUMNS: tl.constexpr):  # type: ignore[no-untyped-def]  # noqa: E501
+def _backward_apply(
+    batch,
+    gradient,
+    own,
+    mean,
+    rstd,
+    weight,
+    total,
+    total_product,
+    rows,
+    columns,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
     """Write weight / std * (g - (sum g + x̂ sum g x̂) / M), x̂ the normalised batch."""
     tiles = tl.cdiv(rows, ROWS)
     replica, tile = tl.program_id(0) // tiles, tl.program_id(0) % tiles

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision import transforms
 from torchvision.transforms import functional
 
@@ -41,6 +42,36 @@ def test_batched_equals_one_by_one(height: int, width: int, seed: int) -> None:
     choices = draw_choices(6, height, width, seed=seed, epoch=1, step=2)
     expected = torch.stack([one_by_one(image, choices, i) for i, image in enumerate(images)])
     torch.testing.assert_close(augment(images, choices), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("height", "width"), [(30, 20), (12, 40)])
+def test_both_ways_give_the_same_bits(height: int, width: int) -> None:
+    images = pixels(16, height, width)
+    choices = draw_choices(16, height, width, seed=3, epoch=1, step=2)
+    found, expected = (
+        way(images, choices) for way in (module.augment_at_once, module.augment_in_turn)
+    )
+    assert torch.equal(found, expected)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_batch_at_once_takes_a_fixed_number_of_operations() -> None:
+    """A kernel each on a GPU: none of them for one image alone."""
+
+    class Counter(TorchDispatchMode):
+        count = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            self.count += not function.is_view
+            return function(*args, **(kwargs or {}))
+
+    counts = []
+    for batch in (4, 64):
+        choices = draw_choices(batch, 30, 20, seed=0, epoch=0, step=0)
+        with Counter() as counter:
+            module.augment_at_once(pixels(batch, 30, 20), choices)
+        counts.append(counter.count)
+    assert counts[0] == counts[1] < 60
 
 
 def test_normalise_is_the_test_transform() -> None:

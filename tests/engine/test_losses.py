@@ -15,9 +15,9 @@ Golden = dict[str, Tensor]
 
 
 @pytest.fixture(scope="module")
-def golden(golden_dir: Path) -> Golden:
+def golden(golden_dir: Path, device: torch.device) -> Golden:
     with np.load(golden_dir / "losses.npz") as file:
-        return {name: torch.from_numpy(np.asarray(file[name])) for name in file.files}
+        return {name: torch.from_numpy(np.asarray(file[name])).to(device) for name in file.files}
 
 
 def expect(golden: Golden, name: str, source: str, loss: Callable[[Tensor], Tensor]) -> None:

@@ -18,11 +18,12 @@ def test_state_dict_is_the_official_one(
 
 
 def test_features_are_the_official_ones(
-    golden_network: Network, golden_images: torch.Tensor, golden_dir: Path
+    golden_network: Network, golden_images: torch.Tensor, golden_dir: Path, device: torch.device
 ) -> None:
     golden = np.load(golden_dir / "model_eval.npz")
     with torch.no_grad():
-        global_feature, part_features = golden_network.eval().embed(golden_images)
+        features = golden_network.to(device).eval().embed(golden_images.to(device))
+    global_feature, part_features = (each.cpu() for each in features)
     np.testing.assert_allclose(global_feature, golden["global_features"], atol=5e-6, rtol=0)
     np.testing.assert_allclose(
         part_features.permute(1, 2, 0), golden["part_features"], atol=5e-6, rtol=0

@@ -15,7 +15,7 @@ from pplr_cli.engine.network import Network
 from pplr_cli.engine.optim import build_optimizer
 from pplr_cli.engine.pplr import PPLR, Targets
 from pplr_cli.engine.prototypes import Proxies
-from pplr_cli.engine.replicas import set_replicas
+from pplr_cli.engine.replicas import Form, set_replicas
 from pplr_cli.engine.step import train_step
 from pplr_cli.runtime import Runtime
 from pplr_cli.timing import Stopwatch
@@ -82,6 +82,34 @@ def test_steps_are_the_official_ones(
             network, optimizer, method, golden_images, targets, int(epoch), Runtime()
         )
         compare(values, network, expected, first=number == 0)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize(
+    ("case", "form"), [(CASES[0], "chunks"), (CASES[7], "chunks"), (CASES[7], "fused")]
+)
+def test_steps_on_a_gpu_are_the_official_ones(
+    case: str,
+    form: Form,
+    golden_network: Network,
+    golden_images: torch.Tensor,
+    batch: tuple[Targets, Proxies],
+    golden_dir: Path,
+) -> None:
+    device = torch.device("cuda", 0)
+    targets, proxies = (type(v)(*(t.to(device) for t in v)) for v in batch)
+    steps = json.loads((golden_dir / "train_step.json").read_text())[case]
+    network = golden_network.to(device, memory_format=torch.channels_last).train()
+    set_replicas(network, 4 if "replicas=4" in case else 1, form)
+    optimizer = build_optimizer(network, Optim())
+    method = method_of(network, optimizer, proxies if "cam=True" in case else None)
+    images = golden_images.to(device, memory_format=torch.channels_last)
+    epoch, runtime = 5 if "epoch=5" in case else 0, Runtime(device)
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        for number, expected in enumerate(steps):
+            values = train_step(network, optimizer, method, images, targets, epoch, runtime)
+            compare(values, network, expected, first=number == 0)
 
 
 def test_the_calls_of_a_step_are_timed() -> None:
