@@ -63,3 +63,10 @@ class StateError(PplrError):
 
 class ProcessError(PplrError):
     """Another process of a run that several share is gone or does not answer."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether host memory ran out; libraries report it in exceptions of many types."""
+    text = str(error).lower()
+    signs = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
+    return isinstance(error, MemoryError) or any(sign in text for sign in signs)

@@ -14,6 +14,8 @@ from pplr_cli.errors import PplrError
 MEGABYTE = 1_000_000
 TEMPORARY = ".tmp"
 """How the names of unfinished files end; a killed process may leave one behind."""
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+"""How files begin that stand for a file which Git LFS has not fetched."""
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 

@@ -1,12 +1,18 @@
-"""Decoded images on disk: every image is decoded and resized once, and memory-mapped after that."""
+"""Decoded images on disk: every image is decoded and resized once, and memory-mapped after that.
+
+A cache file is a `.npy` array followed by the CRC-32 of every image, checked each time it is used.
+"""
 
 import hashlib
 import json
 import os
 import time
+import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,13 +60,42 @@ def map_images(
     """
     shape = (len(images), height, width, 3)
     path = env.cache_dir() / "images" / f"{_key(images, height, width)}.npy"
-    if not path.is_file():
+    pixels = _checked(path, shape, reporter, workers)
+    if pixels is None:
         _build(path, shape, images, reporter, workers)
+        pixels = _map(path)
     with suppress(OSError):  # the cache may be read-only, or another user's
         os.utime(path)  # in use: see KEPT_DAYS
     reporter.detail(f"{len(images):,} decoded images: `{path}`")
-    cached: Pixels = np.load(path, mmap_mode="c")  # torch wants writable memory; never written
-    return cached
+    return pixels
+
+
+def _map(path: Path) -> Any:
+    return np.lib.format.open_memmap(path, mode="c")  # torch wants writable memory; never written
+
+
+def _checked(path: Path, shape: tuple[int, ...], reporter: Reporter, workers: int) -> Pixels | None:
+    """Map a cached array; a missing or damaged one gives None, and a damaged one is removed."""
+    try:
+        pixels = _map(path)
+        sums = np.fromfile(path, np.uint32, offset=pixels.offset + pixels.nbytes)
+        like = pixels.shape == shape and pixels.dtype == np.uint8
+        if like and np.array_equal(sums, _checksums(pixels, workers)):
+            return pixels  # type: ignore[no-any-return]
+        found = f"{pixels.dtype} {pixels.shape}, {len(sums)} checksums"
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, OverflowError, EOFError, SyntaxError) as error:
+        found = str(error)
+    reporter.warn(f"`{path}`: damaged or outdated ({found}); decoding the images again")
+    path.unlink(missing_ok=True)
+    return None
+
+
+def _checksums(pixels: Pixels, workers: int) -> NDArray[np.uint32]:
+    """Return the CRC-32 of each image."""
+    with ThreadPoolExecutor(workers) as threads:
+        return np.fromiter(threads.map(zlib.crc32, np.asarray(pixels)), np.uint32, len(pixels))
 
 
 def _build(
@@ -95,7 +130,7 @@ def _write(
     path: Path, shape: tuple[int, ...], images: ImageSet, reporter: Reporter, workers: int
 ) -> None:
     """Write the array to a temporary file and rename it when it is complete."""
-    size = int(np.prod(shape))
+    size = int(np.prod(shape)) + 4 * len(images)
     check_space(path.parent, size, "the decoded images", NO_ROOM)
     temporary = path.with_suffix(".tmp")
     try:
@@ -103,6 +138,8 @@ def _write(
         _reserve(temporary, path)
         _fill(pixels, images, reporter, workers)
         pixels.flush()
+        with temporary.open("ab") as file:
+            file.write(_checksums(pixels, workers).tobytes())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -132,16 +169,7 @@ def _fill(pixels: Pixels, images: ImageSet, reporter: Reporter, workers: int) ->
     def resize(index: int, image: Image.Image) -> None:
         pixels[index] = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
 
-    decode_all(
-        images.root,
-        images.paths,
-        resize,
-        "decoding images",
-        reporter,
-        workers,
-        hint=images.hint,
-        upright=images.upright,
-    )
+    decode_all(images, resize, reporter, workers)
 
 
 def _key(images: ImageSet, height: int, width: int) -> str:

@@ -1,11 +1,10 @@
-"""Decoding image files: what counts as a whole image, and what becomes of its pixels.
+"""Decodes image files to 8-bit RGB, and refuses those that cannot be used.
 
-One rule for every data set: 8-bit RGB. Grey is repeated, a palette looked up, alpha dropped (the
-colour below it stays), 16 bits are scaled to 8, CMYK is converted without a colour profile. EXIF
-rotation is applied where the caller wants it.
+One rule for every data set: grey is repeated, palettes are looked up, alpha is dropped (the colour
+below it stays), 16 bits are scaled to 8, CMYK is converted without a colour profile. EXIF
+orientation is applied only where the caller asks for it.
 """
 
-import os
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,18 +15,20 @@ from typing import NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from pplr_cli.errors import DataError
+from pplr_cli.data.manifest import ImageSet
+from pplr_cli.errors import DataError, is_out_of_memory
+from pplr_cli.files import LFS_POINTER
 from pplr_cli.progress import Reporter
 from pplr_cli.text import listed
 
 FORMATS = ("JPEG", "PNG")
-"""What image files may hold, whatever their suffix says."""
-MOST_PIXELS = 89_478_485
-"""Images that declare more are refused by their header; where Pillow begins to warn."""
+"""Accepted formats, whatever the file's suffix."""
+MOST_PIXELS = 50_000_000
+"""Images that declare more are refused by their header: decoding takes up to 10 bytes per pixel."""
 SMALLEST_SIDE = 4
-"""Pixels: what is narrower or lower shows nothing."""
+"""Pixels: narrower or lower images show nothing."""
 LARGEST_ASPECT = 20
-"""The longer side by the shorter: beyond it, a strip and no crop."""
+"""The longer side divided by the shorter: beyond it, a strip and no crop."""
 
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -38,8 +39,8 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""EXIF's orientation, and what undoes it. Pillow's own function fails where it cannot write other,
-damaged EXIF fields back."""
+"""What undoes each EXIF orientation. Pillow's own function fails if it cannot write other, damaged
+EXIF fields back."""
 
 
 class Fault(NamedTuple):
@@ -53,41 +54,33 @@ class Fault(NamedTuple):
 
 
 def decode_all(
-    root: Path,
-    paths: Sequence[str],
+    images: ImageSet,
     use: Callable[[int, Image.Image], None],
-    title: str,
     reporter: Reporter,
     workers: int,
-    *,
-    hint: str,
-    upright: bool = False,
 ) -> None:
-    """Decode all files in full, on `workers` threads, and hand each RGB image to `use`.
+    """Decode all files of a split in full, on `workers` threads, and pass each image to `use`.
 
     Args:
-        root: folder of the paths.
-        paths: image files below `root`.
-        use: called with the position in `paths` and the image, from several threads.
-        title: of the work, for people.
-        reporter: told of each image.
+        images: N image files.
+        use: called with the position and the RGB image, from several threads.
+        reporter: gets the progress.
         workers: threads.
-        hint: the hint where files cannot be used.
-        upright: whether EXIF rotation is applied.
 
     Raises:
-        DataError: files that are gone or cannot be decoded, all listed together.
+        DataError: files are missing or cannot be decoded (all are listed).
     """
+    files = images.files
 
     def work(index: int) -> None:
-        use(index, decode(root / paths[index], upright=upright))
+        use(index, decode(files[index], upright=images.upright))
 
-    faults = for_all(paths, work, title, reporter, workers)
+    faults = for_all(images.paths, work, "decoding images", reporter, workers)
     if faults:
         raise DataError(
-            f"`{root}`: {len(faults)} of {len(paths)} image files cannot be used:\n"
+            f"`{images.root}`: {len(faults)} of {len(images)} image files cannot be used:\n"
             f"{listed([str(fault) for fault in faults])}",
-            hint,
+            images.hint,
         )
 
 
@@ -98,9 +91,9 @@ def for_all(
     reporter: Reporter,
     workers: int,
 ) -> list[Fault]:
-    """Do `work` for the position of every path, on threads; return those where it failed.
+    """Call `work` with the position of every path, on threads; return those where it failed.
 
-    A `DataError` of `work` makes a fault, its message the reason.
+    A `DataError` of `work` becomes a fault with its message as the reason.
     """
 
     def attempt(index: int) -> Fault | None:
@@ -130,8 +123,8 @@ def decode(file: Path, *, upright: bool = False) -> Image.Image:
     """Return an image file as 8-bit RGB, decoded in full.
 
     Args:
-        file: a JPEG or PNG file; never opened if it is no regular file.
-        upright: whether EXIF rotation is applied.
+        file: a JPEG or PNG file; opened only if it is a regular file.
+        upright: whether EXIF orientation is applied.
 
     Raises:
         DataError: what is wrong with the file, without its name.
@@ -144,14 +137,14 @@ def open_regular(file: Path) -> BufferedReader:
     """Open a regular file for reading.
 
     Raises:
-        DataError: it is gone, special or not to be read, without its name.
+        DataError: it is missing, special or unreadable; without its name.
     """
-    if not file.is_file():
-        raise DataError("no such file")
     try:
-        return file.open("rb")
+        if file.is_file():
+            return file.open("rb")
     except OSError as error:
         raise DataError(error.strerror or str(error)) from error
+    raise DataError("no such file")
 
 
 def decode_opened(file: BufferedReader, *, upright: bool) -> Image.Image:
@@ -162,12 +155,22 @@ def decode_opened(file: BufferedReader, *, upright: bool) -> Image.Image:
             image.load()
             return _to_rgb(_turned(image) if upright else image)
     except UnidentifiedImageError as error:
-        empty = os.fstat(file.fileno()).st_size == 0
-        raise DataError("empty" if empty else "neither a JPEG nor a PNG image") from error
+        raise DataError(_what_instead(file)) from error
     except Image.DecompressionBombError as error:
         raise DataError("declares too many pixels") from error
     except (OSError, ValueError, SyntaxError) as error:
+        if is_out_of_memory(error):
+            raise MemoryError from error
         raise DataError(str(error)) from error
+
+
+def _what_instead(file: BufferedReader) -> str:
+    """Return what a file is that holds no image."""
+    file.seek(0)
+    start = file.read(len(LFS_POINTER))
+    if start == LFS_POINTER:
+        return "a Git LFS pointer, not the image: run `git lfs pull`"
+    return "neither a JPEG nor a PNG image" if start else "empty"
 
 
 def _check_size(image: Image.Image) -> None:
@@ -189,6 +192,7 @@ def _turned(image: Image.Image) -> Image.Image:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode == "I":
-        samples = np.asarray(image, dtype=np.int64).clip(0, 65535)
-        return Image.fromarray((samples // 257).astype(np.uint8)).convert("RGB")
+        samples = np.array(image).clip(0, 65535)
+        samples //= 257
+        return Image.fromarray(samples.astype(np.uint8)).convert("RGB")
     return image.convert("RGB")

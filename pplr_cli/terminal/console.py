@@ -15,7 +15,7 @@ from rich.console import Console as RichConsole
 from rich.text import Text
 
 from pplr_cli import env
-from pplr_cli.errors import PplrError, StoppedError
+from pplr_cli.errors import PplrError, StoppedError, is_out_of_memory
 from pplr_cli.progress import Silent, Task
 from pplr_cli.terminal.live import LiveView
 from pplr_cli.text import printable
@@ -161,7 +161,7 @@ def report_unexpected(error: BaseException) -> PplrError | None:
             "the GPU ran out of memory",
             "a smaller `--set batch.size=...` needs less (results differ)",
         )
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         return PplrError("this machine ran out of memory", "set `engine.memory_gb` lower")
     if isinstance(error, OSError) and error.filename is not None:
         return PplrError(

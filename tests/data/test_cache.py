@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
-from torchvision import transforms
 
 from pplr_cli.data import cache
 from pplr_cli.data import decode as decode_module
@@ -63,6 +62,7 @@ def load(found: ImageSet) -> np.ndarray:
 def test_resize_is_the_official_transform_to_the_bit(
     size: tuple[int, int], mode: str, tmp_path: Path
 ) -> None:
+    from torchvision import transforms  # not above: processes of other tests import this file
 
     path = tmp_path / "a.jpg"
     picture(0, size).convert(mode).save(path)
@@ -158,6 +158,43 @@ def in_another_process(work: Callable[..., None], *arguments: object) -> SpawnPr
 def decode_after(found: ImageSet, start: Barrier) -> None:
     start.wait()
     load(found)
+
+
+DAMAGE = {
+    "one bit": lambda data: data[:-700] + bytes([data[-700] ^ 1]) + data[-699:],
+    "zeroed": lambda data: bytes(len(data)),
+    "zeroed at the end": lambda data: data[: len(data) // 2] + bytes(len(data) - len(data) // 2),
+    "cut": lambda data: data[:-900],
+    "cut in the header": lambda data: data[:70],
+    "empty": lambda data: b"",
+    "longer": lambda data: data + b"x" * 4,
+    "without checksums": lambda data: data[: -4 * 4],
+    "another shape": lambda data: data.replace(b"(4, 16, 8, 3)", b"(4, 8, 16, 3)"),
+    "another type": lambda data: data.replace(b"'|u1'", b"'|i1'"),
+    "objects": lambda data: data.replace(b"'|u1'", b"'|O1'"),
+    "huge": lambda data: data.replace(b"(4, 16, 8, 3), }  ", b"(4, 16, 8, 9999), }"),
+    "foreign": lambda data: b"PK\x03\x04" + data[4:],
+    "text": lambda data: b"<html>" * 100,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_file_is_noticed_and_decoded_again(
+    tmp_path: Path, damage: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = image_set(tmp_path / "data")
+    expected = load(found).copy()
+    (file,) = cached(tmp_path)
+    whole = file.read_bytes()
+    assert damage(whole) != whole
+    file.unlink()  # the mapped array is another file now
+    file.write_bytes(damage(whole))
+    told: list[str] = []
+    monkeypatch.setattr(Silent, "warn", lambda _, message, hint=None: told.append(message))
+    np.testing.assert_array_equal(load(found), expected)
+    assert file.read_bytes() == whole
+    assert len(told) == 1
+    assert told[0].startswith(f"`{file}`: damaged or outdated")
 
 
 def test_two_processes_may_fill_the_cache_at_once(tmp_path: Path) -> None:

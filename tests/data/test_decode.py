@@ -1,6 +1,7 @@
 import io
 import os
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, JpegImagePlugin
 
 from pplr_cli.data.decode import Fault, decode, decode_all
+from pplr_cli.data.manifest import UNKNOWN, ImageSet
 from pplr_cli.errors import DataError
 from pplr_cli.progress import Silent
 
@@ -48,10 +50,15 @@ def noise(mode: str = "RGB", size: tuple[int, int] = (20, 30)) -> Image.Image:
     return Image.fromarray(pixels).convert(mode)
 
 
+def image_set(root: Path, paths: list[str], *, upright: bool = False) -> ImageSet:
+    unknown = np.full(len(paths), UNKNOWN)
+    return ImageSet(root, tuple(paths), unknown, unknown, (), upright, "mend them")
+
+
 def faults(root: Path, paths: list[str]) -> list[str]:
     """What `decode_all` says of the files that cannot be used."""
     with pytest.raises(DataError, match="image files cannot be used") as caught:
-        decode_all(root, paths, lambda *_: None, "decoding", Silent(), 2, hint="mend them")
+        decode_all(image_set(root, paths), lambda *_: None, Silent(), 2)
     assert caught.value.hint == "mend them"
     return [line.strip() for line in caught.value.message.splitlines()[1:]]
 
@@ -65,9 +72,7 @@ def test_whole_images_pass_whatever_their_suffix_says(tmp_path: Path, plant: Pla
     noise("CMYK").save(tmp_path / "d.jpg", "JPEG")
     seen: list[int] = []
     names = ["a.jpg", "b.PNG", "c.jpg", "d.jpg"]
-    decode_all(
-        tmp_path, names, lambda i, _: seen.append(i), "decoding", Silent(), 2, hint="mend them"
-    )
+    decode_all(image_set(tmp_path, names), lambda i, _: seen.append(i), Silent(), 2)
     assert sorted(seen) == [0, 1, 2, 3]
 
 
@@ -82,6 +87,10 @@ def test_every_broken_file_is_listed_with_what_is_wrong(tmp_path: Path, plant: P
     noise().save(tmp_path / "bitmap.jpg", "BMP")
     (tmp_path / "huge.png").write_bytes(png_start(60_000, 60_000) + b"\0\0\0\x10IDAT")
     (tmp_path / "large.png").write_bytes(png_start(10_000, 10_000) + b"\0\0\0\x10IDAT")
+    (tmp_path / "grey.png").write_bytes(png_start(9_400, 9_400, 16, 0) + b"\0\0\0\x10IDAT")
+    (tmp_path / "lfs.jpg").write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    )
     noise(size=(1, 1)).save(tmp_path / "dot.png")
     noise(size=(3, 40)).save(tmp_path / "narrow.png")
     noise(size=(101, 5)).save(tmp_path / "strip.png")
@@ -94,6 +103,8 @@ def test_every_broken_file_is_listed_with_what_is_wrong(tmp_path: Path, plant: P
         "bitmap.jpg": "neither a JPEG nor a PNG",
         "huge.png": "too many pixels",
         "large.png": "too many pixels",
+        "grey.png": "too many pixels",
+        "lfs.jpg": "a Git LFS pointer, not the image: run `git lfs pull`",
         "dot.png": "1 x 1 pixels: narrower than 4",
         "narrow.png": "3 x 40 pixels: narrower than 4",
         "strip.png": "101 x 5 pixels: one side is more than 20 times the other",
@@ -148,7 +159,7 @@ def test_damage_of_any_kind_is_a_fault_and_nothing_else(
     decoded: list[Image.Image] = []
     use = lambda _, image: decoded.append(image)  # noqa: E731
     try:
-        decode_all(file.parent, [file.name], use, "decoding", Silent(), 1, hint="", upright=True)
+        decode_all(image_set(file.parent, [file.name], upright=True), use, Silent(), 1)
     except DataError:
         assert not decoded
     else:
@@ -163,6 +174,32 @@ def test_the_smallest_and_the_longest_that_pass(tmp_path: Path) -> None:
 
 def test_a_fault_names_the_path_and_the_reason() -> None:
     assert str(Fault("a/b.jpg", "empty")) == "a/b.jpg: empty"
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), OSError("out of memory error when reading image file")]
+)
+def test_memory_that_runs_out_is_not_a_broken_file(
+    tmp_path: Path, plant: Plant, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path, ["a.jpg", "b.jpg"])
+
+    def load(_: Image.Image) -> None:
+        raise error
+
+    monkeypatch.setattr(JpegImagePlugin.JpegImageFile, "load", load)
+    with pytest.raises(MemoryError):
+        decode_all(image_set(tmp_path, ["a.jpg", "b.jpg"]), lambda *_: None, Silent(), 2)
+
+
+def test_sixteen_bits_take_little_memory(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((1000, 1000), np.uint16)).save(tmp_path / "x.png")
+    tracemalloc.start()
+    try:
+        decode(tmp_path / "x.png")
+        assert tracemalloc.get_traced_memory()[1] < 6.5e6  # NumPy's share of the 10 bytes a pixel
+    finally:
+        tracemalloc.stop()
 
 
 # golden pixels
