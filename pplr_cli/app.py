@@ -18,9 +18,9 @@ from pplr_cli.commands.prepare import prepare
 from pplr_cli.commands.presets import app as presets_app
 from pplr_cli.commands.search import search
 from pplr_cli.commands.train import train, train_cam
-from pplr_cli.errors import PplrError, UsageError
+from pplr_cli.errors import PplrError, StoppedError, UsageError, known_failure
 from pplr_cli.terminal import streams
-from pplr_cli.terminal.console import Console, report_unexpected
+from pplr_cli.terminal.console import Console
 from pplr_cli.text import nearest
 
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -147,7 +147,7 @@ def run(arguments: list[str], cli: typer.Typer = app) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except Exception as error:
-        known = report_unexpected(error)
+        known = known_failure(error)
         if known is None:
             raise
         return _fail(known, error)
@@ -157,7 +157,9 @@ def run(arguments: list[str], cli: typer.Typer = app) -> int:
 def _fail(error: PplrError, cause: Exception | None = None) -> int:
     if cause is not None:
         error.__cause__ = cause
-    if not error.reported:
+    if isinstance(error, StoppedError) and not error.reported:
+        Console().info(error.message)
+    elif not error.reported:
         Console().error(error)
     return error.exit_code
 

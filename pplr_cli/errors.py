@@ -24,15 +24,12 @@ class StoppedError(PplrError):
         message: why.
         exit_code: of this process.
 
-    Attributes:
-        reported: always true: the run, or the process that failed first, has printed why.
+        reported: whether another process has printed why.
     """
 
-    reported = True
-
-    def __init__(self, message: str, exit_code: int) -> None:
+    def __init__(self, message: str, exit_code: int = 1, *, reported: bool = False) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
+        self.exit_code, self.reported = exit_code, reported
 
 
 class UsageError(PplrError):
@@ -70,3 +67,24 @@ def is_out_of_memory(error: BaseException) -> bool:
     text = str(error).lower()
     signs = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
     return isinstance(error, MemoryError) or any(sign in text for sign in signs)
+
+
+def known_failure(error: BaseException) -> PplrError | None:
+    """Return the error to report for an exception; None for a bug.
+
+    The one table of what the system and libraries raise and a user can fix.
+    """
+    if isinstance(error, PplrError):
+        return error
+    if type(error).__name__ == "OutOfMemoryError":
+        hint = "a smaller `--set batch.size=...` needs less (results differ)"
+        return PplrError("the GPU ran out of memory", hint)
+    if is_out_of_memory(error):
+        return PplrError("this machine ran out of memory", "set `engine.memory_gb` lower")
+    if isinstance(error, OSError) and error.filename is not None:
+        hint = "check the path, permissions and free space"
+        return PplrError(f"`{error.filename}`: {error.strerror}", hint)
+    if isinstance(error, OSError) and error.errno is not None:
+        hint = "check the free space and permissions of the output folder"
+        return PplrError(f"{error.strerror}", hint)
+    return None

@@ -1,8 +1,45 @@
-"""Expected failures, and the one that wears many faces."""
+"""Expected failures, and what of the system and of libraries is reported as one."""
+
+import errno
+import pickle
 
 import pytest
 
-from pplr_cli.errors import is_out_of_memory
+from pplr_cli.errors import PplrError, StoppedError, UsageError, is_out_of_memory, known_failure
+
+
+def test_known_failures_of_system_and_libraries() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "runs/x/last.pth")
+    told = known_failure(full)
+    assert told is not None
+    assert (told.message, told.exit_code) == ("`runs/x/last.pth`: No space left on device", 1)
+    nameless = known_failure(OSError(errno.ENOSPC, "No space left on device"))
+    assert nameless is not None
+    assert nameless.message == "No space left on device"
+    out_of_memory = known_failure(type("OutOfMemoryError", (RuntimeError,), {})("CUDA"))
+    assert out_of_memory is not None
+    assert "batch.size" in str(out_of_memory.hint)
+    memory = known_failure(MemoryError())
+    assert memory is not None
+    assert "engine.memory_gb" in str(memory.hint)
+
+
+@pytest.mark.parametrize("bug", [ValueError("x"), OSError("no number"), KeyError("x")])
+def test_bugs_are_not_explained_away(bug: Exception) -> None:
+    assert known_failure(bug) is None
+
+
+def test_an_expected_failure_is_reported_as_it_is() -> None:
+    error = UsageError("no such preset")
+    assert known_failure(error) is error
+    assert (error.exit_code, error.reported) == (2, False)
+
+
+@pytest.mark.parametrize("error", [PplrError("a", "b"), StoppedError("a", 143, reported=True)])
+def test_errors_travel_between_processes(error: PplrError) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert vars(copy) == vars(error)
 
 
 @pytest.mark.parametrize(

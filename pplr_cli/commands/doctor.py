@@ -9,9 +9,9 @@ import typer
 
 from pplr_cli import env
 from pplr_cli.commands import options
-from pplr_cli.errors import PplrError
+from pplr_cli.errors import PplrError, known_failure
 from pplr_cli.progress import Silent
-from pplr_cli.terminal.console import Console, report_unexpected
+from pplr_cli.terminal.console import Console
 
 
 def doctor(data_dir: options.DataDir = None, json: options.Json = False) -> None:
@@ -81,7 +81,7 @@ def _noting(about: dict[str, Any], problems: list[PplrError]) -> Iterator[None]:
     try:
         yield
     except (PplrError, OSError) as error:
-        problem = error if isinstance(error, PplrError) else report_unexpected(error)
+        problem = known_failure(error)
         if problem is None:
             raise
         about["problem"] = problem.message

@@ -12,32 +12,28 @@ GROUPS = ("loss", "seconds", "agreement", "rank")
 """Prefixes of the names that TensorBoard groups."""
 
 
-def require_tensorboard() -> None:
-    """Raise `PplrError` if TensorBoard is not installed, without importing it."""
-    if find_spec("tensorboard") is None:
-        raise PplrError(
-            "--tensorboard: TensorBoard is not installed",
-            "`pip install 'pplr[tensorboard]'`; `metrics.csv` of the run has the same figures",
-        )
-
-
-class Board:
-    """Writes the rows of a run as scalars.
+class TensorBoard:
+    """Writes the figures of a run as scalars.
 
     Args:
-        folder: of the event files.
+        folder: the run folder; event files go to `tensorboard/` in it.
         reporter: receives a warning if they cannot be written.
-
-    Raises:
-        PplrError: TensorBoard is not installed.
     """
 
     def __init__(self, folder: Path, reporter: Reporter) -> None:
-        require_tensorboard()
         from torch.utils.tensorboard import SummaryWriter
 
-        self._folder, self._reporter = folder, reporter
-        self._writer = SummaryWriter(str(folder))
+        self._folder, self._reporter = folder / "tensorboard", reporter
+        self._writer = SummaryWriter(str(self._folder))
+
+    @staticmethod
+    def require() -> None:
+        """Raise `PplrError` if TensorBoard is not installed, without importing it."""
+        if find_spec("tensorboard") is None:
+            raise PplrError(
+                "--tensorboard: TensorBoard is not installed",
+                "`pip install 'pplr[tensorboard]'`; `metrics.csv` of the run has the same figures",
+            )
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Write every figure of an epoch."""

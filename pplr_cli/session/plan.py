@@ -1,19 +1,63 @@
-"""What can be known before training starts: do the data fit the settings, what will it take."""
+"""What can be known before training starts: the inputs, whether they fit, what the run needs."""
+
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from pplr_cli import env
 from pplr_cli.config.fields import Config, Mode
 from pplr_cli.data.manifest import Manifest, Split
 from pplr_cli.engine import memory
 from pplr_cli.errors import DataError, UsageError
+from pplr_cli.ingest.library import find_dataset, open_dataset
+from pplr_cli.progress import Reporter
+from pplr_cli.session.request import TrainingRequest
+from pplr_cli.weights.initial import check_initial_weights, initial_weights
+
+
+class Inputs(NamedTuple):
+    """What a run starts from, found and checked.
+
+    Attributes:
+        config: the settings.
+        weights: file of the initial weights; None = random.
+        manifest: the data set.
+    """
+
+    config: Config
+    weights: Path | None
+    manifest: Manifest
+
+
+def find_inputs(request: TrainingRequest, processes: int, reporter: Reporter) -> Inputs:
+    """Find and check all that training needs; download weights and prepare data if need be.
+
+    The cheapest checks come first.
+
+    Raises:
+        PplrError: something is missing or does not fit.
+    """
+    config = request.config()
+    for logger in request.loggers:
+        logger.require()
+    check_replicas(config, processes)
+    check_initial_weights(config.model)
+    name, folder = config.data.name, env.data_dir(request.data_dir)
+    manifest = find_dataset(name, folder)
+    weights = initial_weights(config.model, reporter)
+    if manifest is None or request.verify:
+        manifest = open_dataset(name, folder, reporter, verify=request.verify)
+    check(config, request.mode, manifest)
+    return Inputs(config, weights, manifest)
 
 
 def check(config: Config, mode: Mode, manifest: Manifest) -> None:
-    """Refuse settings that the training images cannot serve.
+    """Check that the training images suffice for the settings.
 
     Raises:
-        UsageError: fewer images than a neighbour search or a batch needs.
-        DataError: camera losses without at least two cameras.
+        UsageError: fewer images than the neighbour search or a batch needs.
+        DataError: camera losses, but fewer than two cameras.
     """
     images = manifest.split(Split.TRAIN)
     needs = {
@@ -38,7 +82,7 @@ def check(config: Config, mode: Mode, manifest: Manifest) -> None:
 
 
 def check_replicas(config: Config, processes: int) -> None:
-    """Refuse a number of processes that the batch cannot be shared among; `UsageError`."""
+    """Check that the processes can share the replicas of a batch; `UsageError` if not."""
     replicas = config.batch.replicas
     if replicas % processes:
         fits = [str(n) for n in range(1, replicas + 1) if replicas % n == 0]
@@ -49,7 +93,7 @@ def check_replicas(config: Config, processes: int) -> None:
 
 
 def plan(config: Config, manifest: Manifest) -> list[tuple[str, str]]:
-    """Return what a run does and takes, as (what, value) for people."""
+    """Return what a run does and needs, as (what, value)."""
     counts = {split: len(manifest.split(split)) for split in Split}
     pixels = 3 * config.data.height * config.data.width
     optim, batch = config.optim, config.batch
@@ -70,7 +114,7 @@ def plan(config: Config, manifest: Manifest) -> list[tuple[str, str]]:
 
 
 def _memory(config: Config, counts: dict[Split, int]) -> list[tuple[str, str]]:
-    """Return what a run takes of the memory; images are mapped, they take what is free."""
+    """Return the memory of each stage; decoded images are mapped from disk and not counted."""
     images, parts = counts[Split.TRAIN], config.model.parts
     network = memory.training(config)
     size = network.feature_size

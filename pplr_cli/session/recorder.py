@@ -1,4 +1,4 @@
-"""What happens between two steps and after each epoch: save, evaluate, record, tell, draw."""
+"""What is recorded of a run: its state between steps, its figures and weights after each epoch."""
 
 import time
 from collections.abc import Callable
@@ -24,17 +24,17 @@ from pplr_cli.timing import Stopwatch
 Row = dict[str, Any]
 
 
-class Course:
-    """Follows one training run.
+class RunRecorder:
+    """Saves, evaluates and records one training run.
 
     Args:
         trainer: the trainer of the run.
-        evaluator: None where the data set has no labelled query and gallery.
-        folder: where the run is recorded; None in all processes but the first.
+        evaluator: None if the data set has no labelled query and gallery.
+        folder: the run folder; None in all processes but the first.
         facts: what the bits of the run depend on (`resume.facts`), kept with each state.
-        reporter: told a few lines an epoch.
-        interrupts: what signals have asked for.
-        shows: called with each recorded row; they draw the report, for example.
+        reporter: gets a few lines per epoch.
+        interrupts: which signals have arrived.
+        loggers: called with each recorded row.
     """
 
     def __init__(
@@ -45,20 +45,22 @@ class Course:
         facts: dict[str, Any],
         reporter: Reporter,
         interrupts: Interrupts,
-        *shows: Callable[[Row], None],
+        *loggers: Callable[[Row], None],
     ) -> None:
         self._trainer, self._config = trainer, trainer.config
         self._evaluator, self._folder, self._facts = evaluator, folder, facts
-        self._reporter, self._interrupts, self._shows = reporter, interrupts, shows
+        self._reporter, self._interrupts, self._loggers = reporter, interrupts, loggers
         self._saved = time.monotonic()
         self._warned: set[str] = set()
-        self._labels: NDArray[np.int64] | None = None  # the last ones, should they not be on disk
+        self._labels: NDArray[np.int64] | None = (
+            None  # the last ones, in case their file is missing
+        )
 
     def at_boundary(self) -> None:
-        """Save the state if it is time or was asked for; end the run if a signal asked for that.
+        """Save the state if it is time or a signal asked for it; end the run if one asked for that.
 
         Raises:
-            Interrupted: a signal asked to end the run, in any of the processes.
+            Interrupted: a signal asked one of the processes to end the run.
         """
         self._interrupts.hold()
         asked = self._trainer.processes.largest(self._interrupts.asked())
@@ -68,7 +70,7 @@ class Course:
             raise Interrupted(asked)
 
     def _due(self) -> bool:
-        """Tell whether the state is to be saved: all steps of an epoch are done, or it is time."""
+        """Return whether to save: after the last step of an epoch, and every few minutes."""
         current = self._trainer.current
         if current is None or current.steps == self._config.optim.iters:
             return True
@@ -82,7 +84,7 @@ class Course:
         self._saved = time.monotonic()
 
     def after_epoch(self, epoch: Epoch) -> None:
-        """Evaluate if it is time, record the epoch, save the weights, tell and draw."""
+        """Evaluate if it is due; record, save the weights, report and log the epoch."""
         self._interrupts.release()
         watch = Stopwatch(epoch.seconds)
         scores = self._evaluate(epoch.number)
@@ -93,12 +95,12 @@ class Course:
         row = self._record(self._folder, replace(epoch, seconds=watch.seconds), scores)
         if epoch.number:
             self._save_weights(self._folder, row)
-        self._tell(self._folder)
-        for show in self._shows:
-            show(row)
+        self._report(self._folder)
+        for log in self._loggers:
+            log(row)
 
     def finish(self) -> None:
-        """Repeat what is wrong with the run."""
+        """Repeat the warnings that still hold."""
         if self._folder is not None:
             self._warn(self._folder, set())
 
@@ -111,38 +113,38 @@ class Course:
         return self._evaluator.scores(self._trainer.network)
 
     def _record(self, folder: RunFolder, epoch: Epoch, scores: Scores | None) -> Row:
-        """Record the epoch; records that cannot be written do not end the run."""
+        """Record the epoch; a failure to write the records does not end the run."""
         row = folder.add(epoch, scores, self._health(folder, epoch))
         try:
             folder.write_records(epoch)
         except OSError as error:
             self._reporter.warn(
                 f"`{error.filename or folder.path}`: {error.strerror}: the epoch is not recorded",
-                "the work goes on; the next record that can be written holds all epochs",
+                "training continues; the next record that can be written holds all epochs",
             )
         return row
 
     def _health(self, folder: RunFolder, epoch: Epoch) -> dict[str, float]:
-        """Return what the epoch's clusters look like from outside."""
+        """Return figures of the clusters: sizes, cameras, change since the epoch before."""
         pseudo = epoch.pseudo
         if pseudo is None:
             return {}
         previous = read_labels(folder.path, epoch.number - 1, "labels").get("labels", self._labels)
         self._labels = pseudo.labels
-        small = (pseudo.sizes < self._config.batch.instances).sum()  # their images are repeated
+        small = (pseudo.sizes < self._config.batch.instances).sum()  # batches repeat their images
         health = measure(pseudo.labels, self._trainer.images.cameras, previous)
         return {"clusters_small": int(small)} | health
 
     def _save_weights(self, folder: RunFolder, row: Row) -> None:
-        """Write `last.pth`, and `best.pth` where the mAP is the highest yet."""
-        told = ("epoch", "mAP", "rank1")
-        about = folder.about | {key: row[key] for key in told if key in row}
+        """Write `last.pth`, and `best.pth` if the mAP is the highest so far."""
+        figures = {key: row[key] for key in ("epoch", "mAP", "rank1") if key in row}
+        about = folder.about | figures
         save_weights(self._trainer.network, folder.path / LAST, about)
         if row is folder.best:
             save_weights(self._trainer.network, folder.path / BEST, about)
 
-    def _tell(self, folder: RunFolder) -> None:
-        """Tell the last epoch's figures, and once what is wrong."""
+    def _report(self, folder: RunFolder) -> None:
+        """Report the last epoch's figures, and each new warning."""
         lines = epoch_lines(folder.rows, self._config.optim.epochs)
         self._reporter.info("\n  ".join(lines))
         for line in epoch_details(folder.rows[-1]):
@@ -150,7 +152,7 @@ class Course:
         self._warned = self._warn(folder, self._warned)
 
     def _warn(self, folder: RunFolder, known: set[str]) -> set[str]:
-        """Warn of what is wrong, unless it is known; return the kinds of all that is wrong."""
+        """Report the warnings of kinds not in `known`; return the kinds of all."""
         found = findings(folder.rows)
         for finding in found:
             if finding.kind not in known:

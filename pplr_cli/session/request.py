@@ -1,16 +1,33 @@
 """The options of `pplr train`: each field declares its flag, help text and default once."""
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Protocol, get_type_hints
 
 from pplr_cli import host
 from pplr_cli.config import presets
 from pplr_cli.config.fields import Config, Mode, Precision
 from pplr_cli.errors import UsageError
+from pplr_cli.progress import Reporter
+from pplr_cli.report.tensorboard import TensorBoard
 
 CONFIG = "config.yaml"
+
+
+class Logger(Protocol):
+    """Receives the figures of each epoch, as the report does."""
+
+    def __init__(self, folder: Path, reporter: Reporter) -> None:
+        """Open the logger of the run in `folder`."""
+
+    @staticmethod
+    def require() -> None:
+        """Raise `PplrError` if its package is not installed."""
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Log the figures of an epoch; warn, but do not raise, if that fails."""
 
 
 class Option:
@@ -18,11 +35,12 @@ class Option:
 
     Args:
         flags: such as `--quiet`, `-q`, or `--cache/--no-cache`; the first names the option.
+        logger: what the option turns on.
         about: `help`, `min`, `metavar`, `show_default`, as `typer.Option` takes them.
     """
 
-    def __init__(self, *flags: str, **about: Any) -> None:
-        self.flags, self.about = flags, about
+    def __init__(self, *flags: str, logger: type[Logger] | None = None, **about: Any) -> None:
+        self.flags, self.logger, self.about = flags, logger, about
 
     def words(self, value: Any) -> list[str]:
         """Return the words of a command line that give the option this value."""
@@ -94,9 +112,9 @@ class TrainingRequest:
         False
     )
     dry_run: Annotated[bool, Option("--dry-run", help="Print the plan and stop.")] = False
-    tensorboard: Annotated[bool, Option("--tensorboard", help="Log to TensorBoard as well.")] = (
-        False
-    )
+    tensorboard: Annotated[
+        bool, Option("--tensorboard", help="Log to TensorBoard as well.", logger=TensorBoard)
+    ] = False
     quiet: Annotated[
         bool, Option("--quiet", "-q", help="Print results, warnings and errors only.")
     ] = False
@@ -138,6 +156,12 @@ class TrainingRequest:
         if not recorded.is_file():
             raise UsageError(f"`{self.folder}`: no run to resume", "name its folder, or --preset")
         return presets.restore(presets.read(recorded), str(recorded), overrides)
+
+    @property
+    def loggers(self) -> list[type[Logger]]:
+        """The loggers that the options turn on."""
+        chosen = (option.logger for name, option in OPTIONS.items() if getattr(self, name))
+        return [logger for logger in chosen if logger is not None]
 
     def words(self) -> list[str]:
         """Return the arguments of `pplr` that make this request; defaults are left out."""

@@ -1,138 +1,104 @@
-"""A training run as one process sees it, alone or as one of several."""
+"""A training run in one process: resume, train, and record how it ended."""
 
-import shlex
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 from pplr_cli import env
 from pplr_cli.config.fields import Config
-from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.data.manifest import Split
 from pplr_cli.data.store import ImageStore
 from pplr_cli.distributed.launch import started_by_launcher
 from pplr_cli.engine.batches import TrainingImages
 from pplr_cli.engine.start import starting_network
 from pplr_cli.engine.trainer import Trainer
-from pplr_cli.errors import PplrError, StoppedError
+from pplr_cli.errors import PplrError, StoppedError, known_failure
 from pplr_cli.interrupts import Interrupted, Interrupts
 from pplr_cli.report.page import Report
-from pplr_cli.report.tensorboard import Board
 from pplr_cli.retrieval.evaluator import Evaluator
 from pplr_cli.runs import resume
-from pplr_cli.runs.folder import (
-    BEST,
-    BOARD,
-    LAST,
-    LOG,
-    PREVIOUS,
-    REPORT,
-    STATE,
-    RunFolder,
-    locked_folder,
-)
-from pplr_cli.runs.lines import outcome_line
+from pplr_cli.runs.folder import LOG, PREVIOUS, STATE, RunFolder, locked_folder
 from pplr_cli.runs.status import end_status, write_status
 from pplr_cli.runtime import Runtime
-from pplr_cli.session.recorder import Course
+from pplr_cli.session.log import RunLog
+from pplr_cli.session.plan import Inputs, find_inputs
+from pplr_cli.session.recorder import RunRecorder
 from pplr_cli.session.request import TrainingRequest
-from pplr_cli.terminal.console import Console, report_unexpected
+from pplr_cli.session.run import Run
 
-
-class Prepared(NamedTuple):
-    """What is known, and checked, before anything is computed.
-
-    Attributes:
-        config: the settings.
-        start: file of the starting weights; None = random ones.
-        manifest: the data set.
-    """
-
-    config: Config
-    start: Path | None
-    manifest: Manifest
+State = dict[str, Any]
 
 
 class Session:
-    """One training run as a process sees it; the first process writes and speaks.
+    """A training run in this process; among several, only the first writes and reports.
 
     Args:
-        request: what was asked for.
+        request: what to train.
         runtime: where to train, with which other processes.
-        console: for the result.
     """
 
-    def __init__(self, request: TrainingRequest, runtime: Runtime, console: Console) -> None:
+    def __init__(self, request: TrainingRequest, runtime: Runtime) -> None:
         self._request, self._folder = request, request.folder
-        self._runtime, self._processes = runtime, runtime.processes
-        self._console = console
+        self._log = RunLog(runtime.reporter)
+        self._runtime = replace(runtime, reporter=self._log)
+        self._processes = runtime.processes
         self._interrupts = Interrupts(with_parent=started_by_launcher())
-        self._begun = False  # whether the folder holds this run, and not an earlier one
+        self._begun = False  # whether the folder holds this run, not an earlier one
         self._redraw: Callable[[], None] = lambda: None
 
-    def run(self, prepared: Callable[[], Prepared]) -> None:
-        """Train, and leave a run folder that also says how the run ended."""
+    def run(self) -> Run | None:
+        """Train; return the run, or None in all processes but the first."""
         request = self._request
         lock = locked_folder(self._folder, overwrite=request.overwrite, resume=request.resumes)
-        with ExitStack() as stack, self._ending_told(), self._interrupts.handled():
-            found = prepared()
+        with ExitStack() as stack, self._recording_the_end(), self._interrupts.handled():
+            inputs = find_inputs(request, self._processes.size, self._log)
             self._processes.once(lambda: stack.enter_context(lock))
-            self._train(found, stack)
+            self._train(inputs, stack)
+            return self._finish() if self._processes.first else None
 
-    def _train(self, found: Prepared, stack: ExitStack) -> None:
-        """Train from the start or from a saved state."""
+    def _train(self, inputs: Inputs, stack: ExitStack) -> None:
+        """Train from the start, or from a saved state."""
         once = self._processes.once
         state = once(self._saved_state)
-        trainer, evaluator = self._assemble(found)
-        facts = once(lambda: resume.facts(found.manifest, trainer.images, self._runtime))
-        reporter = self._runtime.reporter
+        trainer, evaluator = self._assemble(inputs)
+        facts = once(lambda: resume.facts(inputs.manifest, trainer.images, self._runtime))
         if state is not None:
-            once(lambda: self._check(state, facts, found.config))
+            once(lambda: self._check(state, facts, inputs.config))
             trainer.load_state_dict(state)
-        rows = None if state is None else state["rows"]
         self._begun = True
-        folder = self._open_folder(found, rows, stack) if self._processes.first else None
+        folder = self._open_folder(inputs, state, stack) if self._processes.first else None
         if state is not None:
-            reporter.info(_resumed(state, found.config))
-        shows = [] if folder is None else self._shows(found.manifest, trainer.images)
-        course = Course(trainer, evaluator, folder, facts, reporter, self._interrupts, *shows)
-        trainer.run(course.after_epoch, course.at_boundary)
-        course.finish()
-        if folder is not None:
-            self._conclude(folder)
+            self._log.info(_resumed(state, inputs.config))
+        loggers = [] if folder is None else self._loggers(inputs, trainer.images)
+        recorder = RunRecorder(
+            trainer, evaluator, folder, facts, self._log, self._interrupts, *loggers
+        )
+        trainer.run(recorder.after_epoch, recorder.at_boundary)
+        recorder.finish()
 
-    def _shows(
-        self, manifest: Manifest, images: TrainingImages
-    ) -> list[Callable[[dict[str, Any]], None]]:
-        """Return what shows each recorded row: the report, and TensorBoard where it is wanted."""
-        reporter = self._runtime.reporter
-        report = Report(self._folder, manifest.split(Split.TRAIN), images.store.pixels, reporter)
-        self._redraw = report.redraw
-        shows: list[Callable[[dict[str, Any]], None]] = [lambda _: report.redraw()]
-        if self._request.tensorboard:
-            shows.append(Board(self._folder / BOARD, reporter).add)
-        return shows
-
-    def _saved_state(self) -> dict[str, Any] | None:
-        """Return the state to continue from; None = the run has none yet, or is a new one."""
+    def _saved_state(self) -> State | None:
+        """Return the state to continue from; None for a new run, or one that saved none yet."""
         request = self._request
         if request.resume_from is not None:
-            return resume.named(request.resume_from, self._folder, self._runtime.reporter)
+            return resume.named(request.resume_from, self._folder, self._log)
         if not request.resume:
             return None
         if not any((self._folder / name).exists() for name in (STATE, PREVIOUS)):
-            self._runtime.reporter.info(f"`{self._folder}`: no saved state yet; starting anew")
+            self._log.info(f"`{self._folder}`: no saved state yet; starting from the beginning")
             return None
-        return resume.newest(self._folder, self._runtime.reporter)
+        return resume.newest(self._folder, self._log)
 
-    def _check(self, state: dict[str, Any], facts: dict[str, Any], config: Config) -> None:
-        reporter, inexact = self._runtime.reporter, self._request.allow_inexact
-        resume.check(state, config, self._request.mode, facts, reporter, allow_inexact=inexact)
+    def _check(self, state: State, facts: dict[str, Any], config: Config) -> None:
+        request = self._request
+        resume.check(
+            state, config, request.mode, facts, self._log, allow_inexact=request.allow_inexact
+        )
 
-    def _assemble(self, found: Prepared) -> tuple[Trainer, Evaluator | None]:
-        """Decode the images and build the trainer and what evaluates it."""
-        config, manifest, runtime = found.config, found.manifest, self._runtime
-        network = starting_network(config, found.start, runtime.reporter)
+    def _assemble(self, inputs: Inputs) -> tuple[Trainer, Evaluator | None]:
+        """Decode the images; build the trainer and, if there are labels, the evaluator."""
+        config, manifest, runtime = inputs.config, inputs.manifest, self._runtime
+        network = starting_network(config, inputs.weights, self._log)
         images = manifest.split(Split.TRAIN)
         store = self._processes.first_on_machine(
             lambda: ImageStore.open(images, config.data, runtime)
@@ -145,74 +111,79 @@ class Session:
         evaluator = self._processes.first_on_machine(lambda: Evaluator(manifest, config, runtime))
         return trainer, evaluator
 
-    def _open_folder(
-        self, found: Prepared, rows: list[dict[str, Any]] | None, stack: ExitStack
-    ) -> RunFolder:
-        """Write what stands fast of the run, and copy what is told from now on into its log."""
-        request = self._request
+    def _open_folder(self, inputs: Inputs, state: State | None, stack: ExitStack) -> RunFolder:
+        """Write what is known of the run before it starts; open its log."""
         origin = {
-            "command": request.command(),
-            "data_dir": str(env.data_dir(request.data_dir).resolve()),
-            "data_digest": found.manifest.digest,
+            "command": self._request.command(),
+            "data_dir": str(env.data_dir(self._request.data_dir).resolve()),
+            "data_digest": inputs.manifest.digest,
         }
-        folder = RunFolder(self._folder, found.config, request.mode, origin, rows)
-        log = stack.enter_context((folder.path / LOG).open("a", encoding="utf-8"))
-        stack.enter_context(self._console.logging_to(log))
+        rows = None if state is None else state["rows"]
+        folder = RunFolder(self._folder, inputs.config, self._request.mode, origin, rows)
+        stack.enter_context(self._log.open(self._folder / LOG))
         return folder
 
+    def _loggers(
+        self, inputs: Inputs, images: TrainingImages
+    ) -> list[Callable[[dict[str, Any]], None]]:
+        """Return what is called with each recorded row: the report, then the chosen loggers."""
+        split = inputs.manifest.split(Split.TRAIN)
+        report = Report(self._folder, split, images.store.pixels, self._log)
+        self._redraw = report.redraw
+        chosen = [logger(self._folder, self._log) for logger in self._request.loggers]
+        return [lambda _: report.redraw(), *(logger.add for logger in chosen)]
+
+    def _finish(self) -> Run:
+        """Record that the run is finished."""
+        run = Run(self._folder)
+        write_status(self._folder, "finished", code=0)
+        self._redraw()
+        for line in run.summary():
+            self._log.write(line)
+        return run
+
     @contextmanager
-    def _ending_told(self) -> Iterator[None]:
-        """Tell once, and write down, how a run ended that did not end well."""
+    def _recording_the_end(self) -> Iterator[None]:
+        """Record why a run failed or was stopped; raise one error in each of its processes."""
         try:
             yield
-        except Interrupted as stop:
-            told = PplrError(f"stopped by {stop.signal.name}")
-            told.exit_code = stop.exit_code
-            if self._processes.first_failure(told).rank == self._processes.rank:
-                self._tell_interruption(stop)
-            raise StoppedError(told.message, stop.exit_code) from stop
-        except Exception as error:
-            known = error if isinstance(error, PplrError) else report_unexpected(error)
-            told = known or PplrError(f"{type(error).__name__}: {error}")
-            failure = self._processes.first_failure(told)
-            if failure.rank != self._processes.rank:
-                if self._processes.first:
-                    self._console.log(f"error: {failure.error.message}")
-                raise StoppedError(failure.error.message, failure.error.exit_code) from error
-            if self._begun:
-                end_status(self._folder, "failed", failure.error.message, told.exit_code)
-                self._redraw()
-            if known is None:
+        except (Exception, Interrupted) as cause:
+            error = self._expected(cause)
+            told = error or PplrError(f"{type(cause).__name__}: {cause}")
+            first = self._processes.first_failure(told)
+            stopped = isinstance(first.error, StoppedError)
+            self._log.write(first.error.message if stopped else f"error: {first.error.message}")
+            if first.rank != self._processes.rank:
+                code = first.error.exit_code
+                raise StoppedError(first.error.message, code, reported=True) from cause
+            self._record_end(cause, first.error)
+            if error is None or first.error is cause:  # a bug keeps its traceback
                 raise
-            raise failure.error from error
+            raise first.error from cause
 
-    def _tell_interruption(self, stop: Interrupted) -> None:
-        name = stop.signal.name
-        if self._begun:
-            end_status(self._folder, "interrupted", name, stop.exit_code)
-            self._redraw()
+    def _record_end(self, cause: BaseException, error: PplrError) -> None:
+        """Write into the run folder, if it holds this run, how the run ended."""
+        if not self._begun:
+            return
+        if isinstance(cause, Interrupted):
+            end_status(self._folder, "interrupted", cause.signal.name, error.exit_code)
+        else:
+            end_status(self._folder, "failed", error.message, error.exit_code)
+        self._redraw()
+
+    def _expected(self, cause: BaseException) -> PplrError | None:
+        """Return the error to raise for what ended the run; None for a bug."""
+        if not isinstance(cause, Interrupted):
+            return known_failure(cause)
         saved = (self._begun or self._request.resumes) and (self._folder / STATE).exists()
         command = (self._request.continued() if saved else self._request).command()
         what = "the state is saved, continue" if saved else "nothing was saved yet, start again"
-        self._console.info(f"stopped by {name}; {what} with `{command}`")
-
-    def _conclude(self, folder: RunFolder) -> None:
-        """Print the result of a run."""
-        write_status(folder.path, "finished", code=0)
-        self._redraw()
-        weights = folder.path / (BEST if (folder.path / BEST).is_file() else LAST)
-        self._console.result(outcome_line(folder.rows))
-        self._console.result(f"weights: {weights}")
-        self._console.result(f"report: {folder.path / REPORT}")
-        if folder.best:
-            words = ["pplr", "evaluate", "--weights", str(weights)]
-            data_dir = self._request.data_dir
-            words += ["--data-dir", str(data_dir)] if data_dir is not None else []
-            self._console.info(f"next: `{shlex.join(words)}`")
+        message = f"stopped by {cause.signal.name}; {what} with `{command}`"
+        return StoppedError(message, cause.exit_code)
 
 
-def _resumed(state: dict[str, Any], config: Config) -> str:
-    """Tell where a resumed run stands."""
+def _resumed(state: State, config: Config) -> str:
+    """Say where a resumed run continues."""
     if state["epoch"] == config.optim.epochs:
         return "all epochs are done; `--set optim.epochs=...` lengthens the run"
     step = "" if state["current"] is None else f", step {len(state['current']['steps'])}"

@@ -7,7 +7,7 @@ terminal, a plain line now and then elsewhere (`terminal/live.py`).
 import json
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import IO, Any
 
 from rich.cells import cell_len
@@ -15,7 +15,7 @@ from rich.console import Console as RichConsole
 from rich.text import Text
 
 from pplr_cli import env
-from pplr_cli.errors import PplrError, StoppedError, is_out_of_memory
+from pplr_cli.errors import PplrError
 from pplr_cli.progress import Silent, Task
 from pplr_cli.terminal.live import LiveView
 from pplr_cli.text import printable
@@ -40,33 +40,14 @@ class Console:
         self._err = RichConsole(
             file=stderr, stderr=stderr is None, highlight=False, emoji=False, soft_wrap=True
         )
-        self._log: IO[str] | None = None
         self._verbosity = verbosity
         self._live = LiveView(self._err, self.info)
-
-    @contextmanager
-    def logging_to(self, file: IO[str]) -> Iterator[None]:
-        """Copy every line into an open text file as well, and why the work ended, if it failed."""
-        self._log = file
-        try:
-            yield
-        except StoppedError:  # what there is to say has been said
-            raise
-        except PplrError as error:
-            self.log(f"error: {error.message}")
-            raise
-        except BaseException as error:
-            self.log(f"error: {type(error).__name__}: {error}")
-            raise
-        finally:
-            self._log = None
 
     # results
 
     def result(self, text: str) -> None:
         """Print one or more lines of a result."""
         self._out.print(_plain(text))
-        self.log(text)
 
     def document(self, document: Any) -> None:
         """Print one JSON document (`--json`)."""
@@ -89,7 +70,7 @@ class Console:
         self._tell(message, 0)
 
     def detail(self, message: str) -> None:
-        """Tell one line that only `--verbose` wants; the log has it always."""
+        """Tell one line that only `--verbose` wants."""
         self._tell(message, 1)
 
     def warn(self, message: str, hint: str | None = None) -> None:
@@ -115,26 +96,11 @@ class Console:
         for word, colour, text in ((label, style, message), ("hint", "cyan", hint)):
             if text:
                 self._err.print(Text.assemble((f"{word}: ", f"bold {colour}"), _plain(text)))
-                self.log(f"{word}: {text}")
 
     def _tell(self, message: str, level: int) -> None:
         if level <= self._verbosity:
             self._err.print(_plain(message))
             self._live.printed()
-        self.log(message)
-
-    def log(self, text: str) -> None:
-        """Write a line into the log alone; a log that cannot be written ends, the work does not."""
-        if self._log is None:
-            return
-        try:
-            self._log.write(f"{printable(text)}\n")
-            self._log.flush()
-        except OSError as error:
-            with suppress(OSError):  # lest what it still holds fails again at the end
-                self._log.close()
-            self._log = None
-            self.warn(f"the log ends here: {error.strerror}", "the work goes on")
 
 
 def _pad(column: Sequence[str]) -> list[str]:
@@ -148,27 +114,3 @@ def _pad(column: Sequence[str]) -> list[str]:
 def _plain(text: str) -> Text:
     """Return text that no terminal takes for a command."""
     return Text(printable(text))
-
-
-def report_unexpected(error: BaseException) -> PplrError | None:
-    """Translate known failures of the system and of libraries; None for a bug.
-
-    One table from exception to message, so that no command needs its own.
-    """
-    name = type(error).__name__
-    if name == "OutOfMemoryError":
-        return PplrError(
-            "the GPU ran out of memory",
-            "a smaller `--set batch.size=...` needs less (results differ)",
-        )
-    if is_out_of_memory(error):
-        return PplrError("this machine ran out of memory", "set `engine.memory_gb` lower")
-    if isinstance(error, OSError) and error.filename is not None:
-        return PplrError(
-            f"`{error.filename}`: {error.strerror}", "check the path, rights and space"
-        )
-    if isinstance(error, OSError) and error.errno is not None:
-        return PplrError(
-            f"{error.strerror}", "check the free space and rights of the output folder"
-        )
-    return None

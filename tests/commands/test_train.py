@@ -14,7 +14,7 @@ import torch
 from pplr_cli.app import run
 from pplr_cli.data.manifest import Manifest, Split
 from pplr_cli.errors import WeightsError
-from pplr_cli.session import start
+from pplr_cli.session import plan
 
 
 def train(preset: Path, data_dir: Path, run_dir: Path, *more: str, command: str = "train") -> int:
@@ -145,7 +145,7 @@ def test_a_data_set_that_cannot_be_opened_shows_before_weights_are_fetched(
     monkeypatch: pytest.MonkeyPatch,
     damaged: bool,
 ) -> None:
-    monkeypatch.setattr(start, "initial_weights", lambda *_: pytest.fail("fetched"))
+    monkeypatch.setattr(plan, "initial_weights", lambda *_: pytest.fail("fetched"))
     if damaged:
         (tmp_path / "tiny").mkdir()
         (tmp_path / "tiny" / "manifest.json").write_text("{}")
@@ -163,7 +163,7 @@ def test_unreachable_weights_show_before_a_data_set_is_drawn(
     def unreachable(*_: object) -> None:
         raise WeightsError("no network")
 
-    monkeypatch.setattr(start, "initial_weights", unreachable)
+    monkeypatch.setattr(plan, "initial_weights", unreachable)
     assert train(tiny_preset, tmp_path / "data", tmp_path / "run", "--data", "demo") == 1
     assert "no network" in capsys.readouterr().err
     assert not (tmp_path / "data").exists()

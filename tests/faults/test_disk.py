@@ -123,7 +123,7 @@ def test_metrics_that_cannot_be_written_are_made_up_for(
     fault: Fault = ("pplr_cli.runs.folder", "csv_text", 2, "disk full")
     process = runs.start(tmp_path / "run", mode=mode, faults=(fault,))
     assert process.wait() == 0, process.text
-    assert "the epoch is not recorded\nhint: the work goes on" in process.text
+    assert "the epoch is not recorded\nhint: training continues" in process.text
     found = outcome(tmp_path / "run")
     assert found["metrics"] == expected["metrics"]
     assert found["best.pth"] == expected["best.pth"]

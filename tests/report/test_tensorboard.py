@@ -22,7 +22,7 @@ def test_missing_tensorboard_is_told_before_anything_is_done(
     assert "`pip install 'pplr[tensorboard]'`" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
     with pytest.raises(PplrError):
-        tensorboard.require_tensorboard()
+        tensorboard.TensorBoard.require()
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("tensorboard"), reason="needs tensorboard")
@@ -52,7 +52,7 @@ def test_every_figure_is_there(tiny_preset: Path, tiny_data: Path, tmp_path: Pat
 @pytest.mark.filterwarnings("ignore")
 def test_a_board_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     listener = Listener()
-    written = tensorboard.Board(tmp_path / "board", listener)
+    written = tensorboard.TensorBoard(tmp_path, listener)
 
     def full() -> None:
         raise OSError(28, "No space left on device")

@@ -21,7 +21,7 @@ from pplr_cli.progress import Silent
 from pplr_cli.retrieval.ranking import Scores
 from pplr_cli.runs.folder import RunFolder
 from pplr_cli.runtime import Runtime
-from pplr_cli.session.recorder import Course
+from pplr_cli.session.recorder import RunRecorder
 
 LOSSES = {"loss_refinement": 1.0, "loss_triplet": 1.0, "loss_part": 1.0, "loss_total": 3.0}
 CAMERAS = np.array([0, 1, 2, 0, 1, 2])
@@ -68,7 +68,7 @@ class Run:
         self.folder = RunFolder(path, config, "train", {})
         self.interrupts, self.reporter = Interrupts(), Listener()
         evaluator: Any = None if values is None else Scripted(values)
-        self.course = Course(
+        self.recorder = RunRecorder(
             self.trainer,
             evaluator,
             self.folder,
@@ -79,14 +79,14 @@ class Run:
         )
 
     def epochs(self, count: int) -> None:
-        self.course.after_epoch(Epoch(0))
+        self.recorder.after_epoch(Epoch(0))
         for number in range(1, count + 1):
-            self.course.after_epoch(Epoch(number, PSEUDO, LOSSES, 1e-3, {"train": 1.0}))
+            self.recorder.after_epoch(Epoch(number, PSEUDO, LOSSES, 1e-3, {"train": 1.0}))
 
     def at_step(self, steps: int) -> None:
         loss = {"loss_total": torch.tensor(1.0)}
         self.trainer.current = EpochState(PSEUDO, losses=[loss] * steps)
-        self.course.at_boundary()
+        self.recorder.at_boundary()
 
 
 @pytest.mark.parametrize(("at_start", "expected"), [(False, [3, 6, 7]), (True, [0, 3, 6, 7])])
@@ -153,7 +153,7 @@ def test_records_that_cannot_be_written_do_not_end_the_run(
     run.epochs(1)
     assert "metrics.csv`: Is a directory: the epoch is not recorded" in run.reporter.warnings[0]
     (tmp_path / "metrics.csv").rmdir()
-    run.course.after_epoch(Epoch(2, PSEUDO, LOSSES, 1e-3))
+    run.recorder.after_epoch(Epoch(2, PSEUDO, LOSSES, 1e-3))
     assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 3
 
 
@@ -184,9 +184,9 @@ def test_what_is_wrong_is_told_once_and_again_at_the_end(tmp_path: Path, tiny_pr
     assert run.reporter.warnings == []
     bad = PseudoLabels(CAMERAS, np.ones((6, 3), np.float32))
     for number in (4, 5):
-        run.course.after_epoch(Epoch(number, bad, LOSSES, 1e-3, {"train": 1.0}))
+        run.recorder.after_epoch(Epoch(number, bad, LOSSES, 1e-3, {"train": 1.0}))
     assert [each[:32] for each in run.reporter.warnings] == ["the clusters follow the cameras:"]
-    run.course.finish()
+    run.recorder.finish()
     assert len(run.reporter.warnings) == 2
 
 

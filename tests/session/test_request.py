@@ -43,7 +43,6 @@ def requests(draw: st.DrawFn) -> TrainingRequest:
         resume_from=source,
         allow_inexact=draw(st.booleans()),
         overwrite=draw(st.booleans()) and not resumes,
-        dry_run=draw(st.booleans()),
         quiet=draw(st.booleans()),
         verbose=draw(st.booleans()),
     )
@@ -54,7 +53,7 @@ def parsed(arguments: list[str]) -> TrainingRequest:
     found: list[TrainingRequest] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TrainingRequest, "config", lambda _: None)  # the folder need not exist
-        patch.setattr(start, "execute", lambda request, *_: found.append(request))
+        patch.setattr(start, "run_training", lambda request, *_: found.append(request))
         assert run(arguments) == 0
     return found[0]
 

@@ -9,14 +9,16 @@ import torch
 
 from pplr_cli.engine.trainer import Trainer
 from pplr_cli.errors import UsageError
+from pplr_cli.progress import Reporter, Silent
 from pplr_cli.runs.status import read_status
 from pplr_cli.session.request import TrainingRequest
-from pplr_cli.session.start import execute
-from pplr_cli.terminal.console import Console
+from pplr_cli.session.run import Run
+from pplr_cli.session.start import run_training
+from tests.session.test_recorder import Listener
 
 
-def carry_out(options: dict[str, Any], **more: Any) -> None:
-    execute(TrainingRequest(**(options | more)), Console())
+def train(options: dict[str, Any], reporter: Reporter | None = None, **more: Any) -> Run | None:
+    return run_training(TrainingRequest(**(options | more)), reporter or Silent())
 
 
 def test_a_run_says_how_it_stands_from_its_start_to_its_end(
@@ -30,7 +32,7 @@ def test_a_run_says_how_it_stands_from_its_start_to_its_end(
         return step(*arguments)
 
     monkeypatch.setattr(Trainer, "_step", watched)
-    carry_out(options)
+    train(options)
     assert seen == ["running"] * 6
     status = read_status(options["run_dir"])
     assert (status["state"], status["reason"], status["code"]) == ("finished", None, 0)
@@ -38,20 +40,20 @@ def test_a_run_says_how_it_stands_from_its_start_to_its_end(
 
 def test_signals_are_the_own_again_after_a_run(options: dict[str, Any]) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    carry_out(options)
+    train(options)
     assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_run_that_fails_before_it_begins_leaves_another_as_it_was(
-    options: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    options: dict[str, Any],
 ) -> None:
-    carry_out(options)
+    train(options)
     folder = options["run_dir"]
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with pytest.raises(UsageError, match="other settings"):
-        carry_out(options, resume=True, settings=("optim.lr=0.1",))
+        train(options, resume=True, settings=("optim.lr=0.1",))
     with pytest.raises(UsageError, match="already contains a run"):
-        carry_out(options)
+        train(options)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
@@ -63,20 +65,21 @@ def test_a_bug_keeps_its_traceback_and_is_written_down(
 
     monkeypatch.setattr(Trainer, "_step", broken)
     with pytest.raises(KeyError, match="a bug"):
-        carry_out(options)
+        train(options)
     status = read_status(options["run_dir"])
     assert (status["state"], status["reason"]) == ("failed", "KeyError: 'a bug'")
     assert not (options["run_dir"] / ".lock").exists()
 
 
 def test_a_run_continues_from_a_named_state_in_another_folder(
-    options: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    options: dict[str, Any], tmp_path: Path
 ) -> None:
-    carry_out(options)
+    train(options)
     before = (options["run_dir"] / "state.pt").read_bytes()
     state = options["run_dir"] / "state.previous.pt"
-    carry_out(options, run_dir=tmp_path / "other", resume_from=state)
-    assert "resumed in epoch 2, step 3" in capsys.readouterr().err
+    listener = Listener()
+    train(options, listener, run_dir=tmp_path / "other", resume_from=state)
+    assert "resumed in epoch 2, step 3" in listener.told
     weights = [
         torch.load(folder / "last.pth", weights_only=True)
         for folder in (options["run_dir"], tmp_path / "other")

@@ -10,7 +10,7 @@ from pplr_cli.errors import DeviceError, ProcessError
 from pplr_cli.runs.status import write_status
 from pplr_cli.session import start
 from pplr_cli.session.request import TrainingRequest
-from tests.session.test_session import carry_out
+from tests.session.test_session import train
 
 
 def test_a_missing_gpu_is_told_before_all_else(
@@ -18,7 +18,7 @@ def test_a_missing_gpu_is_told_before_all_else(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(DeviceError, match="torch sees no GPU"):
-        carry_out(options, device="cuda", preset="lost.yaml")
+        train(options, device="cuda", preset="lost.yaml")
     assert not options["run_dir"].exists()
 
 
@@ -35,6 +35,6 @@ def test_the_launcher_writes_down_what_its_processes_could_not(
 
     monkeypatch.setattr(start, "launch", killed)
     with pytest.raises(ProcessError):
-        carry_out(options, devices=2)
+        train(options, devices=2)
     status = json.loads((options["run_dir"] / "status.json").read_text())
     assert status["state"] == expected

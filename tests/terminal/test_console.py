@@ -1,17 +1,15 @@
 """The one place that prints."""
 
-import errno
 import io
 import json
 import re
 import time
-from pathlib import Path
 
 import pytest
 
 from pplr_cli.errors import DataError, PplrError
 from pplr_cli.terminal import live
-from pplr_cli.terminal.console import Console, report_unexpected
+from pplr_cli.terminal.console import Console
 
 HOSTILE = "[red]x[/] :smile: \x1b[31m é \udcff \r.jpg"
 TAMED = "[red]x[/] :smile: \\x1b[31m é \\udcff \\x0d.jpg"
@@ -146,74 +144,23 @@ def test_pipe_gets_plain_lines(
 )
 @pytest.mark.parametrize("stream", [io.StringIO, Terminal])
 def test_verbosity_chooses_what_is_told(
-    verbosity: int, told: list[str], stream: type[io.StringIO], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    verbosity: int, told: list[str], stream: type[io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr(live, "PLAIN_SECONDS", 1e9)
     out, err = stream(), stream()
     console = Console(out, err, verbosity)
-    with (tmp_path / "log.txt").open("w", encoding="utf-8") as log, console.logging_to(log):
-        console.info("i")
-        console.detail("d")
-        console.warn("w")
-        console.result("r")
+    console.info("i")
+    console.detail("d")
+    console.warn("w")
+    console.result("r")
     seen = re.sub(r"\x1b\[[0-9;]*m", "", err.getvalue())
     assert seen.splitlines() == told
     assert out.getvalue() == "r\n"
-    assert (tmp_path / "log.txt").read_text().split("\n") == ["i", "d", "warning: w", "r", ""]
     if verbosity < 0:
         with console.task("work", 2, "steps") as task:
             task.advance(2)
         assert err.getvalue().count("\n") == 1
-
-
-# the log
-
-
-def test_log_gets_news_and_results_but_no_codes(tmp_path: Path) -> None:
-    terminal = Terminal()
-    console = Console(terminal, terminal)
-    with (tmp_path / "log.txt").open("w", encoding="utf-8") as log, console.logging_to(log):
-        console.result("mAP")
-        console.info(HOSTILE)
-        console.error(PplrError("no", "way"))
-    assert (tmp_path / "log.txt").read_text(encoding="utf-8").splitlines() == [
-        "mAP",
-        TAMED,
-        "error: no",
-        "hint: way",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("failure", "line"),
-    [(PplrError("no way"), "error: no way"), (KeyError("k"), "error: KeyError: 'k'")],
-)
-def test_log_says_why_the_work_ended(
-    tmp_path: Path, console: Console, failure: Exception, line: str
-) -> None:
-    path = tmp_path / "log.txt"
-    with (
-        pytest.raises(type(failure)),
-        path.open("w", encoding="utf-8") as log,
-        console.logging_to(log),
-    ):
-        raise failure
-    console.info("afterwards")
-    assert path.read_text(encoding="utf-8").splitlines() == [line]
-
-
-def test_full_log_is_told_once_and_the_work_goes_on(console: Console, err: io.StringIO) -> None:
-    with Path("/dev/full").open("w") as log, console.logging_to(log):
-        console.info("one")
-        console.info("two")
-    assert err.getvalue().splitlines() == [
-        "one",
-        "warning: the log ends here: No space left on device",
-        "hint: the work goes on",
-        "two",
-    ]
 
 
 # failures
@@ -233,24 +180,3 @@ def test_traceback_only_on_request(
         assert err.getvalue().endswith("error: `a.jpg`: broken\n")
         assert ("Traceback" in err.getvalue()) is seen
         assert ("ValueError: the cause" in err.getvalue()) is seen
-
-
-def test_known_failures_of_system_and_libraries() -> None:
-    full = OSError(errno.ENOSPC, "No space left on device", "runs/x/last.pth")
-    told = report_unexpected(full)
-    assert told is not None
-    assert (told.message, told.exit_code) == ("`runs/x/last.pth`: No space left on device", 1)
-    nameless = report_unexpected(OSError(errno.ENOSPC, "No space left on device"))
-    assert nameless is not None
-    assert nameless.message == "No space left on device"
-    out_of_memory = report_unexpected(type("OutOfMemoryError", (RuntimeError,), {})("CUDA"))
-    assert out_of_memory is not None
-    assert "batch.size" in str(out_of_memory.hint)
-    memory = report_unexpected(MemoryError())
-    assert memory is not None
-    assert "engine.memory_gb" in str(memory.hint)
-
-
-@pytest.mark.parametrize("bug", [ValueError("x"), OSError("no number"), KeyError("x")])
-def test_bugs_are_not_explained_away(bug: Exception) -> None:
-    assert report_unexpected(bug) is None
