@@ -92,4 +92,4 @@ def test_before_anything_is_saved_it_says_so(runs: Runs, tmp_path: Path) -> None
     assert "stopped by SIGINT; nothing was saved yet, start again with `pplr train" in process.text
     again = runs.start(folder, "--resume")
     assert again.wait() == 0
-    assert "no saved state yet; starting anew" in again.text
+    assert "no saved state yet; starting from the beginning" in again.text
