@@ -37,8 +37,5 @@ class Run(Records):
 
     def summary(self) -> list[str]:
         """Return the result in three lines: scores, weights, report."""
-        return [
-            outcome_line(self.rows),
-            f"weights: {self.weights}",
-            f"report: {self.report}",
-        ]
+        scores = outcome_line(self.rows) if self.rows else "no figures could be recorded"
+        return [scores, f"weights: {self.weights}", f"report: {self.report}"]
