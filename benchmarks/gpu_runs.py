@@ -33,10 +33,10 @@ def agree(part: Part) -> None:
     if part.tiny:
         command += ["--collect-only"]
     start = time.monotonic()
+    limit = ["timeout", "--signal=INT", f"{max(1.0, part.left):.0f}"]
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False,
-        timeout=max(1.0, part.left), env=environment(),
-    )  # fmt: skip
+        [*limit, *command], cwd=ROOT, capture_output=True, text=True, check=False, env=environment()
+    )
     lines = done.stdout.strip().splitlines() or done.stderr.strip().splitlines()
     part.row(what="tests", result=lines[-1] if lines else "", seconds=time.monotonic() - start)
     for line in lines:
