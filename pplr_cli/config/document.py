@@ -24,6 +24,16 @@ def differences(base: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, 
     return found
 
 
+def flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings and lists as one mapping by dotted key."""
+    items = enumerate(values) if isinstance(values, list) else values.items()
+    found: dict[str, Any] = {}
+    for key, value in items:
+        nested = isinstance(value, dict | list)
+        found |= flat(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
+    return found
+
+
 def annotated(config: Config, camera: Mapping[str, Any] | None = None) -> str:
     """Return `config` as a preset file, with `camera` as its block for train-cam."""
     lines = list(_block(config, config.document(), ""))

@@ -111,13 +111,13 @@ def _checked(file: Path, parts: int) -> PseudoLabels:
         labels, agreement = arrays["labels"], arrays["agreement"]
     except Exception as error:
         raise DataError(f"`{file}`: not a labels file, or damaged ({error})", _OTHER) from error
-    if labels.ndim != 1 or agreement.shape != (len(labels), parts):
-        shapes = f"labels {list(labels.shape)}, agreement {list(agreement.shape)}"
-        raise DataError(f"`{file}`: {shapes} do not fit the run's {parts} parts", _OTHER)
-    if labels.dtype.kind != "i" or labels.min(initial=OUTLIER) < OUTLIER:
-        raise DataError(f"`{file}`: labels must be integers from {OUTLIER}", _OTHER)
-    if agreement.dtype.kind != "f":
-        raise DataError(f"`{file}`: agreement must be floating-point numbers", _OTHER)
+    valid = labels.dtype.kind == "i" and labels.ndim == 1 and labels.min(initial=OUTLIER) == OUTLIER
+    if not valid or agreement.dtype.kind != "f" or agreement.shape != (len(labels), parts):
+        raise DataError(
+            f"`{file}`: labels {labels.dtype} {list(labels.shape)} and agreement "
+            f"{agreement.dtype} {list(agreement.shape)} are not those of a run with {parts} parts",
+            _OTHER,
+        )
     return PseudoLabels(labels, agreement)
 
 

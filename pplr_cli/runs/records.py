@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pplr_cli.config import presets
+from pplr_cli.config.document import flat
 from pplr_cli.config.fields import Config
 from pplr_cli.data.manifest import Manifest
 from pplr_cli.errors import DataError, UsageError
@@ -113,12 +113,12 @@ class Records:
     @property
     def flat_settings(self) -> dict[str, Any]:
         """Each setting by its dotted key."""
-        return dict(_flat(self.settings, ""))
+        return flat(self.settings)
 
     @property
     def flat_environment(self) -> dict[str, Any]:
         """Each entry of the environment by its dotted key."""
-        return dict(_flat(self.environment, ""))
+        return flat(self.environment)
 
     @property
     def data_dir(self) -> Path | None:
@@ -138,13 +138,3 @@ class Records:
                 "of the run",
                 OTHER_DATA,
             )
-
-
-def _flat(block: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    for key, value in block.items():
-        if isinstance(value, list):
-            value = {str(number): each for number, each in enumerate(value)}
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

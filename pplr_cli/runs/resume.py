@@ -1,7 +1,7 @@
 """Checks before a saved state is resumed: settings, data, environment."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from pplr_cli.config import presets
-from pplr_cli.config.document import differences
+from pplr_cli.config.document import flat
 from pplr_cli.config.fields import Config, Mode
 from pplr_cli.data.manifest import Manifest
 from pplr_cli.engine.batches import TrainingImages
@@ -131,8 +131,10 @@ def _check_settings(
     if about["mode"] != mode:
         raise UsageError(f"this is a run of `pplr {about['mode']}`", f"use `pplr {about['mode']}`")
     done = state["epoch"] + (state["current"] is not None)
-    began = presets.restore(about["settings"], "the saved state").document()  # new keys included
-    changes = {key: (old, new) for key, old, new in _changes(began, config.document())}
+    began = flat(presets.restore(about["settings"], "the saved state").document())  # with new keys
+    changes = {
+        key: (began[key], new) for key, new in flat(config.document()).items() if began[key] != new
+    }
     changed = [
         f"`{key}` was {old}, is {new}"
         for key, (old, new) in changes.items()
@@ -147,13 +149,3 @@ def _check_settings(
         old, new = changes[EPOCHS]
         how = "lengthened" if new > old else "shortened"
         reporter.info(f"the run is {how}: `{EPOCHS}` was {old}, is {new}")
-
-
-def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Yield (dotted key, old value, new value) of each setting that differs."""
-    for key, value in differences(old, new).items():
-        if isinstance(value, dict):
-            for inner, before, after in _changes(old[key], new[key]):
-                yield f"{key}.{inner}", before, after
-        else:
-            yield key, old[key], value

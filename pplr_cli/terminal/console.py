@@ -1,8 +1,4 @@
-"""The one place that prints: results on stdout, everything else on stderr.
-
-`Console` implements the `Reporter` protocol for people: bars with rate and time left on a
-terminal, a plain line now and then elsewhere (`terminal/live.py`).
-"""
+"""Printing: results on stdout, everything else on stderr."""
 
 import json
 import traceback
@@ -22,12 +18,12 @@ from pplr_cli.text import printable
 
 
 class Console:
-    """Prints for people and for pipelines; obeys NO_COLOR and the absence of a terminal.
+    """Prints results, and implements the `Reporter` protocol; obeys NO_COLOR.
 
     Args:
-        stdout: where results go.
-        stderr: where everything else goes.
-        verbosity: below 0 only warnings and errors are told beside results, above 0 also details.
+        stdout: for results.
+        stderr: for everything else.
+        verbosity: below 0: results, warnings and errors only; above 0: details too.
     """
 
     def __init__(
@@ -55,7 +51,7 @@ class Console:
         self._out.file.flush()
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
-        """Print a table, never cut; columns that hold only numbers are right-aligned."""
+        """Print a table; columns of numbers are right-aligned."""
         if title:
             self._out.print(_plain(title), style="italic")
         grid = [[printable(cell) for cell in row] for row in (columns, *rows)]
@@ -66,20 +62,20 @@ class Console:
     # the Reporter protocol
 
     def info(self, message: str) -> None:
-        """Tell one line of news."""
-        self._tell(message, 0)
+        """Print one line of news."""
+        self._print(message, 0)
 
     def detail(self, message: str) -> None:
-        """Tell one line that only `--verbose` wants."""
-        self._tell(message, 1)
+        """Print one line if verbose."""
+        self._print(message, 1)
 
     def warn(self, message: str, hint: str | None = None) -> None:
-        """Tell of something that is not as it should be."""
+        """Print a warning."""
         self._labelled("warning", "yellow", message, hint)
 
     @contextmanager
     def task(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Task]:
-        """Show a bar on a terminal, a plain line now and then elsewhere."""
+        """Show progress: a bar on a terminal, an occasional line elsewhere."""
         reporter = Silent() if self._verbosity < 0 else self._live
         with reporter.task(printable(title), total, unit, done) as task:
             yield task
@@ -87,7 +83,7 @@ class Console:
     # failures
 
     def error(self, error: PplrError) -> None:
-        """Print an expected failure; with PPLR_DEBUG=1 its traceback first."""
+        """Print an expected failure, after its traceback if PPLR_DEBUG=1."""
         if env.debug():
             self._err.print(_plain("".join(traceback.format_exception(error)).rstrip()))
         self._labelled("error", "red", error.message, error.hint)
@@ -97,14 +93,14 @@ class Console:
             if text:
                 self._err.print(Text.assemble((f"{word}: ", f"bold {colour}"), _plain(text)))
 
-    def _tell(self, message: str, level: int) -> None:
+    def _print(self, message: str, level: int) -> None:
         if level <= self._verbosity:
             self._err.print(_plain(message))
             self._live.printed()
 
 
 def _pad(column: Sequence[str]) -> list[str]:
-    """Bring the cells below (and with) a heading to one width."""
+    """Pad the cells of a column to one width."""
     width = max(map(cell_len, column))
     numeric = all(cell[:1].isdigit() for cell in column[1:])
     gaps = [" " * (width - cell_len(cell)) for cell in column]
@@ -112,5 +108,5 @@ def _pad(column: Sequence[str]) -> list[str]:
 
 
 def _plain(text: str) -> Text:
-    """Return text that no terminal takes for a command."""
+    """Return text without control codes."""
     return Text(printable(text))

@@ -1,4 +1,4 @@
-"""Output streams that cannot end a run: a reader that left, a full disk, an ASCII locale."""
+"""Output streams whose failure does not end a run: broken pipe, full disk, ASCII locale."""
 
 import os
 import sys
@@ -7,10 +7,10 @@ from typing import Any, TextIO
 
 
 class GuardedStream:
-    """A text stream that falls silent instead of raising when it cannot be written.
+    """A text stream that discards its output after a failure instead of raising.
 
     Attributes:
-        failure: the first error met, None while all is well.
+        failure: the first error, None so far if there was none.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -21,7 +21,7 @@ class GuardedStream:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write `text`, or drop it."""
+        """Write `text`, or discard it."""
         try:
             return self._stream.write(text)
         except OSError as error:
@@ -29,14 +29,14 @@ class GuardedStream:
             return len(text)
 
     def flush(self) -> None:
-        """Flush, or drop what is left."""
+        """Flush, or discard the buffer."""
         try:
             self._stream.flush()
         except OSError as error:
             self._give_up(error)
 
     def _give_up(self, error: OSError) -> None:
-        """Lead the descriptor to the null device, so that what is buffered raises no more."""
+        """Redirect the descriptor to the null device, so that flushing does not raise again."""
         self.failure = self.failure or error
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, self._stream.fileno())
@@ -48,7 +48,7 @@ def guard() -> GuardedStream:
     _open_closed_descriptors()
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if isinstance(stream, TextIOWrapper):  # what a locale cannot spell is escaped
+        if isinstance(stream, TextIOWrapper):  # escape what the locale cannot encode
             stream.reconfigure(errors="backslashreplace")
         setattr(sys, name, GuardedStream(stream))
     assert isinstance(sys.stdout, GuardedStream)
@@ -56,7 +56,7 @@ def guard() -> GuardedStream:
 
 
 def _open_closed_descriptors() -> None:
-    """Give closed standard streams to the null device, lest a data file takes their place."""
+    """Open closed standard streams on the null device, so that no data file gets their number."""
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(descriptor)

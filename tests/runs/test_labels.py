@@ -63,11 +63,14 @@ def test_without_labels_there_is_nothing_to_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "what"),
     [
-        ({"labels": LABELS[:3]}, r"labels \[3\], agreement \[4, 3\] do not fit the run's 3 parts"),
-        ({"agreement": AGREEMENT[:, :2]}, r"agreement \[4, 2\] do not fit"),
-        ({"labels": LABELS - 1}, "labels must be integers from -1"),
-        ({"labels": LABELS * 0.5}, "labels must be integers from -1"),
-        ({"agreement": AGREEMENT.astype(int)}, "agreement must be floating-point"),
+        ({"labels": LABELS[:3]}, r"labels int64 \[3\] and agreement float32 \[4, 3\] are not"),
+        (
+            {"agreement": AGREEMENT[:, :2]},
+            r"agreement float32 \[4, 2\] are not those",
+        ),
+        ({"labels": LABELS - 1}, "are not those of a run"),
+        ({"labels": LABELS * 0.5}, "are not those of a run"),
+        ({"agreement": AGREEMENT.astype(int)}, "agreement int64"),
         ({"labels": np.array([None] * 4)}, "not a labels file, or damaged"),
     ],
 )
