@@ -51,7 +51,8 @@ Pattern = Annotated[
     typer.Option(
         "--pattern",
         metavar="REGEX",
-        help="For `folder`: searched in each path; groups identity, camera, split, all optional.",
+        help="For `folder`: searched in each path; groups identity, camera, split, track, frame or "
+        "time, all optional.",
     ),
 ]
 Table = Annotated[
@@ -59,7 +60,8 @@ Table = Annotated[
     typer.Option(
         "--csv",
         metavar="FILE",
-        help="For `folder`: a table with the columns path, camera, identity, split.",
+        help="A table with the columns path, camera, identity, split, track, frame or time; other "
+        "layouts than `folder` take the tracks from it.",
     ),
 ]
 Check = Annotated[

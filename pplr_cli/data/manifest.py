@@ -1,15 +1,16 @@
 """The manifest: a readable file that lists the images of a prepared data set.
 
-`<data folder>/<name>/manifest.json` holds one line per image: split, path, identity, camera and
-the SHA-256 of the file. Paths are relative to `root`, and `root` is relative to the folder of the
-manifest, so that the data set can be moved together with it.
+`<data folder>/<name>/manifest.json` holds one line per image: split, path, identity, camera, the
+SHA-256 of the file and, if the data set has tracks, track and time. Paths are relative to `root`,
+and `root` is relative to the folder of the manifest, so that the data set can be moved together
+with it.
 """
 
 import hashlib
 import json
 import os.path
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,12 +23,13 @@ from pplr_cli.files import native, portable, write_text
 
 FILE_NAME = "manifest.json"
 FORMAT = 3
-READABLE = (2, FORMAT)
-"""Format 2 has no names of identities and cameras."""
+WITH_TRACKS = 4
+READABLE = (2, FORMAT, WITH_TRACKS)
+"""Format 2 has no names of identities and cameras; only format 4 has tracks and times."""
 UNKNOWN = -1
-"""Identity or camera of an image for which the data set gives none."""
+"""Identity, camera, track or time of an image for which the data set gives none."""
 LARGEST = 10**18
-"""Bound of identities and cameras, which are stored as int64."""
+"""Bound of identities, cameras and tracks, which are stored as int64."""
 UPRIGHT_LAYOUTS = frozenset({"folder"})
 """Layouts whose images are turned by their EXIF orientation; the scores published for the public
 data sets were computed without."""
@@ -45,25 +47,38 @@ class Split(StrEnum):
 
 
 class Image(NamedTuple):
-    """One image: its split, its path below the root (with `/`), identity and camera."""
+    """One image.
+
+    Attributes:
+        split: its split.
+        path: its path below the root, with `/`.
+        identity: its identity.
+        camera: its camera.
+        track: number of its track within its camera.
+        time: its frame number or time in seconds, on the clock of its camera.
+    """
 
     split: Split
     path: str
     identity: int = UNKNOWN
     camera: int = UNKNOWN
+    track: int = UNKNOWN
+    time: float = UNKNOWN
 
 
 @dataclass(frozen=True)
 class Names:
-    """The user's names of identities and cameras.
+    """The user's names of identities, cameras and tracks.
 
     Attributes:
         identities: name by number, for the identities whose name is not their number.
         cameras: likewise.
+        tracks: likewise.
     """
 
     identities: Mapping[int, str] = field(default_factory=dict)
     cameras: Mapping[int, str] = field(default_factory=dict)
+    tracks: Mapping[int, str] = field(default_factory=dict)
 
     def identity(self, number: int) -> str:
         """Return the name of an identity; empty if unknown."""
@@ -72,6 +87,10 @@ class Names:
     def camera(self, number: int) -> str:
         """Return the name of a camera; empty if unknown."""
         return _name(self.cameras, int(number))
+
+    def track(self, number: int) -> str:
+        """Return the name of a track; empty if unknown."""
+        return _name(self.tracks, int(number))
 
 
 def _name(names: Mapping[int, str], number: int) -> str:
@@ -90,7 +109,11 @@ class ImageSet:
         contents: N SHA-256 of the files, "" where none is recorded; or an empty tuple.
         upright: whether EXIF orientation is applied when they are decoded.
         hint: the hint of errors about broken files.
-        names: the user's names of identities and cameras.
+        names: the user's names of identities, cameras and tracks.
+        tracks: int64 [N], `UNKNOWN` where there is none; None if no image has a track. Tracks of
+            two cameras are different tracks, whatever their numbers.
+        times: float64 [N], frame number or seconds on the clock of the camera, `UNKNOWN` where
+            there is none; None if no image has a track.
     """
 
     root: Path
@@ -101,6 +124,8 @@ class ImageSet:
     upright: bool = False
     hint: str = "replace or remove these files, then prepare the data set again"
     names: Names = field(default_factory=Names)
+    tracks: NDArray[np.int64] | None = None
+    times: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -132,7 +157,7 @@ class Manifest:
         images: every image, sorted by split and path whatever the order given.
         notes: how many files were left out or kept on purpose, by reason.
         contents: SHA-256 (hexadecimal) of each image's file by path, as it was when checked.
-        names: the user's names of identities and cameras; not part of the digest.
+        names: the user's names of identities, cameras and tracks; not part of the digest.
     """
 
     name: str
@@ -149,12 +174,16 @@ class Manifest:
         object.__setattr__(self, "images", tuple(images))
         if self.layout in ONE_BASED_LAYOUTS:
             known = sorted({image.camera for image in images} - {UNKNOWN})
-            names = Names(self.names.identities, {camera: str(camera + 1) for camera in known})
-            object.__setattr__(self, "names", names)
+            cameras = {camera: str(camera + 1) for camera in known}
+            object.__setattr__(self, "names", replace(self.names, cameras=cameras))
 
     def split(self, split: Split) -> ImageSet:
         """Return the images of one split."""
         images = [image for image in self.images if image.split == split]
+        tracks = times = None
+        if any(image.track != UNKNOWN for image in images):
+            tracks = np.array([i.track for i in images], dtype=np.int64)
+            times = np.array([i.time for i in images], dtype=np.float64)
         return ImageSet(
             root=self.root,
             paths=tuple(i.path for i in images),
@@ -163,6 +192,8 @@ class Manifest:
             contents=tuple(self.contents.get(i.path, "") for i in images),
             upright=self.upright,
             names=self.names,
+            tracks=tracks,
+            times=times,
         )
 
     @property
@@ -186,29 +217,39 @@ class Manifest:
         return known and bool((gallery.identities != UNKNOWN).any())
 
     @property
+    def has_tracks(self) -> bool:
+        """Whether any image has a track or a time."""
+        return any((image.track, image.time) != (UNKNOWN, UNKNOWN) for image in self.images)
+
+    @property
     def digest(self) -> str:
-        """SHA-256 over every image's split, path, identity, camera and content."""
+        """SHA-256 over every line of the manifest."""
         return hashlib.sha256("\n".join(self._rows()).encode()).hexdigest()
 
     def _rows(self) -> Iterator[str]:
-        for image in self.images:
-            split, path, identity, camera = image
-            content = self.contents.get(path, "")
-            yield json.dumps([split, portable(path), identity, camera, content])
+        extra = self.has_tracks
+        for split, path, identity, camera, track, time in self.images:
+            row = [split, portable(path), identity, camera, self.contents.get(path, "")]
+            yield json.dumps([*row, track, int(time) if time % 1 == 0 else time] if extra else row)
 
     def save(self, folder: Path) -> Path:
         """Write `manifest.json` into `folder` (created if need be) and return its path."""
         path = folder / FILE_NAME
         root = os.path.relpath(self.root.resolve(), folder.resolve())
+        names, columns = self.names, ["split", "path", "identity", "camera", "sha256"]
+        named = {"identity": names.identities, "camera": names.cameras}
+        if self.has_tracks:
+            named["track"] = names.tracks
+            columns += ["track", "time"]
         head = {
-            "format": FORMAT,
+            "format": WITH_TRACKS if self.has_tracks else FORMAT,
             "name": self.name,
             "layout": self.layout,
             "root": portable(root),
             "digest": self.digest,
             "notes": self.notes,
-            "names": {"identity": self.names.identities, "camera": self.names.cameras},
-            "columns": ["split", "path", "identity", "camera", "sha256"],
+            "names": named,
+            "columns": columns,
         }
         rows = ",\n".join(self._rows())
         write_text(path, json.dumps(head, indent=1)[:-2] + f',\n "images": [\n{rows}\n]}}\n')
@@ -221,8 +262,8 @@ class Manifest:
             document = json.loads(path.read_text(encoding="utf-8"))
             version = document["format"]
             if version not in READABLE:
-                newer = isinstance(version, int) and version > FORMAT
-                message = f"`{path}`: manifest format {version}, this pplr reads {FORMAT}"
+                newer = isinstance(version, int) and version > READABLE[-1]
+                message = f"`{path}`: manifest format {version}, this pplr reads {READABLE[-1]}"
                 raise DataError(message, "upgrade pplr" if newer else ANEW)
             manifest = cls._parse(document, path.parent)
             recorded = document["digest"]
@@ -235,9 +276,9 @@ class Manifest:
     @classmethod
     def _parse(cls, document: Any, folder: Path) -> "Manifest":
         images, contents = [], {}
-        for split, path, identity, camera, content in document["images"]:
-            _check_row(path, identity, camera)
-            image = Image(Split(split), native(path), identity, camera)
+        for split, path, identity, camera, content, *track in document["images"]:
+            _check_row(path, identity, camera, *track)
+            image = Image(Split(split), native(path), identity, camera, *track)
             images.append(image)
             if content:
                 contents[image.path] = str(content)
@@ -251,10 +292,14 @@ class Manifest:
         return cls(name, layout, root, tuple(images), notes, contents, names)
 
 
-def _check_row(path: Any, identity: Any, camera: Any) -> None:
+def _check_row(
+    path: Any, identity: Any, camera: Any, track: Any = UNKNOWN, time: Any = UNKNOWN
+) -> None:
     """Refuse paths that leave the root, and numbers that are none or do not fit."""
     if path.startswith("/") or "/../" in f"/{path}/" or "\0" in path:
         raise ValueError(f"path {path!r}")
-    for number in (identity, camera):
+    if type(time) not in (int, float) or not UNKNOWN <= time < LARGEST:
+        raise ValueError(f"time {time!r}")
+    for number in (identity, camera, track):
         if type(number) is not int or not UNKNOWN <= number < LARGEST:
             raise ValueError(f"number {number!r}")

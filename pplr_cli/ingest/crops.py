@@ -1,30 +1,26 @@
 """Reads a plain folder of crops, with what a pattern or a table says about each.
 
 The pattern is a regular expression searched in each image's path below the folder (with `/`); its
-named groups `identity`, `camera` and `split` are optional. The table (`table.py`) has them as
-columns; images that it does not name are left out and counted. Without either, every image is in
-the training split, with unknown identity and camera.
+named groups `identity`, `camera`, `split`, `track` and `frame` or `time` are optional. The table
+(`table.py`) has them as columns; images that it does not name are left out and counted. Without
+either, every image is in the training split, with unknown identity and camera.
 """
 
 import re
-import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from pplr_cli.data.manifest import UNKNOWN, Image, Names, Split
 from pplr_cli.errors import DataError, UsageError
-from pplr_cli.ingest.table import Values, read_table
+from pplr_cli.ingest.table import COLUMNS, Values, read_table
+from pplr_cli.ingest.values import number_values, read_times
 from pplr_cli.ingest.walk import Reading, list_images
-from pplr_cli.text import listed
+from pplr_cli.text import listed, named
 
 NOT_NAMED = "images that the table does not name left out"
 
-GROUPS = frozenset({"identity", "camera", "split"})
-NO_VALUE = frozenset({"", "?", "nan", "na", "n/a", "#n/a", "<na>", "none", "null", "unknown"})
-"""Texts that stand for a missing value, in any case and after any sign."""
-DIGITS = 18
-"""Integers with more digits are names: they would not fit int64."""
-_NUMBER = re.compile(r"([+-]?)(\d+)(?:\.(\d*))?", re.ASCII)
+GROUPS = frozenset(COLUMNS) - {"path"}
 
 
 def compile_pattern(text: str) -> re.Pattern[str]:
@@ -41,7 +37,7 @@ def compile_pattern(text: str) -> re.Pattern[str]:
     unknown = set(pattern.groupindex) - GROUPS
     if unknown or not pattern.groupindex:
         what = f"unknown group `{min(unknown)}`" if unknown else "no named group"
-        known = "the named groups are `identity`, `camera` and `split`"
+        known = f"the named groups are {named(COLUMNS[1:])}"
         raise UsageError(f"`--pattern`: {what}", f"{known}; {example}")
     return pattern
 
@@ -81,11 +77,34 @@ def read_crops(
         known = _match(root, paths, pattern)
     if len(known) < len(paths):
         reading.notes[NOT_NAMED] = len(paths) - len(known)
-    identities, people = number_values([values.get("identity") for values in known.values()])
-    cameras, places = number_values([values.get("camera") for values in known.values()])
-    reading.names = Names(people, places)
-    reading.images = list(map(Image, _splits(root, known), known, identities, cameras))
+    (identities, people), (cameras, places), (tracks, courses) = (
+        number_values([values.get(column) for values in known.values()])
+        for column in ("identity", "camera", "track")
+    )
+    reading.names = Names(people, places, courses)
+    splits, times = _splits(root, known), read_times(root, known)
+    reading.images = list(map(Image, splits, known, identities, cameras, tracks, times))
     return reading
+
+
+def add_tracks(reading: Reading, table: Path, root: Path) -> None:
+    """Give the images of another layout the tracks and times of a table, where it names them.
+
+    Raises:
+        DataError: a table that does not fit, or without tracks.
+    """
+    known = read_table(table, root, [image.path for image in reading.images])
+    tracks, courses = number_values([values.get("track") for values in known.values()])
+    if not any(track != UNKNOWN for track in tracks):
+        raise DataError(f"`{table}`: no track", "name the columns `path,track`")
+    found = dict(zip(known, zip(tracks, read_times(root, known), strict=True), strict=True))
+    nothing = (UNKNOWN, float(UNKNOWN))
+    reading.names = replace(reading.names, tracks=courses)
+    reading.images = [
+        image._replace(track=track, time=time)
+        for image in reading.images
+        for track, time in [found.get(image.path, nothing)]
+    ]
 
 
 def _match(root: Path, paths: list[str], pattern: re.Pattern[str]) -> dict[str, Values]:
@@ -96,43 +115,6 @@ def _match(root: Path, paths: list[str], pattern: re.Pattern[str]) -> dict[str, 
         message = f"`{root}`: {len(strangers)} of {len(paths)} paths do not match the pattern"
         raise DataError(f"{message}:\n{listed(strangers)}", f"the pattern is `{pattern.pattern}`")
     return {path: match.groupdict() for path, match in matches.items() if match is not None}
-
-
-def number_values(values: Sequence[str | None]) -> tuple[list[int], dict[int, str]]:
-    """Turn identities or cameras into numbers, each value judged by itself.
-
-    Integers keep their value in any spelling (`17`, `0017`, `17.0`); negative and missing values
-    are `UNKNOWN`; all other texts get the numbers after the largest integer, in sorted order.
-
-    Returns:
-        The number of each value, and the first spelling of each number that is not written so.
-    """
-    keys = [_key(value) for value in values]
-    names = sorted({key for key in keys if isinstance(key, str)})
-    first = max((key for key in keys if isinstance(key, int)), default=UNKNOWN) + 1
-    numbers = {name: first + place for place, name in enumerate(names)}
-    found = [numbers[key] if isinstance(key, str) else key for key in keys]
-    spelled: dict[int, str] = {}
-    for number, value in zip(found, values, strict=True):
-        if number != UNKNOWN and value is not None:
-            spelled.setdefault(number, value.strip())
-    return found, {number: text for number, text in spelled.items() if text != str(number)}
-
-
-def _key(value: str | None) -> int | str:
-    """Return an integer, `UNKNOWN`, or the text that tells a name from others."""
-    text = unicodedata.normalize("NFC", value or "").strip()
-    if text.casefold().lstrip("+-") in NO_VALUE:
-        return UNKNOWN
-    match = _NUMBER.fullmatch(text)
-    if match is None:
-        return text
-    sign, whole, fraction = match[1], match[2].lstrip("0"), (match[3] or "").strip("0")
-    if sign == "-" and (whole or fraction):
-        return UNKNOWN
-    if fraction:
-        return text
-    return int(whole or "0") if len(whole) <= DIGITS else whole
 
 
 def _splits(root: Path, known: dict[str, Values]) -> list[Split]:

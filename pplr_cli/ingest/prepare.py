@@ -17,7 +17,7 @@ from pplr_cli.errors import DataError, PplrError, UsageError
 from pplr_cli.files import check_space
 from pplr_cli.ingest.archive import NO_ROOM, extract_parts
 from pplr_cli.ingest.counts import SplitCounts, count_splits
-from pplr_cli.ingest.crops import compile_pattern, read_crops
+from pplr_cli.ingest.crops import add_tracks, compile_pattern, read_crops
 from pplr_cli.ingest.integrity import differences, examine
 from pplr_cli.ingest.layouts import FOLDER, LAYOUTS, SYNTHETIC
 from pplr_cli.ingest.request import PrepareRequest
@@ -173,7 +173,10 @@ class Preparation:
                 self._reporter.info(f"found {layout.title} above `{source}`, at `{root}`")
         if root is None:
             raise explain_missing(source, layout)
-        return self._manifest(root, read_tree(root, layout))
+        reading = read_tree(root, layout)
+        if request.table is not None:
+            add_tracks(reading, request.table, root)
+        return self._manifest(root, reading)
 
     def _manifest(self, root: Path, reading: Reading) -> Manifest:
         self._left_out = reading.left_out
@@ -225,7 +228,7 @@ class Preparation:
         if set(there.paths) != set(manifest.paths):
             what = "other images"
         elif (there.images, there.names) != (manifest.images, manifest.names):
-            what = "other identities, cameras or splits"
+            what = "other identities, cameras, splits or tracks"
         elif manifest.contents and there.contents != manifest.contents:
             what = "images of the same names but other contents"
         else:

@@ -29,8 +29,9 @@ class PrepareRequest:
         name: the data set's name (default: the layout's, `demo` for `synthetic`).
         allow_partial: counts that differ from the published ones are a warning, not an error.
         link: use the source folder where it is instead of copying it.
-        pattern: regular expression for identities, cameras and splits (layout `folder`).
-        table: CSV file of identities, cameras and splits (layout `folder`).
+        pattern: regular expression for identities, cameras, splits and tracks (layout `folder`).
+        table: CSV file of identities, cameras, splits and tracks; in the layouts other than
+            `folder`, of tracks alone.
         skip_bad: images that cannot be decoded are left out, not an error.
 
     Raises:
@@ -52,9 +53,8 @@ class PrepareRequest:
             raise UsageError(f"`{self.layout}`: no such layout", self._instead_of_layout)
         if self.layout == SYNTHETIC and self.sources:
             raise UsageError("`synthetic` is drawn, it takes no SOURCE", "leave SOURCE out")
-        for option in self._labelling:
-            if self.layout != FOLDER:
-                raise UsageError(f"`{option}` goes with the layout `folder` only", "leave it out")
+        if self.layout != FOLDER and self.pattern is not None:
+            raise UsageError("`--pattern` goes with the layout `folder` only", "leave it out")
         if len(self._labelling) > 1:
             raise UsageError("`--pattern` and `--csv` do the same", "leave one of them out")
         if not self.sources and (self.link or self._labelling):

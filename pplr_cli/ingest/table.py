@@ -1,4 +1,4 @@
-"""Reads labels of own crops from a CSV file: `path,camera[,identity][,split]`.
+"""Reads labels of own crops from a CSV file: `path,camera[,identity][,split][,track][,frame]`.
 
 The first line names the columns, in any order; `path` and one more are required. Paths are relative
 to the folder of images. The separator is a comma, semicolon or tab. An empty cell means "unknown",
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     import _csv
 
 Values = dict[str, str | None]
-"""The cells or groups of an image: `identity`, `camera`, `split`; None = empty."""
+"""The cells or groups of an image by name, one of `COLUMNS`; None = empty."""
 
-COLUMNS = ("path", "camera", "identity", "split")
+COLUMNS = ("path", "camera", "identity", "split", "track", "frame", "time")
 SEPARATORS = ",;\t"
-EXAMPLE = "the first line names the columns: `path,camera`, optionally `identity` and `split`"
+EXAMPLE = (
+    "the first line names the columns: `path,camera`, optionally `identity`, `split`, `track` and "
+    "`frame` or `time`"
+)
 
 
 def read_table(table: Path, root: Path, paths: list[str]) -> dict[str, Values]:

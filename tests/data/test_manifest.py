@@ -71,11 +71,37 @@ def test_only_own_crops_are_turned_upright(tmp_path: Path, layout: str, upright:
 def test_old_and_new_formats_say_the_way_out(tmp_path: Path) -> None:
     path = manifest(tmp_path).save(tmp_path)
     text = path.read_text()
-    for version, hint in ((1, "pplr prepare"), (4, "upgrade pplr")):
+    for version, hint in ((1, "pplr prepare"), (5, "upgrade pplr")):
         path.write_text(text.replace('"format": 3', f'"format": {version}'))
-        with pytest.raises(DataError, match=f"format {version}, this pplr reads 3") as caught:
+        with pytest.raises(DataError, match=f"format {version}, this pplr reads 4") as caught:
             Manifest.load(path)
         assert hint in (caught.value.hint or "")
+
+
+def test_tracks_are_kept_and_change_nothing_where_there_are_none(tmp_path: Path) -> None:
+    plain = manifest(tmp_path)
+    track = IMAGES[1]._replace(track=12, time=2.5)
+    tracked = manifest(tmp_path, (IMAGES[0], track, *IMAGES[2:]))
+    tracked = replace(tracked, names=Names(tracks={12: "hall/7"}))
+    assert json.loads(plain.save(tmp_path / "plain").read_text())["format"] == 3
+    loaded = Manifest.load(tracked.save(tmp_path / "tracked"))
+    assert json.loads((tmp_path / "tracked" / FILE_NAME).read_text())["format"] == 4
+    assert (loaded.images, loaded.names.track(12)) == (tracked.images, "hall/7")
+    assert loaded.digest == tracked.digest != plain.digest
+    train, query = loaded.split(Split.TRAIN), loaded.split(Split.QUERY)
+    assert train.tracks is not None
+    assert train.times is not None
+    np.testing.assert_array_equal(train.tracks, [UNKNOWN, 12])
+    np.testing.assert_array_equal(train.times, [UNKNOWN, 2.5])
+    assert query.tracks is query.times is plain.split(Split.TRAIN).tracks is None
+
+
+@pytest.mark.parametrize("time", ["x", None, float("nan"), -2, True])
+def test_times_that_are_none_are_refused(tmp_path: Path, time: object) -> None:
+    path = manifest(tmp_path, (IMAGES[0]._replace(track=1, time=9),)).save(tmp_path)
+    path.write_text(path.read_text().replace(", 1, 9]", f", 1, {json.dumps(time)}]"))
+    with pytest.raises(DataError, match="not a data set manifest"):
+        Manifest.load(path)
 
 
 LISTING = """
@@ -122,8 +148,15 @@ names = (
     .filter(lambda name: not {0, 47} & set(name) and name != b"..")
     .map(os.fsdecode)
 )
+times = st.sampled_from([UNKNOWN, 0.1, 12]) | st.floats(0, 1e12)
 images = st.builds(
-    Image, st.sampled_from(Split), names, st.integers(-1, 10**12), st.integers(-1, 99)
+    Image,
+    st.sampled_from(Split),
+    names,
+    st.integers(-1, 10**12),
+    st.integers(-1, 99),
+    st.just(UNKNOWN) | st.integers(0, 10**12),
+    st.just(UNKNOWN) | times,
 )
 
 

@@ -1,17 +1,13 @@
 import os
-import re
 from collections.abc import Callable, Iterable
-from itertools import combinations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pplr_cli.data.manifest import UNKNOWN, Image, Names, Split
 from pplr_cli.errors import DataError, UsageError
-from pplr_cli.ingest.crops import NOT_NAMED, compile_pattern, number_values, read_crops
-from pplr_cli.ingest.walk import FOREIGN_IMAGES, NOT_FILES, OTHER_FILES
+from pplr_cli.ingest.crops import NOT_NAMED, add_tracks, compile_pattern, read_crops
+from pplr_cli.ingest.walk import FOREIGN_IMAGES, NOT_FILES, OTHER_FILES, Reading
 
 Plant = Callable[[Path, Iterable[str]], Path]
 
@@ -45,58 +41,6 @@ def test_names_get_the_numbers_after_the_integers(tmp_path: Path, plant: Plant) 
     assert reading.names == Names({11: "amy", 12: "zoe"}, {0: "hall", 1: "yard"})
 
 
-INTEGERS = {17: ["17", "0017", "17.0", "17.", "+17", " 17.000 "], 0: ["0", "-0", "00", "-0.0"]}
-MISSING = [
-    "-1",
-    "-1.0",
-    "-5",
-    "-0.5",
-    "",
-    " ",
-    "nan",
-    "NaN",
-    "-nan",
-    "None",
-    "NULL",
-    "N/A",
-    "-",
-    "?",
-]
-
-
-@pytest.mark.parametrize("others", [[], ["leo"], ["leo", "Anna", "9" * 40]])
-def test_each_value_is_judged_by_itself(others: list[str]) -> None:
-    spellings = [(number, text) for number, texts in INTEGERS.items() for text in texts]
-    column = [*(text for _, text in spellings), *MISSING, None, *others]
-    numbers, names = number_values(column)
-    assert numbers[: len(spellings)] == [number for number, _ in spellings]
-    assert numbers[len(spellings) : -len(others) or None] == [UNKNOWN] * (len(MISSING) + 1)
-    assert numbers[len(numbers) - len(others) :] == [
-        18 + sorted(others).index(name) for name in others
-    ]
-    assert names == {18 + place: name for place, name in enumerate(sorted(others))}
-
-
-@given(st.lists(st.text(max_size=3) | st.integers(-20, 20).map(str), max_size=12))
-def test_a_value_never_changes_the_others(column: list[str]) -> None:
-    numbers, names = number_values([*column, "leo"])
-    alone, _ = number_values(column)
-    for one, other in combinations(range(len(column)), 2):
-        assert (alone[one] == alone[other]) == (numbers[one] == numbers[other])
-    for text, number, before in zip(column, numbers, alone, strict=False):
-        assert (number == UNKNOWN) == (before == UNKNOWN)
-        if re.fullmatch(r"\d+", text, re.ASCII):
-            assert number == before == int(text)
-    assert names[numbers[-1]] == "leo"
-
-
-def test_the_first_spelling_is_the_name() -> None:
-    assert number_values(["0017", "17", "3", "e\u0301", "\xe9"]) == (
-        [17, 17, 3, 18, 18],
-        {17: "0017", 18: "e\u0301"},
-    )
-
-
 def test_one_named_animal_among_unknown_ones_leaves_them_unknown(
     tmp_path: Path, plant: Plant
 ) -> None:
@@ -127,6 +71,37 @@ def test_a_table_names_the_images_that_are_taken(tmp_path: Path, plant: Plant) -
         Image(Split.QUERY, "yard/c.jpg", 7, 1),
     ]
     assert reading.notes == {NOT_NAMED: 1, OTHER_FILES: 1}
+
+
+def test_tracks_and_frames_of_a_pattern(tmp_path: Path, plant: Plant) -> None:
+    plant(tmp_path, ["c1/t7_0003.jpg", "c1/t7_0004.jpg", "c2/t7_0003.jpg", "c2/x_0001.jpg"])
+    pattern = compile_pattern(r"c(?P<camera>\d)/(?:t(?P<track>\d+)|x)_(?P<frame>\d+)")
+    assert read_crops(tmp_path, pattern).images == [
+        Image(Split.TRAIN, "c1/t7_0003.jpg", UNKNOWN, 1, 7, 3),
+        Image(Split.TRAIN, "c1/t7_0004.jpg", UNKNOWN, 1, 7, 4),
+        Image(Split.TRAIN, "c2/t7_0003.jpg", UNKNOWN, 2, 7, 3),
+        Image(Split.TRAIN, "c2/x_0001.jpg", UNKNOWN, 2, UNKNOWN, 1),
+    ]
+
+
+def test_tracks_and_times_of_a_table_keep_their_names(tmp_path: Path, plant: Plant) -> None:
+    plant(tmp_path / "crops", ["a.jpg", "b.jpg", "c.jpg"])
+    table = tmp_path / "t.csv"
+    table.write_text("path,track,time\na.jpg,hall/1,2.5\nb.jpg,hall/1,\nc.jpg,4,nan\n")
+    reading = read_crops(tmp_path / "crops", table=table)
+    assert [image[4:] for image in reading.images] == [(5, 2.5), (5, UNKNOWN), (4, UNKNOWN)]
+    assert reading.names.tracks == {5: "hall/1"}
+
+
+def test_a_table_gives_tracks_to_other_layouts(tmp_path: Path) -> None:
+    images = [Image(Split.TRAIN, "t/a.jpg", 3, 1), Image(Split.QUERY, "q/b.jpg", 4, 0)]
+    reading, table = Reading(images), tmp_path / "t.csv"
+    table.write_text("path,camera,track,frame\nt/a.jpg,9,12,3\n")
+    add_tracks(reading, table, tmp_path)
+    assert reading.images == [Image(Split.TRAIN, "t/a.jpg", 3, 1, 12, 3), images[1]]
+    table.write_text("path,camera\nt/a.jpg,9\n")
+    with pytest.raises(DataError, match="no track"):
+        add_tracks(Reading(images), table, tmp_path)
 
 
 def test_paths_that_do_not_match_are_an_error(tmp_path: Path, plant: Plant) -> None:

@@ -314,7 +314,9 @@ def test_a_copied_folder_with_a_new_pattern_is_another_data_set(
     plant(tmp_path / "crops", ["1_2.jpg", "3_4.jpg"])
     crops(tmp_path, r"(?P<identity>\d+)_", link=False)
     before = visible(tmp_path / "data")
-    with pytest.raises(DataError, match="already, with other identities, cameras or splits"):
+    with pytest.raises(
+        DataError, match="already, with other identities, cameras, splits or tracks"
+    ):
         crops(tmp_path, r"_(?P<identity>\d+)", link=False)
     assert visible(tmp_path / "data") == before
 

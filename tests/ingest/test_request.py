@@ -15,7 +15,7 @@ from pplr_cli.ingest.request import PrepareRequest
         ("market", {"link": True}, "needs a SOURCE"),
         ("folder", {"pattern": "(?P<camera>.)"}, "needs a SOURCE"),
         ("folder", {"pattern": "(", "sources": [Path("x")]}, "no regular expression"),
-        ("market", {"table": Path("x")}, "`--csv` goes with the layout `folder` only"),
+        ("market", {"table": Path("x")}, "`--csv` needs a SOURCE"),
         ("folder", {"table": Path("x")}, "`--csv` needs a SOURCE"),
         (
             "folder",
