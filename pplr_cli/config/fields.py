@@ -63,6 +63,8 @@ class Model(Section):
 class Clustering(Section):
     """Pseudo-labels: k-reciprocal Jaccard distance and DBSCAN (paper, section 4.1)."""
 
+    distance: Literal["jaccard"] = Field("jaccard", description="distance between images")
+    algorithm: Literal["dbscan"] = Field("dbscan", description="clustering algorithm")
     k1: Annotated[int, Field(ge=2)] = Field(30, description="neighbours, the image itself included")
     k2: Count = Field(6, description="rows averaged in local query expansion; 1 = none")
     eps: Annotated[float, Field(gt=0, lt=1)] = Field(

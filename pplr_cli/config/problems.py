@@ -80,8 +80,9 @@ def _in_words(schema: Mapping[str, Any]) -> str:
     """Say which values a JSON schema allows."""
     if "anyOf" in schema:
         return " or ".join(_in_words(one) for one in schema["anyOf"])
-    if "enum" in schema:
-        return "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
+    if "const" in schema or "enum" in schema:
+        choices = schema.get("enum", [schema.get("const")])
+        return "one of " + ", ".join(f"`{value}`" for value in choices)
     bounds = [text.format(schema[name]) for name, text in _BOUNDS.items() if name in schema]
     words = [_TYPES[schema["type"]], *(["that is not empty"] if "minLength" in schema else [])]
     if bounds:

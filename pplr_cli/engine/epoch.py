@@ -51,7 +51,7 @@ class EpochState:
     @classmethod
     def from_state_dict(cls, state: Mapping[str, Any], device: torch.device) -> "EpochState":
         """Restore what `state_dict` returned, with the losses on `device`."""
-        pseudo = PseudoLabels.of({name: t.numpy() for name, t in state["pseudo"].items()})
+        pseudo = PseudoLabels.from_arrays({name: t.numpy() for name, t in state["pseudo"].items()})
         names, steps = state["loss_names"], state["steps"].to(device)
         losses = [dict(zip(names, step.unbind(), strict=True)) for step in steps]
         return cls(pseudo, Stopwatch(state["seconds"]), losses, checked=len(losses))

@@ -27,7 +27,8 @@ from pplr_cli.engine.pplr import PPLR
 from pplr_cli.engine.replicas import set_replicas
 from pplr_cli.engine.step import train_step
 from pplr_cli.errors import TrainingError
-from pplr_cli.labelling.stage import PseudoLabels, pseudo_labels
+from pplr_cli.labelling.clustering import TOO_FEW
+from pplr_cli.labelling.stage import PseudoLabels, label
 from pplr_cli.runtime import Runtime
 from pplr_cli.text import named
 from pplr_cli.timing import Stopwatch
@@ -162,21 +163,13 @@ class Trainer:
 
     def _label(self, features: Tensor, watch: Stopwatch) -> PseudoLabels:
         """Return the epoch's pseudo-labels; at least two clusters."""
-        config = self.config
-        pseudo = pseudo_labels(
-            features,
-            config.clustering,
-            config.agreement,
-            self.processes,
-            self.runtime.reporter,
-            watch,
-        )
+        cameras, config = self.images.cameras, self.config
+        pseudo = label(features, cameras, config.clustering, config.agreement, self.runtime, watch)
         if pseudo.clusters < 2:
             raise TrainingError(
                 f"epoch {self.epoch + 1}: clustering found {pseudo.clusters} clusters among "
                 f"{len(pseudo.labels)} images ({pseudo.outliers} outliers); two are needed",
-                "raise `clustering.eps` if most images are outliers, lower it if all fall into "
-                "one cluster, or start from better `model.weights`",
+                TOO_FEW,
             )
         return pseudo
 

@@ -1,1 +1,1 @@
-"""The clustering stage: neighbours, Jaccard distance, clusters, cross agreement."""
+"""The label stage: nearest neighbours, Jaccard distance, clusters, cross agreement."""

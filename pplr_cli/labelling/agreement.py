@@ -19,8 +19,7 @@ def cross_agreement(ranks: Ranks, part_ranks: list[Ranks]) -> NDArray[np.float32
         float32 [N, P] in [0, 1].
     """
     others = ranks[:, 1:]
-    scores = [_overlap(others, part[:, 1:]) for part in part_ranks]
-    return np.stack(scores, axis=1)
+    return np.stack([_overlap(others, part[:, 1:]) for part in part_ranks], axis=1)
 
 
 def _overlap(a: Ranks, b: Ranks) -> NDArray[np.float32]:

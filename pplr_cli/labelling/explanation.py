@@ -1,4 +1,4 @@
-"""Why an image is in a cluster or in none: what DBSCAN saw around it."""
+"""Explain each image's place in the clusters: neighbours, mutual neighbours, nearest images."""
 
 from typing import NamedTuple
 
@@ -9,18 +9,18 @@ from scipy.sparse import csr_array
 Ranks = NDArray[np.int32]
 
 NEAREST = 5
-"""Nearest images that are kept of each."""
+"""Nearest images kept for each image."""
 BLOCK_ROWS = 4096
 
 
-class Surroundings(NamedTuple):
-    """The neighbourhood of each of N images.
+class Explanation(NamedTuple):
+    """What the clusterer saw of each of N images.
 
     Attributes:
-        neighbors: images within eps, itself included, int32 [N]; `min_samples` make a core image.
-        reciprocal: of the k1 - 1 nearest others, how many have the image among theirs, int32 [N].
+        neighbors: images within eps, itself included, int32 [N].
+        reciprocal: how many of its k1 - 1 nearest others have it among theirs, int32 [N].
         nearest: the nearest others by the global feature, int32 [N, <= NEAREST].
-        within: which of `nearest` lie within eps, bool [N, <= NEAREST].
+        within: which of `nearest` are within eps, bool [N, <= NEAREST].
     """
 
     neighbors: NDArray[np.int32]
@@ -29,16 +29,16 @@ class Surroundings(NamedTuple):
     within: NDArray[np.bool_]
 
 
-def surroundings(distances: csr_array, ranks: Ranks) -> Surroundings:
-    """Return what there is around each image.
+def explain(distances: csr_array, ranks: Ranks) -> Explanation:
+    """Return the explanation of each image.
 
     Args:
-        distances: CSR [N, N] of the Jaccard distances up to eps, indices sorted, diagonal stored.
+        distances: CSR [N, N] of the distances up to eps, indices sorted, diagonal stored.
         ranks: int32 [N, k1], nearest images by the global feature, the image itself first.
     """
     nearest = ranks[:, 1 : 1 + NEAREST].copy()
     neighbors = np.diff(distances.indptr).astype(np.int32)
-    return Surroundings(neighbors, _reciprocal(ranks), nearest, _stored(distances, nearest))
+    return Explanation(neighbors, _reciprocal(ranks), nearest, _stored(distances, nearest))
 
 
 def _reciprocal(ranks: Ranks) -> NDArray[np.int32]:
@@ -52,10 +52,10 @@ def _reciprocal(ranks: Ranks) -> NDArray[np.int32]:
 
 
 def _stored(matrix: csr_array, columns: Ranks) -> NDArray[np.bool_]:
-    """Tell for each row which of its `columns` the matrix stores, zeros included."""
-    rows = np.arange(len(columns), dtype=np.int64)
-    kept = np.repeat(rows, np.diff(matrix.indptr)) * len(rows) + matrix.indices
-    asked = rows[:, None] * len(rows) + columns
-    place = np.searchsorted(kept, asked).clip(max=max(len(kept) - 1, 0))
-    stored: NDArray[np.bool_] = kept[place] == asked
-    return stored
+    """Return which of each row's `columns` the matrix stores, zeros included."""
+    n = len(columns)
+    stored = np.repeat(np.arange(n), np.diff(matrix.indptr)) * n + matrix.indices
+    wanted = np.arange(n)[:, None] * n + columns
+    places = np.searchsorted(stored, wanted).clip(max=max(len(stored) - 1, 0))
+    found: NDArray[np.bool_] = stored[places] == wanted
+    return found

@@ -1,11 +1,12 @@
 """Sparse k-reciprocal Jaccard distance (Zhong et al., CVPR 2017; paper, section 4.1).
 
 No N x N matrix: each image's k-reciprocal encoding V[i] has some dozens of entries, and only the
-pairs that share one of them have a distance below 1. Every step is a loop over blocks of rows in
-compiled code, on as many threads as torch uses. All sums run in float32 in the official order:
-with eps = 0.5 and k2 = 6, pairs that share exactly four of their six rows sit on the threshold.
+pairs that share one of them have a distance below 1. Every step is a compiled loop over blocks of
+rows, on as many threads as torch uses. All sums run in float32 in the official order: with
+eps = 0.5 and k2 = 6, pairs that share exactly four of their six rows are exactly at the threshold.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,29 +22,27 @@ Floats = NDArray[np.float32]
 BLOCK_ROWS = 1024
 
 
-def jaccard_distance(
-    features: Floats, ranks: Ranks, k1: int, k2: int, max_distance: float
-) -> csr_array:
-    """Return the Jaccard distances of at most `max_distance`, explicit zeros included.
+def jaccard_distance(features: Floats, ranks: Ranks, k1: int, k2: int, eps: float) -> csr_array:
+    """Return the Jaccard distances of at most `eps`, explicit zeros included.
 
     Args:
         features: float32 [N, D], L2-normalised.
         ranks: int32 [N, >= k1], nearest neighbours, each image first in its own row.
         k1: neighbours that k-reciprocity looks at, the image itself included.
         k2: rows averaged in local query expansion; 1 = none.
-        max_distance: largest distance kept, below 1.
+        eps: largest distance kept, below 1.
 
     Returns:
         float32 CSR [N, N], symmetric, indices sorted, the diagonal stored.
     """
     ranks = np.ascontiguousarray(ranks[:, :k1])
     members = reciprocal_sets(ranks, full=k1, half=round(k1 / 2) + 1)
-    encoding = csr_array(
-        (_similarity_softmax(features, members), members.indices, members.indptr),
-        shape=members.shape,
-    )
+    vectors = np.ascontiguousarray(features, dtype=np.float32)
+    pattern = (members.indices, members.indptr)
+    weights = np.concatenate(_run(kernels.softmax, len(vectors), vectors, *pattern))
+    encoding = csr_array((weights, *pattern), shape=members.shape)
     encoding = average_rows(encoding, ranks[:, :k2])
-    return set_distance(encoding, encoding, max_distance)
+    return set_distance(encoding, encoding, eps)
 
 
 def reciprocal_sets(ranks: Ranks, full: int, half: int) -> csr_array:
@@ -55,11 +54,11 @@ def reciprocal_sets(ranks: Ranks, full: int, half: int) -> csr_array:
 
     Args:
         ranks: int32 [N, >= full].
-        full: columns that the full set looks at.
-        half: columns that the half set looks at.
+        full: columns of the full set.
+        half: columns of the half set.
     """
     columns = np.ascontiguousarray(ranks[:, :full])
-    blocks = by_blocks(len(ranks), lambda a, b: kernels.expand(columns, half, a, b), BLOCK_ROWS)
+    blocks = _run(kernels.expand, len(ranks), columns, half)
     return _stack([(*block, np.ones(len(block[1]), np.float32)) for block in blocks], len(ranks))
 
 
@@ -67,45 +66,33 @@ def average_rows(encoding: csr_array, ranks: Ranks) -> csr_array:
     """Replace row i by the mean of the rows that `ranks` [N, k2] names (local query expansion)."""
     if ranks.shape[1] == 1:
         return encoding
-    rows = np.ascontiguousarray(ranks)
-    data, indices, indptr = encoding.data, encoding.indices, encoding.indptr
-    n = len(ranks)
-    blocks = by_blocks(
-        n, lambda a, b: kernels.average(data, indices, indptr, rows, a, b), BLOCK_ROWS
-    )
-    return _stack(blocks, n)
+    rows, n = np.ascontiguousarray(ranks), len(ranks)
+    return _stack(_run(kernels.average, n, *_arrays(encoding), rows), n)
 
 
-def set_distance(encoding: csr_array, others: csr_array, max_distance: float) -> csr_array:
+def set_distance(encoding: csr_array, others: csr_array, eps: float) -> csr_array:
     """Return d = 1 - m / (2 - m), m = sum over c of min(V[i, c], W[j, c]), where d is small.
 
     Args:
         encoding: CSR [M, N], the rows V[i], each of sum 1.
         others: CSR [L, N], the rows W[j], each of sum 1.
-        max_distance: largest distance kept; at 1 all pairs that share an entry are.
+        eps: largest distance kept; at 1 all pairs that share an entry are.
 
     Returns:
         float32 CSR [M, L], indices sorted. Distances below 0 (rounding) become 0.
     """
     rows, size = len(encoding.indptr) - 1, len(others.indptr) - 1
-    columns = others.tocsc()
-    by_row = (encoding.data, encoding.indices, encoding.indptr)
-    by_column = (columns.data, columns.indices, columns.indptr)
-    limit = np.float32(max_distance)
-    blocks = by_blocks(
-        rows, lambda a, b: kernels.distances(by_row, by_column, size, limit, a, b), BLOCK_ROWS
-    )
-    return _stack(blocks, size)
+    given = (_arrays(encoding), _arrays(others.tocsc()), size, np.float32(eps))
+    return _stack(_run(kernels.distances, rows, *given), size)
 
 
-def _similarity_softmax(features: Floats, members: csr_array) -> Floats:
-    """Return softmax over E(i) of -|f_i - f_j|^2 for unit features, in the order of `members`."""
-    vectors = np.ascontiguousarray(features, dtype=np.float32)
-    indices, indptr = members.indices, members.indptr
-    blocks = by_blocks(
-        len(vectors), lambda a, b: kernels.softmax(vectors, indices, indptr, a, b), BLOCK_ROWS
-    )
-    return np.concatenate(blocks)
+def _arrays(matrix: Any) -> tuple[Floats, NDArray[Any], NDArray[Any]]:
+    return matrix.data, matrix.indices, matrix.indptr
+
+
+def _run(work: Callable[..., Any], rows: int, *given: Any) -> list[Any]:
+    """Call a kernel for each block of rows; return its results in order."""
+    return by_blocks(rows, lambda first, end: work(*given, first, end), BLOCK_ROWS)
 
 
 def _stack(blocks: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]], n: int) -> csr_array:

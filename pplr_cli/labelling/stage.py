@@ -1,6 +1,6 @@
-"""The clustering stage: pseudo-labels and cross agreement of all images (paper, section 3.2)."""
+"""Compute the pseudo-labels and the cross agreement of all images (paper, section 3.2)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -8,32 +8,35 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from pplr_cli.config.fields import Agreement, Clustering
-from pplr_cli.distributed.processes import ALONE, Processes
 from pplr_cli.labelling.agreement import cross_agreement
 from pplr_cli.labelling.clustering import OUTLIER, cluster
-from pplr_cli.labelling.explanation import Surroundings, surroundings
+from pplr_cli.labelling.explanation import Explanation, explain
 from pplr_cli.labelling.jaccard import jaccard_distance
 from pplr_cli.labelling.neighbors import nearest
-from pplr_cli.progress import Reporter, Silent
+from pplr_cli.runtime import Runtime
 from pplr_cli.timing import Stopwatch
+
+Ints = NDArray[np.int64]
+Ranks = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """What one clustering stage found.
+    """The result of one label stage.
 
     Attributes:
         labels: cluster of each image, int64 [N]; -1 = outlier.
-        agreement: cross agreement score of each image and part, float32 [N, P].
-        around: why each image is in its cluster or in none; explains, trains nothing.
+        agreement: cross agreement of each image and part, float32 [N, P].
+        explanation: why each image is in its cluster or in none; training does not use it.
     """
 
-    labels: NDArray[np.int64]
+    labels: Ints
     agreement: NDArray[np.float32]
-    around: Surroundings | None = None
+    explanation: Explanation | None = None
 
     @property
     def clusters(self) -> int:
@@ -42,78 +45,90 @@ class PseudoLabels:
 
     @property
     def outliers(self) -> int:
-        """Images in no cluster."""
+        """Number of images in no cluster."""
         return int((self.labels == OUTLIER).sum())
 
     @property
-    def sizes(self) -> NDArray[np.int64]:
-        """Images in each cluster, int64 [C]."""
+    def sizes(self) -> Ints:
+        """Number of images in each cluster, int64 [C]."""
         return np.bincount(self.labels[self.labels != OUTLIER], minlength=self.clusters)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all arrays by name, as a file holds them."""
+        """Return all arrays by name, for a file."""
         found: dict[str, NDArray[Any]] = {"labels": self.labels, "agreement": self.agreement}
-        return found | (self.around._asdict() if self.around is not None else {})
+        return found | (self.explanation._asdict() if self.explanation is not None else {})
 
     @classmethod
-    def of(cls, arrays: Mapping[str, NDArray[Any]]) -> "PseudoLabels":
-        """Return what `arrays` gave."""
-        own = {"labels", "agreement"}
-        around = {name: array for name, array in arrays.items() if name not in own}
-        known = Surroundings(**around) if around else None
-        return cls(arrays["labels"], arrays["agreement"], known)
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "PseudoLabels":
+        """Restore what `arrays` returned."""
+        kept = dict(arrays)
+        labels, agreement = kept.pop("labels"), kept.pop("agreement")
+        return cls(labels, agreement, Explanation(**kept) if kept else None)
 
 
-def pseudo_labels(
+def _jaccard(features: Tensor, ranks: Ranks, _: Ints, settings: Clustering) -> csr_array:
+    vectors = features.cpu().numpy()
+    return jaccard_distance(vectors, ranks, settings.k1, settings.k2, settings.eps)
+
+
+DISTANCES: dict[str, Callable[[Tensor, Ranks, Ints, Clustering], csr_array]] = {
+    "jaccard": _jaccard,
+}
+"""The distances by the value of `clustering.distance`.
+
+Each takes the global features float32 [N, D], the neighbours int32 [N, >= k1] (each image itself
+first), the cameras int64 [N] and the settings. It returns the distances up to eps, as float32 CSR
+[N, N] with sorted indices and the diagonal stored.
+"""
+
+
+def label(
     features: Tensor,
+    cameras: Ints,
     clustering: Clustering,
     agreement: Agreement,
-    processes: Processes = ALONE,
-    reporter: Reporter | None = None,
+    runtime: Runtime | None = None,
     watch: Stopwatch | None = None,
 ) -> PseudoLabels:
-    """Cluster the images and score how far global and part features agree.
+    """Cluster the images and compute the agreement of their global and part features.
 
-    One search of the global features serves both. Several processes share out the searches, one
-    for each kind of feature; the first of them clusters.
+    Several processes share the neighbour searches, one for each kind of feature; the first process
+    clusters, and all get its result.
 
     Args:
         features: float32 [1 + P, N, D], global ones first, each L2-normalised.
-        clustering: k1, k2, eps, min_samples.
+        cameras: int64 [N], all equal if unknown; for distances and clusterers that use them.
+        clustering: the distance, the algorithm, and their parameters.
         agreement: k.
-        processes: those that hold these features (default: this one alone).
-        reporter: told which part is under way.
-        watch: given the time of each part: `label_knn`, `label_jaccard`, ...
+        runtime: processes and reporter (default: this process, silent).
+        watch: gets the time of each part: `label_knn`, `label_jaccard`, ...
 
     Raises:
         DataError: fewer images than neighbours, or features that are not finite.
     """
-    reporter, watch = reporter or Silent(), watch or Stopwatch()
-    whole, *parts = features
+    runtime, watch = runtime or Runtime(), watch or Stopwatch()
+    global_features, *part_features = features
     near = agreement.k + 1
-    with _part("knn", "nearest neighbours", reporter, watch):
-        searches = [partial(nearest, whole, max(clustering.k1, near))]
-        searches += [partial(nearest, part, near) for part in parts]
-        ranks, *part_ranks = processes.divide(searches)
+
+    @contextmanager
+    def part(name: str, title: str) -> Iterator[None]:
+        with runtime.reporter.task(title, 0, ""), watch.timing(f"label_{name}"):
+            yield
+
+    with part("knn", "nearest neighbours"):
+        searches = [partial(nearest, global_features, max(clustering.k1, near))]
+        searches += [partial(nearest, each, near) for each in part_features]
+        ranks, *part_ranks = runtime.processes.divide(searches)
 
     def cluster_and_compare() -> PseudoLabels:
-        with _part("jaccard", "Jaccard distances", reporter, watch):
-            distances = jaccard_distance(
-                whole.cpu().numpy(), ranks, clustering.k1, clustering.k2, clustering.eps
-            )
-        with _part("dbscan", "clustering", reporter, watch):
-            labels = cluster(distances, clustering.eps, clustering.min_samples)
-        with _part("agreement", "cross agreement", reporter, watch):
+        with part(clustering.distance, "distances"):
+            distances = DISTANCES[clustering.distance](global_features, ranks, cameras, clustering)
+        with part(clustering.algorithm, "clustering"):
+            labels = cluster(distances, cameras, clustering)
+        with part("agreement", "cross agreement"):
             scores = cross_agreement(ranks[:, :near], part_ranks)
-        with _part("surroundings", "surroundings", reporter, watch):
-            around = surroundings(distances, ranks[:, : clustering.k1])
-        return PseudoLabels(labels, scores, around)
+        with part("surroundings", "explanation"):  # the name in records of earlier versions
+            explanation = explain(distances, ranks[:, : clustering.k1])
+        return PseudoLabels(labels, scores, explanation)
 
-    return processes.once(cluster_and_compare)
-
-
-@contextmanager
-def _part(name: str, title: str, reporter: Reporter, watch: Stopwatch) -> Iterator[None]:
-    """Show a part of the stage as work of unknown length, and take its time."""
-    with reporter.task(title, 0, ""), watch.timing(f"label_{name}"):
-        yield
+    return runtime.processes.once(cluster_and_compare)

@@ -11,7 +11,7 @@ from PIL import Image as Picture
 
 from pplr_cli.config.fields import Clustering
 from pplr_cli.data.manifest import UNKNOWN, ImageSet
-from pplr_cli.labelling.clustering import OUTLIER
+from pplr_cli.labelling.clustering import OUTLIER, why_outlier
 from pplr_cli.report.label_quality import purity
 from pplr_cli.text import printable
 
@@ -148,27 +148,6 @@ class Album:
             buffer, "JPEG", quality=QUALITY, optimize=True
         )
         return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def why_outlier(neighbors: int, reciprocal: int, clustering: Clustering) -> str:
-    """Explain why DBSCAN left an image out.
-
-    Args:
-        neighbors: images within eps, itself included: fewer than `min_samples`, and none of them
-            has that many.
-        reciprocal: how many of its k1 - 1 nearest images have it among theirs.
-        clustering: the settings `min_samples` and `k1`.
-    """
-    needed, nearest = clustering.min_samples, clustering.k1 - 1
-    if neighbors == 1:
-        reason = f"No other image is its neighbour; a cluster needs {needed}, itself included."
-    else:
-        others = "1 image is" if neighbors == 2 else f"{neighbors - 1} images are"
-        reason = (
-            f"Only {others} its neighbour: {neighbors} with itself, but a cluster needs {needed}, "
-            "and none of them has as many."
-        )
-    return f"{reason} It is mutual with {reciprocal} of its {nearest} nearest images."
 
 
 def spread(items: Sequence[int] | NDArray[np.int64], most: int) -> NDArray[np.int64]:

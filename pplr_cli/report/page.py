@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 
 from pplr_cli.data.manifest import ImageSet
 from pplr_cli.files import write_text
+from pplr_cli.labelling.clustering import PRECISION_OR_RECALL, describe
 from pplr_cli.progress import Reporter, optional
 from pplr_cli.report.album import Album, Pixels
 from pplr_cli.report.panels import draw_panels
@@ -94,6 +95,8 @@ def _context(records: Records, images: ImageSet, pixels: Pixels) -> dict[str, An
         "outliers": album.outliers() if album else [],
         "on_gpu": bool(records.environment.get("cuda", {}).get("devices")),
         "panels": draw_panels(records, images),
+        "clustering": describe(records.config.clustering),
+        "precision_or_recall": PRECISION_OR_RECALL,
     }
 
 

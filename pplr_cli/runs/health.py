@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pplr_cli.data.manifest import UNKNOWN
-from pplr_cli.labelling.clustering import OUTLIER
+from pplr_cli.labelling.clustering import COLLAPSED, MANY_OUTLIERS, ONE_CAMERA, OUTLIER
 
 Labels = NDArray[np.int64]
 Rows = Sequence[Mapping[str, Any]]
@@ -107,7 +107,7 @@ def _stays_above(first: Mapping[str, Any], last: Mapping[str, Any], key: str, li
 
 def _camera_hint(last: Mapping[str, Any]) -> str:
     """Return what helped in runs that followed the cameras."""
-    ways = ["start from better `model.weights`", "raise `clustering.eps` a little"]
+    ways = ["start from better `model.weights`", ONE_CAMERA]
     if "loss_camera" not in last:  # not yet in camera mode
         ways.insert(0, "use `pplr train-cam`, which pulls the cameras together")
     return ", or ".join(ways)
@@ -139,7 +139,7 @@ def _collapses(first: Mapping[str, Any], last: Mapping[str, Any]) -> Finding | N
     return Finding(
         "collapse",
         f"the clusters collapse: one of them holds {share}",
-        "lower `clustering.eps`, or start from better `model.weights`",
+        f"{COLLAPSED}, or start from better `model.weights`",
     )
 
 
@@ -149,6 +149,5 @@ def _leaves_images_out(first: Mapping[str, Any], last: Mapping[str, Any]) -> Fin
     return Finding(
         "outliers",
         f"{100 * last['outlier_share']:.0f} % of the images are outliers and train nothing",
-        "raise `clustering.eps`, lower `clustering.min_samples`, or start from better "
-        "`model.weights`",
+        f"{MANY_OUTLIERS}, or start from better `model.weights`",
     )

@@ -12,10 +12,10 @@ from pplr_cli.config.fields import Agreement, Clustering
 from pplr_cli.engine import memory
 
 STAGE = """
-import re, torch
+import re, numpy as np, torch
 from pathlib import Path
 from pplr_cli.config.fields import Agreement, Clustering
-from pplr_cli.labelling.stage import pseudo_labels
+from pplr_cli.labelling.stage import label
 def status(key):
     text = Path("/proc/self/status").read_text()
     return 1024 * int(re.search(rf"^{key}:\\s+(\\d+)", text, re.MULTILINE)[1])
@@ -23,10 +23,10 @@ torch.manual_seed(0)
 identities = torch.randn(400, 32).repeat_interleave(20, 0)
 noise = torch.randn(4, 8000, 32) * torch.rand(8000, 1) * 2
 features = torch.nn.functional.normalize(identities + noise, dim=2)
-pseudo_labels(features[:, :200], Clustering(), Agreement())
+label(features[:, :200], np.zeros(200, int), Clustering(), Agreement())
 Path("/proc/self/clear_refs").write_text("5")
 before = status("VmRSS")
-pseudo_labels(features, Clustering(), Agreement())
+label(features, np.zeros(8000, int), Clustering(), Agreement())
 print(status("VmHWM") - before)
 """
 

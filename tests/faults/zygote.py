@@ -26,7 +26,7 @@ import torch
 
 from pplr_cli import app
 from pplr_cli.config.fields import Agreement, Clustering
-from pplr_cli.labelling.stage import pseudo_labels
+from pplr_cli.labelling.stage import label
 from pplr_cli.retrieval.ranking import evaluate
 from pplr_cli.retrieval.relevance import find_relevance
 from pplr_cli.session import start  # noqa: F401 - imported here, once for all
@@ -50,7 +50,7 @@ def main() -> None:
 def warm_up() -> None:
     """Load the compiled code; no gradient, since autograd does not survive a fork."""
     features = torch.nn.functional.normalize(torch.randn(4, 40, 8), dim=2)
-    pseudo_labels(features, Clustering(k1=8, k2=3), Agreement(k=8))
+    label(features, np.zeros(40, np.int64), Clustering(k1=8, k2=3), Agreement(k=8))
     ids, cameras = np.arange(40) % 5, np.arange(40) % 3
     relevance = find_relevance(ids, ids, cameras, cameras[::-1])
     evaluate(features[0], features[1], relevance)

@@ -1,12 +1,12 @@
-"""What DBSCAN saw around each image, against the definition."""
+"""The explanation of each image against the definition."""
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pplr_cli.labelling import explanation as module
-from pplr_cli.labelling.clustering import OUTLIER, cluster
-from pplr_cli.labelling.explanation import NEAREST, surroundings
+from pplr_cli.labelling.clustering import OUTLIER, dbscan
+from pplr_cli.labelling.explanation import NEAREST, explain
 from pplr_cli.labelling.jaccard import jaccard_distance
 
 
@@ -23,7 +23,7 @@ def test_is_what_the_definition_says(n: int, k1: int, eps: float, seed: int) -> 
     features /= np.linalg.norm(features, axis=1, keepdims=True)
     ranks = ranks_of(features, k1)
     distances = jaccard_distance(features, ranks, k1, 1, eps)
-    found = surroundings(distances, ranks)
+    found = explain(distances, ranks)
     stored = np.zeros((n, n), bool)
     coordinates = distances.tocoo()
     stored[coordinates.row, coordinates.col] = True
@@ -33,7 +33,7 @@ def test_is_what_the_definition_says(n: int, k1: int, eps: float, seed: int) -> 
         assert found.reciprocal[image] == sum(image in ranks[other] for other in others)
         assert found.nearest[image].tolist() == others[:NEAREST].tolist()
         assert found.within[image].tolist() == [stored[image, j] for j in others[:NEAREST]]
-    labels = cluster(distances, eps, 4)
+    labels = dbscan(distances, eps, 4)
     assert (found.neighbors[labels == OUTLIER] < 4).all()
 
 

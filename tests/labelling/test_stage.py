@@ -9,15 +9,16 @@ import pytest
 import torch
 from scipy.sparse import csr_array
 
+from benchmarks.label_stage import TIE
 from pplr_cli.config.fields import Agreement, Clustering
 from pplr_cli.errors import DataError
 from pplr_cli.labelling import agreement as agreement_module
 from pplr_cli.labelling import jaccard, neighbors
-from pplr_cli.labelling.clustering import cluster
 from pplr_cli.labelling.cpu_search import symmetric_search
 from pplr_cli.labelling.jaccard import jaccard_distance
-from pplr_cli.labelling.stage import PseudoLabels, pseudo_labels
+from pplr_cli.labelling.stage import DISTANCES, PseudoLabels, label
 from pplr_cli.progress import Silent, Task
+from pplr_cli.runtime import Runtime
 from pplr_cli.timing import Stopwatch
 
 FOLDER = Path(os.environ.get("PPLR_GOLDEN_DIR") or Path(__file__).parents[1] / "golden")
@@ -33,7 +34,7 @@ def _search(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(neighbors, "search_for", lambda device: request.param)
 
 
-def stage_input(path: Path) -> tuple[torch.Tensor, Clustering, Agreement]:
+def stage_input(path: Path) -> tuple[torch.Tensor, np.ndarray, Clustering, Agreement]:
     golden = np.load(path)
     whole, parts = golden["features_global"], golden["features_part"]
     features = torch.from_numpy(np.concatenate((whole[None], parts.transpose(2, 0, 1))))
@@ -43,14 +44,15 @@ def stage_input(path: Path) -> tuple[torch.Tensor, Clustering, Agreement]:
         eps=float(golden["eps"]),
         min_samples=int(golden["min_samples"]),
     )
-    return features, clustering, Agreement(k=int(golden["k"]))
+    cameras = np.zeros(len(whole), np.int64)
+    return features, cameras, clustering, Agreement(k=int(golden["k"]))
 
 
 @pytest.mark.usefixtures("_search")
 @pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
 def test_labels_and_agreement_are_the_official_ones(path: Path) -> None:
     golden = np.load(path)
-    found = pseudo_labels(*stage_input(path))
+    found = label(*stage_input(path))
     expected = np.where(golden["labels"] < golden["num_clusters"], golden["labels"], -1)
     assert found.clusters == golden["num_clusters"]
     assert found.labels.tolist() == expected.tolist()
@@ -58,19 +60,19 @@ def test_labels_and_agreement_are_the_official_ones(path: Path) -> None:
     np.testing.assert_allclose(found.agreement, golden["agreement"], atol=1e-6)
 
 
-def test_parts_are_told_and_timed() -> None:
-    told: list[str] = []
+def test_parts_are_reported_and_timed() -> None:
+    titles: list[str] = []
 
     class Listener(Silent):
         def task(
             self, title: str, total: int, unit: str, done: int = 0
         ) -> AbstractContextManager[Task]:
-            told.append(title)
+            titles.append(title)
             return super().task(title, total, unit, done)
 
     watch = Stopwatch()
-    pseudo = pseudo_labels(*stage_input(SETS[0]), reporter=Listener(), watch=watch)
-    assert len(told) == len(watch.seconds) == 5
+    pseudo = label(*stage_input(SETS[0]), runtime=Runtime(reporter=Listener()), watch=watch)
+    assert len(titles) == len(watch.seconds) == 5
     assert list(watch.seconds)[:2] == ["label_knn", "label_jaccard"]
     assert set(pseudo.arrays()) == {
         *("labels", "agreement", "neighbors", "reciprocal", "nearest", "within"),
@@ -91,34 +93,22 @@ def test_jaccard_similarity_is_the_official_one(path: Path) -> None:
     assert abs(similarity - expected).max() < 1e-5
 
 
-TIE = 1e-5
-"""Pairs this close to eps are decided by rounding: count all of them as neighbours."""
-
-
-def labels_with_ties(features: torch.Tensor, settings: Clustering) -> list[int]:
-    limit = settings.eps + TIE
-    ranks = neighbors.nearest(features, settings.k1)
-    vectors = features.cpu().numpy()
-    distances = jaccard_distance(vectors, ranks, settings.k1, settings.k2, limit)
-    return cluster(distances, limit, settings.min_samples).tolist()
-
-
 @pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
 def test_every_device_gives_the_same_labels_but_for_ties(path: Path, device: torch.device) -> None:
-    features, clustering, agreement = stage_input(path)
-    there = features.to(device)
-    expected = labels_with_ties(features[0], clustering)
-    assert labels_with_ties(there[0], clustering) == expected
-    scores = [pseudo_labels(f, clustering, agreement).agreement for f in (there, features)]
-    assert (np.abs(scores[0] - scores[1]) > 1e-6).mean() < 1e-3
+    features, cameras, clustering, agreement = stage_input(path)
+    # rounding decides pairs at eps itself, and there are many: with 1e-5 more all are neighbours
+    wider = clustering.model_copy(update={"eps": clustering.eps + TIE})
+    found, expected = (label(f, cameras, wider, agreement) for f in (features.to(device), features))
+    assert found.labels.tolist() == expected.labels.tolist()
+    assert (np.abs(found.agreement - expected.agreement) > 1e-6).mean() < 1e-3
 
 
 @pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
 def test_blocks_and_threads_change_no_bit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = pseudo_labels(*stage_input(path))
+    expected = label(*stage_input(path))
     monkeypatch.setattr(jaccard, "BLOCK_ROWS", 37)
     monkeypatch.setattr(agreement_module, "BLOCK_ROWS", 29)
-    found = pseudo_labels(*stage_input(path))
+    found = label(*stage_input(path))
     assert found.labels.tobytes() == expected.labels.tobytes()
     assert found.agreement.tobytes() == expected.agreement.tobytes()
 
@@ -132,6 +122,26 @@ def made(*counts: int, seed: int = 0) -> torch.Tensor:
     return torch.nn.functional.normalize(torch.from_numpy(centres + noise).float(), dim=2)
 
 
+def labelled(features: torch.Tensor, clustering: Clustering, agreement: Agreement) -> PseudoLabels:
+    return label(features, np.zeros(features.shape[1], np.int64), clustering, agreement)
+
+
+def test_the_setting_chooses_the_distance_and_gives_it_the_cameras(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def by_camera(
+        features: torch.Tensor, ranks: np.ndarray, cameras: np.ndarray, settings: Clustering
+    ) -> csr_array:
+        assert features.shape == (12, 16)
+        assert ranks.shape == (12, settings.k1)
+        return csr_array(np.where(cameras[:, None] == cameras, 0.1, 0.0).astype(np.float32))
+
+    monkeypatch.setitem(DISTANCES, "jaccard", by_camera)
+    cameras = np.arange(12) % 2
+    found = label(made(6, 6), cameras, Clustering(k1=5), Agreement(k=4))
+    assert found.labels.tolist() == cameras.tolist()
+
+
 @pytest.mark.parametrize(
     ("clustering", "agreement"),
     [(Clustering(k1=9), Agreement(k=3)), (Clustering(k1=3), Agreement(k=8))],
@@ -140,18 +150,18 @@ def test_fewer_images_than_neighbours_are_refused(
     clustering: Clustering, agreement: Agreement
 ) -> None:
     with pytest.raises(DataError, match="8 images are too few for a search of 9 neighbours"):
-        pseudo_labels(made(4, 4), clustering, agreement)
+        labelled(made(4, 4), clustering, agreement)
 
 
 def test_as_many_images_as_neighbours_are_enough() -> None:
-    found = pseudo_labels(made(4, 4), Clustering(k1=8, k2=2), Agreement(k=7))
+    found = labelled(made(4, 4), Clustering(k1=8, k2=2), Agreement(k=7))
     assert len(found.labels) == 8
     assert (found.agreement == 1).all()  # everyone is everyone's neighbour
 
 
 def test_one_image_is_refused() -> None:
     with pytest.raises(DataError, match="1 images are too few"):
-        pseudo_labels(made(1), Clustering(k1=2), Agreement(k=1))
+        labelled(made(1), Clustering(k1=2), Agreement(k=1))
 
 
 @pytest.mark.parametrize("branch", [0, 2])
@@ -160,13 +170,13 @@ def test_features_that_are_not_finite_are_refused(branch: int, value: float) -> 
     features = made(6, 6)
     features[branch, 5, 3] = value
     with pytest.raises(DataError, match="features hold NaN, infinite or huge values"):
-        pseudo_labels(features, Clustering(k1=5), Agreement(k=4))
+        labelled(features, Clustering(k1=5), Agreement(k=4))
 
 
 def test_exact_duplicates_share_a_cluster_whatever_their_number() -> None:
     features = made(*[1] * 6).repeat_interleave(10, 1)  # more copies than neighbours
-    found = pseudo_labels(features, Clustering(k1=6, k2=3), Agreement(k=5))
-    again = pseudo_labels(features.clone(), Clustering(k1=6, k2=3), Agreement(k=5))
+    found = labelled(features, Clustering(k1=6, k2=3), Agreement(k=5))
+    again = labelled(features.clone(), Clustering(k1=6, k2=3), Agreement(k=5))
     assert found.labels.tolist() == again.labels.tolist()
     for image in range(6):
         labels = found.labels[10 * image : 10 * image + 10]
@@ -179,14 +189,14 @@ def test_exact_duplicates_share_a_cluster_whatever_their_number() -> None:
 def test_duplicates_of_images_are_clustered_with_them() -> None:
     features = made(6, 6, 6)
     features = torch.cat((features, features[:, :9]), 1)
-    found = pseudo_labels(features, Clustering(k1=8, k2=3), Agreement(k=5))
+    found = labelled(features, Clustering(k1=8, k2=3), Agreement(k=5))
     assert found.clusters == 3
     assert (found.labels[18:] == found.labels[:9]).all()
 
 
 def test_no_cluster_is_a_result() -> None:
     lonely = torch.eye(30).repeat(3, 1, 1)
-    found = pseudo_labels(lonely, Clustering(k1=4, k2=1, eps=0.01), Agreement(k=3))
+    found = labelled(lonely, Clustering(k1=4, k2=1, eps=0.01), Agreement(k=3))
     assert (found.clusters, found.outliers, found.sizes.tolist()) == (0, 30, [])
 
 

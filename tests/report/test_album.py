@@ -11,7 +11,8 @@ from PIL import Image as Picture
 
 from pplr_cli.config.fields import Clustering
 from pplr_cli.data.manifest import ImageSet
-from pplr_cli.report.album import CLUSTERS, IN_A_CLUSTER, OUTLIERS, Album, spread, why_outlier
+from pplr_cli.labelling.clustering import why_outlier
+from pplr_cli.report.album import CLUSTERS, IN_A_CLUSTER, OUTLIERS, Album, spread
 
 CLUSTERING = Clustering(min_samples=4, k1=20)
 
@@ -72,13 +73,13 @@ def test_crops_are_not_stretched(size: tuple[int, int], expected: tuple[int, int
 
 def test_outliers_from_the_loneliest_on() -> None:
     n = 20
-    around = {
+    explanation = {
         "neighbors": np.r_[np.full(10, 9), np.full(5, 3), np.full(5, 1)].astype(np.int32),
         "reciprocal": np.arange(n, dtype=np.int32),
         "nearest": np.tile(np.array([[0, 19]], np.int32), (n, 1)),
         "within": np.tile(np.array([[True, False]]), (n, 1)),
     }
-    found = album([0] * 10 + [-1] * 10, **around).outliers()
+    found = album([0] * 10 + [-1] * 10, **explanation).outliers()
     assert len(found) == OUTLIERS
     assert [each.crop.path for each in (found[0], found[-1])] == ["15.jpg", "14.jpg"]
     assert [(each.path, each.note, each.within) for each in found[0].nearest] == [
@@ -88,22 +89,9 @@ def test_outliers_from_the_loneliest_on() -> None:
     assert found[-1].why == why_outlier(3, 14, CLUSTERING)
 
 
-def test_outliers_without_surroundings() -> None:
+def test_outliers_without_explanation() -> None:
     (found,) = album([0, 0, -1]).outliers()
     assert (found.nearest, found.why) == ([], "")
-
-
-@pytest.mark.parametrize(
-    ("neighbors", "reciprocal", "words"),
-    [
-        (1, 0, ("No other image is", "needs 4, itself", "mutual with 0 of its 19 nearest")),
-        (2, 1, ("Only 1 image is its", "2 with itself", "needs 4", "mutual with 1 of")),
-        (3, 7, ("Only 2 images are its", "3 with itself", "mutual with 7 of its 19")),
-    ],
-)
-def test_reasons(neighbors: int, reciprocal: int, words: tuple[str, ...]) -> None:
-    said = why_outlier(neighbors, reciprocal, CLUSTERING)
-    assert all(word in said for word in words)
 
 
 def test_spread() -> None:
