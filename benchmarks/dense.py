@@ -13,6 +13,11 @@ Ranks = NDArray[np.int64]
 Ids = NDArray[np.int64]
 
 
+TIE = 1e-5
+"""Rounding decides whether pairs this near to eps are neighbours: with eps = 0.5 and k2 = 6 there
+are many such pairs."""
+
+
 def squared_distances(a: Array, b: Array) -> Array:
     """Return |a_i - b_j|^2, [N, M]."""
     return (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T

@@ -14,13 +14,18 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 
 from benchmarks import dense
-from benchmarks.tools import Watch, make_features, make_identities, resident
+from benchmarks.tools import (
+    GpuMemory,
+    Watch,
+    chosen_device,
+    make_features,
+    make_identities,
+    resident,
+)
 from pplr_cli.config.fields import Agreement, Clustering
 from pplr_cli.labelling import stage
-from pplr_cli.labelling.stage import PseudoLabels, pseudo_labels
-
-TIE = 1e-5
-"""Pairs so near to eps are decided by rounding: with eps = 0.5 and k2 = 6 there are many."""
+from pplr_cli.labelling.clustering import dbscan
+from pplr_cli.labelling.stage import PseudoLabels, label
 
 STAGE = "label stage"
 PARTS = {
@@ -39,17 +44,22 @@ def main() -> None:
     features = torch.empty((1 + options.parts, options.images, options.size))
     for branch in features:
         branch.copy_(make_features(ids, cameras, options.size, options.noise, rng))
+    device = chosen_device(options.device)
     clustering, agreement = Clustering(eps=options.eps), Agreement()
     watch = Watch()
-    pseudo_labels(features[:, :200].to(options.device), clustering, agreement)  # compiles
+    label(features[:, :200].to(device), cameras[:200], clustering, agreement)  # compiles
     for function, name in PARTS.items():
         watch.watch(stage, function, name)
-    on_device = features.to(options.device)
+    gpu_memory = GpuMemory(device)
+    on_device = features.to(device)
     for _ in range(options.runs):
         if options.unit:
             watch.measure("unit", lambda: unit(features[0]))
-        found = watch.measure(STAGE, lambda: pseudo_labels(on_device, clustering, agreement))
+        with gpu_memory:
+            found = watch.measure(STAGE, lambda: label(on_device, cameras, clustering, agreement))
     report(watch, found, on_device, ids)
+    if device.type == "cuda":
+        print(f"  peak on the GPU: {gpu_memory.peak:.2f} GB, features included")
     if options.dense:
         compare(found, features.numpy(), clustering, agreement)
 
@@ -93,9 +103,6 @@ def report(watch: Watch, found: PseudoLabels, features: torch.Tensor, ids: np.nd
     rate = 2 * images**2 * size * branches / watch.median(PARTS["nearest"]) / 1e12
     print(f"  {rate:.3f} TFLOP/s of all pairs' products in the k-NN")
     print(f"  peak above the features: {watch.peak(STAGE):.2f} GB; in all: {resident():.2f} GB")
-    if features.device.type == "cuda":
-        peak = torch.cuda.max_memory_allocated() / 1e9
-        print(f"  peak on the GPU: {peak:.2f} GB, features included")
     kept = found.labels >= 0
     score = adjusted_rand_score(ids[kept], found.labels[kept])
     print(f"  {found.clusters} clusters, {found.outliers} outliers")
@@ -122,22 +129,23 @@ def compare(
 
 def compare_pairs(whole: np.ndarray, distances: np.ndarray, clustering: Clustering) -> None:
     """Print the pairs that only one side takes for neighbours, and the labels if ties all count."""
-    limit = clustering.eps + TIE
+    limit = clustering.eps + dense.TIE
     ranks = stage.nearest(torch.from_numpy(whole), clustering.k1)
     ours = stage.jaccard_distance(whole, ranks, clustering.k1, clustering.k2, limit)
     rows, columns = ours.tocoo().coords
     taken = np.zeros(distances.shape, bool)
     taken[rows, columns] = ours.data <= clustering.eps
     other = taken != (distances <= clustering.eps)
-    tied = np.abs(distances - np.float32(clustering.eps)) < TIE
-    print(f"  pairs within {TIE} of eps: {tied.sum() // 2}")
+    tied = np.abs(distances - np.float32(clustering.eps)) < dense.TIE
+    print(f"  pairs within {dense.TIE} of eps: {tied.sum() // 2}")
     print(f"  of these decided differently: {(other & tied).sum() // 2}")
     print(f"  other pairs decided differently: {(other & ~tied).sum() // 2}")
     sides = (
-        stage.cluster(ours, limit, clustering.min_samples),
+        dbscan(ours, limit, clustering.min_samples),
         dense.cluster(distances, limit, clustering.min_samples),
     )
-    print(f"  all pairs within {TIE} of eps as neighbours: labels equal: {np.array_equal(*sides)}")
+    equal = np.array_equal(*sides)
+    print(f"  all pairs within {dense.TIE} of eps as neighbours: labels equal: {equal}")
     print(f"  adjusted Rand index {adjusted_rand_score(*sides):.6f}")
 
 

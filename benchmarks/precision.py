@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from sklearn.metrics import adjusted_rand_score
 
+from benchmarks.tools import chosen_device
 from pplr_cli.config import presets
 from pplr_cli.config.fields import Precision
 from pplr_cli.data.cache import decode_images
@@ -23,9 +24,9 @@ from pplr_cli.data.manifest import ImageSet, Manifest, Split
 from pplr_cli.data.store import ImageStore
 from pplr_cli.engine.features import extract
 from pplr_cli.engine.start import starting_network
-from pplr_cli.labelling.stage import PseudoLabels, pseudo_labels
+from pplr_cli.labelling.stage import PseudoLabels, label
 from pplr_cli.progress import Silent
-from pplr_cli.runtime import Runtime, choose_device
+from pplr_cli.runtime import Runtime
 from pplr_cli.synthetic import world
 from pplr_cli.weights.initial import initial_weights
 
@@ -37,19 +38,23 @@ def main() -> None:
         images = people(Path(folder), options.people, options.seed)
         size = (config.data.height, config.data.width)
         pixels = decode_images(images, *size, Silent(), 2)
-    device = choose_device(options.device)
+    device = chosen_device(options.device)
     network = starting_network(config, initial_weights(config.model, Silent()), Silent()).to(device)
     store = ImageStore(pixels, device)
 
-    def labels(precision: Precision, batch: int) -> PseudoLabels:
+    def labels(precision: Precision, batch: int, *, tf32: bool = False) -> PseudoLabels:
+        torch.backends.cudnn.allow_tf32 = tf32
         with Runtime(device, precision=precision).autocast():
             features = extract(network, store, Runtime(device), batch=batch)
-        return pseudo_labels(features, config.clustering, config.agreement)
+        return label(features, images.cameras, config.clustering, config.agreement)
 
     reference = labels("fp32", options.batch)
     print(f"{len(images)} images of {options.people} people, {device}, preset demo")
     report("fp32", reference, reference, images.identities)
     report("fp32, half batches", labels("fp32", options.batch // 2), reference, images.identities)
+    if device.type == "cuda":  # what PyTorch computes for fp32 unless it is told otherwise
+        tf32 = labels("fp32", options.batch, tf32=True)
+        report("fp32 in TF32", tf32, reference, images.identities)
     report("bf16", labels("bf16", options.batch), reference, images.identities)
 
 

@@ -1,6 +1,7 @@
 """Helpers of the benchmarks: random features, the device, time and peak memory."""
 
 import re
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -113,6 +114,36 @@ class Watch:
     def peak(self, name: str) -> float:
         """Return the largest peak of `name` in GB above what was resident before it."""
         return max(self.peaks[name]) / 1e9
+
+
+class GpuMemory:
+    """Samples how much of a GPU's memory is in use in `with` blocks, whoever allocated it.
+
+    faiss allocates beside PyTorch, so `torch.cuda.max_memory_allocated` misses its share.
+
+    Attributes:
+        peak: the largest use seen, in GB.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.peak = 0.0
+        self._device, self._done = device, threading.Event()
+
+    def __enter__(self) -> None:
+        self._done.clear()
+        self._thread = threading.Thread(target=self._sample)
+        if self._device.type == "cuda":
+            self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        if self._device.type == "cuda":
+            self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._done.wait(0.005):
+            free, total = torch.cuda.mem_get_info(self._device)
+            self.peak = max(self.peak, (total - free) / 1e9)
 
 
 def reset_peak() -> int:

@@ -35,6 +35,7 @@ BACKBONES = "one of `tiny`, `resnet18`, `resnet34`, `resnet50`, `resnet101`, `re
         ("loss", "beta", -1, "-1", "a number of at least 0 and at most 1"),
         ("engine", "memory_gb", 0, "0", "a number above 0 or null"),
         ("model", "backbone", "vgg", "vgg", BACKBONES),
+        ("clustering", "distance", "cosine", "cosine", "one of `jaccard`"),
         ("data", "name", False, "false", "text that is not empty"),
         ("evaluation", "at_start", "perhaps", "perhaps", "true or false"),
     ],
@@ -70,7 +71,11 @@ def test_rules_between_keys_name_them() -> None:
     ],
 )
 def test_unknown_key_names_the_nearest(values: dict[str, Any], key: str, near: str | None) -> None:
-    known = f"did you mean `{near}`?" if near else "known here: k1, k2, eps, min_samples"
+    known = (
+        f"did you mean `{near}`?"
+        if near
+        else "known here: distance, algorithm, k1, k2, eps, min_samples"
+    )
     assert told(**values) == [f"`{key}`: unknown key; {known}"]
 
 

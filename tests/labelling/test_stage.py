@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.sparse import csr_array
 
-from benchmarks.label_stage import TIE
+from benchmarks.dense import TIE
 from pplr_cli.config.fields import Agreement, Clustering
 from pplr_cli.errors import DataError
 from pplr_cli.labelling import agreement as agreement_module
