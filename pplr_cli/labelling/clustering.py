@@ -27,7 +27,10 @@ TOO_FEW = (
     "raise `clustering.eps` if most images are outliers, lower it if all are in one cluster, or "
     "start from better `model.weights`"
 )
-PRECISION_OR_RECALL = "If precision is high and recall is low, raise `clustering.eps`; in the opposite case, lower it."
+PRECISION_OR_RECALL = (
+    "If precision is high and recall is low, raise `clustering.eps`; if it is the other way round, "
+    "lower it."
+)
 
 
 def cluster(distances: csr_array, cameras: Labels, settings: Clustering) -> Labels:
@@ -63,8 +66,8 @@ CLUSTERERS: dict[str, Callable[[csr_array, Labels, Clustering], Labels]] = {
 def describe(settings: Clustering) -> str:
     """Return the rule that makes neighbours, clusters and outliers, with advice."""
     return (
-        f"Neighbours have a Jaccard distance of at most `clustering.eps` = {settings.eps}. An image "
-        "belongs to a cluster if it, or one of its neighbours, has at least "
+        f"Neighbours have a Jaccard distance of at most `clustering.eps` = {settings.eps}. An "
+        "image belongs to a cluster if it, or one of its neighbours, has at least "
         f"{settings.min_samples} neighbours (`clustering.min_samples`, itself included). Blurred "
         "or occluded images are outliers for a good reason; many clear ones suggest a larger "
         "`clustering.eps`."
