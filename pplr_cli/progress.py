@@ -64,6 +64,9 @@ class Silent:
         yield _SilentTask()
 
 
+SILENT = Silent()
+
+
 @contextmanager
 def optional(what: str, reporter: Reporter) -> Iterator[None]:
     """Turn whatever goes wrong inside (a full disk, a bug) into a warning."""

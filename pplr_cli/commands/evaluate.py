@@ -7,21 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pplr_cli import env
-from pplr_cli.commands import gates, model, options
+from pplr_cli.commands import gates, options
 from pplr_cli.config import presets
 from pplr_cli.retrieval import published
 from pplr_cli.retrieval.published import RANKS
 from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
-    from pplr_cli.config.fields import Config
     from pplr_cli.data.manifest import Manifest
-    from pplr_cli.engine.network import Network
     from pplr_cli.report.plots import Evaluation
     from pplr_cli.retrieval.evaluator import Evaluator
+    from pplr_cli.retrieval.model import Model
     from pplr_cli.retrieval.ranking import Scores
-    from pplr_cli.runtime import Runtime
-    from pplr_cli.weights.loading import StateDict
 
 Rerank = Annotated[bool, typer.Option("--rerank", help="Rank by k-reciprocal re-ranked distances.")]
 Plots = Annotated[
@@ -41,7 +38,7 @@ MODES = {"train": "without camera labels", "train-cam": "with camera labels"}
 
 
 def evaluate(
-    weights: model.Weights,
+    weights: options.Weights,
     preset: options.OptionalPreset = None,
     data: options.Data = None,
     data_dir: options.DataDir = None,
@@ -63,19 +60,18 @@ def evaluate(
     options.check_plots(plots)
 
     from pplr_cli.ingest.library import open_dataset
+    from pplr_cli.retrieval.model import Model
     from pplr_cli.runtime import Runtime, choose_device
-    from pplr_cli.weights.loading import read_state_dict
 
     console = Console(verbosity=verbose - quiet)
     runtime = Runtime(choose_device(device), console, precision, workers, cache)
-    state = read_state_dict(weights)
-    config = model.settings(state, preset, presets.overrides(settings or (), data))
-    network = model.network(state, config, runtime)
-    manifest = open_dataset(config.data.name, env.data_dir(data_dir), console, verify=verify)
+    model = Model.load(weights, runtime, preset, presets.overrides(settings or (), data))
+    name, folder = model.config.data.name, env.data_dir(data_dir)
+    manifest = open_dataset(name, folder, console, verify=verify)
     if plots is not None:
         plots.mkdir(parents=True, exist_ok=True)
-    scores, evaluation = _measure(network, manifest, config, runtime, rerank, plots is not None)
-    document = _document(state, manifest, scores, rerank)
+    scores, evaluation = _measure(model, manifest, rerank, plots is not None)
+    document = _document(weights, model, manifest, scores, rerank)
     document["gates"] = [gate.outcome(document) for gate in wanted]
     document["plots"] = None if plots is None else str(plots)
     document["separation"] = None if evaluation is None else _separation(evaluation)
@@ -89,33 +85,31 @@ def evaluate(
 
 
 def _measure(
-    network: "Network",
-    manifest: "Manifest",
-    config: "Config",
-    runtime: "Runtime",
-    rerank: bool,
-    closely: bool,
+    model: "Model", manifest: "Manifest", rerank: bool, closely: bool
 ) -> "tuple[Scores, Evaluation | None]":
-    """Score the network, `closely` for pictures too, and tell how fast that was."""
+    """Score the model, `closely` for pictures too, and report how fast that was."""
     from pplr_cli.retrieval.evaluator import Evaluator
 
-    start = time.monotonic()
-    evaluator = Evaluator(manifest, config, runtime)
+    start, runtime = time.monotonic(), model.runtime
+    evaluator = Evaluator(manifest, model.config, runtime)
     images = sum(map(len, evaluator.sets))
     opened = time.monotonic()
     runtime.reporter.info(f"opened {images:,} images in {opened - start:.1f} s")
-    evaluation = _survey(evaluator, network, manifest.name, rerank) if closely else None
-    scores = evaluation.survey.scores if evaluation else evaluator.scores(network, rerank=rerank)
+    evaluation = _survey(evaluator, model, manifest.name, rerank) if closely else None
+    if evaluation is not None:
+        scores = evaluation.survey.scores
+    else:
+        scores = evaluator.scores(model.network, rerank=rerank)
     seconds = time.monotonic() - opened
     rate = f"{seconds:.1f} s ({images / max(seconds, 1e-3):,.0f}/s)"
     runtime.reporter.info(f"on {runtime.device}, extracted and ranked {images:,} images in {rate}")
     return scores, evaluation
 
 
-def _survey(evaluator: "Evaluator", network: "Network", name: str, rerank: bool) -> "Evaluation":
+def _survey(evaluator: "Evaluator", model: "Model", name: str, rerank: bool) -> "Evaluation":
     from pplr_cli.report.plots import TOP, Evaluation
 
-    survey = evaluator.survey(network, top=TOP, rerank=rerank)
+    survey = evaluator.survey(model.network, top=TOP, rerank=rerank)
     return Evaluation(name, *evaluator.sets, survey, rerank)
 
 
@@ -153,13 +147,13 @@ def _draw(evaluation: "Evaluation", folder: Path, console: Console, *, quiet: bo
 
 
 def _document(
-    state: "StateDict", manifest: "Manifest", scores: "Scores", rerank: bool
+    weights: Path, model: "Model", manifest: "Manifest", scores: "Scores", rerank: bool
 ) -> dict[str, Any]:
     """Return the scores and the paper's as plain values, each from 0 to 1."""
     return {
-        "weights": str(state.path),
-        "mode": (state.about or {}).get("mode"),
-        "epoch": (state.about or {}).get("epoch"),
+        "weights": str(weights),
+        "mode": model.about.get("mode"),
+        "epoch": model.about.get("epoch"),
         "data": manifest.name,
         "rerank": rerank,
         "mAP": scores.mAP,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pplr_cli import env
-from pplr_cli.commands import model, options
+from pplr_cli.commands import options
 from pplr_cli.config import presets
 from pplr_cli.errors import UsageError
 from pplr_cli.terminal.console import Console
@@ -35,7 +35,7 @@ CHECKED = 32
 
 
 def export(
-    weights: model.Weights,
+    weights: options.Weights,
     to: To,
     crops: Crops = None,
     preset: options.OptionalPreset = None,
@@ -51,17 +51,16 @@ def export(
 
     from pplr_cli.engine import onnx
     from pplr_cli.files import atomic_write
+    from pplr_cli.retrieval.model import Model
     from pplr_cli.runtime import Runtime
-    from pplr_cli.weights.loading import read_state_dict
 
     onnx.require_packages()
     console = Console(verbosity=verbose - quiet)
     runtime = Runtime(reporter=console, workers=options.CORES, cache=False)
-    state = read_state_dict(weights)
-    config = model.settings(state, preset, presets.overrides(settings or ()))
-    network = model.network(state, config, runtime)
+    model = Model.load(weights, runtime, preset, presets.overrides(settings or ()))
+    network, config = model.network, model.config
     source, images = _crops(crops, config, env.data_dir(data_dir), runtime)
-    about = {key: value for key, value in (state.about or {}).items() if key != "format"}
+    about = {key: value for key, value in model.about.items() if key != "format"}
     content = onnx.build(network, config.data.height, config.data.width, about)
     difference = onnx.largest_difference(content, network, images)
     with atomic_write(to) as file:

@@ -41,6 +41,10 @@ Cache = Annotated[bool, declared("cache")]
 Verify = Annotated[bool, declared("verify")]
 Quiet = Annotated[bool, declared("quiet")]
 Verbose = Annotated[bool, declared("verbose")]
+Weights = Annotated[
+    Path,
+    typer.Option("--weights", help="best.pth or last.pth of a run, or an official PPLR file."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 OptionalPreset = Annotated[
     str | None,

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pplr_cli.commands import model, options
+from pplr_cli.commands import options
 from pplr_cli.config import presets
 from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
-    from pplr_cli.data.manifest import ImageSet
-    from pplr_cli.report.ranked import Result
-    from pplr_cli.retrieval.nearest import Ranked
+    from pplr_cli.retrieval.search import Found
 
 Query = Annotated[
     Path, typer.Option("--query", metavar="IMAGE_OR_DIR", help="What to look for: image or folder.")
@@ -28,7 +26,7 @@ Plots = Annotated[
 
 
 def search(
-    weights: model.Weights,
+    weights: options.Weights,
     query: Query,
     gallery: Gallery,
     top: Top = 10,
@@ -47,25 +45,17 @@ def search(
     """Rank a folder of crops by their likeness to a query image, or to each image of a folder."""
     options.check_plots(plots)
 
-    from pplr_cli.ingest.folder import HINT, open_folder, without_broken
-    from pplr_cli.retrieval import search as retrieval
+    from pplr_cli.retrieval.model import Model
+    from pplr_cli.retrieval.search import nearest_images, open_crops
     from pplr_cli.runtime import Runtime, choose_device
-    from pplr_cli.weights.loading import read_state_dict
 
     console = Console(verbosity=verbose - quiet)
     runtime = Runtime(choose_device(device), console, precision, workers, cache)
-    state = read_state_dict(weights)
-    config = model.settings(state, preset, presets.overrides(settings or ()))
-    network = model.network(state, config, runtime)
-    hint = f"{HINT}, or leave them out with --skip-bad"
-    wanted, searched = (open_folder(path, console, hint) for path in (query, gallery))
-    if skip_bad:
-        wanted = without_broken(wanted, console, workers)
-        searched = without_broken(searched, console, workers)
-    ranked = retrieval.search(network, wanted, searched, config, runtime, top=top)
-    results = _results(wanted, searched, ranked)
-    if not any(result.matches for result in results):
-        console.warn(f"`{gallery}`: holds no image but the query")
+    model = Model.load(weights, runtime, preset, presets.overrides(settings or ()))
+    wanted, searched = (open_crops(path, runtime, skip_bad=skip_bad) for path in (query, gallery))
+    results = nearest_images(model, wanted, searched, top=top)
+    if not any(found.matches for found in results):
+        console.warn(f"`{gallery}`: no image but the query")
     pictures = _draw(results, plots) if plots is not None else []
     if json:
         about = {"weights": str(weights), "gallery": str(gallery), "images": len(searched)}
@@ -76,36 +66,21 @@ def search(
             console.result(f"pictures: {plots}")
 
 
-def _results(query: "ImageSet", gallery: "ImageSet", ranked: "Ranked") -> "list[Result]":
-    """Return what each query found."""
-    from pplr_cli.report.ranked import Match, Result
-    from pplr_cli.retrieval.nearest import NONE
-
-    results = []
-    for file, images, distances in zip(query.files, *ranked, strict=True):
-        matches = [
-            Match(gallery.files[image], float(distance))
-            for image, distance in zip(images, distances, strict=True)
-            if image != NONE
-        ]
-        results.append(Result(file, str(file), matches))
-    return results
-
-
-def _draw(results: "list[Result]", folder: Path) -> list[Path]:
+def _draw(results: "list[Found]", folder: Path) -> list[Path]:
     """Draw a picture for each query, named by its number and its file."""
     from pplr_cli.report.plots import file_name
-    from pplr_cli.report.ranked import draw_ranked
+    from pplr_cli.report.ranked import Match, Result, draw_ranked
 
     pictures = []
-    for number, result in enumerate(results, 1):
-        path = folder / f"{number:0{len(str(len(results)))}}-{file_name(result.query.name)}.png"
-        draw_ranked([result], path, upright=True)
+    for number, (query, found) in enumerate(results, 1):
+        path = folder / f"{number:0{len(str(len(results)))}}-{file_name(query.name)}.png"
+        matches = [Match(*match) for match in found]
+        draw_ranked([Result(query, str(query), matches)], path, upright=True)
         pictures.append(path)
     return pictures
 
 
-def _print(results: "list[Result]", console: Console) -> None:
+def _print(results: "list[Found]", console: Console) -> None:
     rows = [
         [str(result.query), str(rank), f"{match.distance:.3f}", str(match.file)]
         for result in results
@@ -114,7 +89,7 @@ def _print(results: "list[Result]", console: Console) -> None:
     console.table(["query", "rank", "distance", "image"], rows)
 
 
-def _documents(results: "list[Result]", pictures: list[Path]) -> list[dict[str, Any]]:
+def _documents(results: "list[Found]", pictures: list[Path]) -> list[dict[str, Any]]:
     """Return what each query found as plain values."""
     return [
         {

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 
 from pplr_cli.config.fields import Config
-from pplr_cli.config.presets import CAMERA
+from pplr_cli.config.presets import CAMERA, scalar
 
 COMMENT_COLUMN = 32
 
@@ -49,7 +48,7 @@ def _block(section: BaseModel, values: Mapping[str, Any], indent: str) -> Iterat
             yield f"{indent}{name}:"
             yield from _block(inner, values[name], indent + "  ")
         else:
-            yield _line(f"{indent}{name}: {_scalar(values[name])}", field.description or "")
+            yield _line(f"{indent}{name}: {scalar(values[name])}", field.description or "")
 
 
 def _plain(values: Mapping[str, Any], indent: str) -> Iterator[str]:
@@ -58,14 +57,8 @@ def _plain(values: Mapping[str, Any], indent: str) -> Iterator[str]:
             yield f"{indent}{name}:"
             yield from _plain(value, indent + "  ")
         else:
-            yield f"{indent}{name}: {_scalar(value)}"
+            yield f"{indent}{name}: {scalar(value)}"
 
 
 def _line(setting: str, comment: str) -> str:
     return f"{setting:<{COMMENT_COLUMN}}  # {comment}" if comment else setting
-
-
-def _scalar(value: Any) -> str:
-    """Return one value as YAML writes it, on one line."""
-    text: str = yaml.safe_dump(value, default_flow_style=True, width=float("inf"))
-    return text.removesuffix("...\n").strip()

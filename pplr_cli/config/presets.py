@@ -5,7 +5,7 @@ field default, preset, its camera block (train-cam only), `--set`.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
@@ -113,6 +113,21 @@ def overrides(
     """Return the `--set` texts, with those that `--data` and `--seed` mean."""
     given = {"data.name": data, "seed": seed}
     return [*settings, *(f"{key}={value}" for key, value in given.items() if value is not None)]
+
+
+def as_texts(overrides: Mapping[str, Any]) -> list[str]:
+    """Return settings by dotted key as `--set` texts."""
+    return [f"{key}={scalar(value)}" for key, value in overrides.items()]
+
+
+def scalar(value: Any) -> str:
+    """Return one value as YAML, on one line."""
+    if isinstance(value, PurePath):
+        value = str(value)
+    elif hasattr(value, "item"):  # a NumPy number
+        value = value.item()
+    text: str = yaml.safe_dump(value, default_flow_style=True, width=float("inf"))
+    return text.removesuffix("...\n").strip()
 
 
 def restore(values: Mapping[str, Any], source: str, overrides: Iterable[str] = ()) -> Config:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pplr_cli import env
-from pplr_cli.data.decode import decode_all
+from pplr_cli.data.decode import decode_all, resize
 from pplr_cli.data.manifest import ImageSet
 from pplr_cli.errors import DataError
 from pplr_cli.files import check_space, locked, sync_folder
@@ -166,10 +166,10 @@ def _fill(pixels: Pixels, images: ImageSet, reporter: Reporter, workers: int) ->
     """Decode and resize every image into its row of `pixels`."""
     _, height, width, _ = pixels.shape
 
-    def resize(index: int, image: Image.Image) -> None:
-        pixels[index] = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
+    def use(index: int, image: Image.Image) -> None:
+        pixels[index] = resize(image, height, width)
 
-    decode_all(images, resize, reporter, workers)
+    decode_all(images, use, reporter, workers)
 
 
 def _key(images: ImageSet, height: int, width: int) -> str:

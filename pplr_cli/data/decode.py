@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from pplr_cli.data.manifest import ImageSet
@@ -153,7 +154,7 @@ def decode_opened(file: BufferedReader, *, upright: bool) -> Image.Image:
         with Image.open(file, formats=FORMATS) as image:
             _check_size(image)
             image.load()
-            return _to_rgb(_turned(image) if upright else image)
+            return as_rgb(image, upright=upright)
     except UnidentifiedImageError as error:
         raise DataError(_what_instead(file)) from error
     except Image.DecompressionBombError as error:
@@ -185,12 +186,19 @@ def _check_size(image: Image.Image) -> None:
         raise DataError(f"{size}: one side is more than {LARGEST_ASPECT} times the other")
 
 
+def resize(image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
+    """Return an RGB image, resized (bicubic), as uint8 [height, width, 3]."""
+    return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
+
+
 def _turned(image: Image.Image) -> Image.Image:
     turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     return image if turn is None else image.transpose(turn)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def as_rgb(image: Image.Image, *, upright: bool) -> Image.Image:
+    """Convert an image to 8-bit RGB; `upright` applies its EXIF orientation."""
+    image = _turned(image) if upright else image
     if image.mode.startswith("I;16") or image.mode == "I":
         samples = np.array(image).clip(0, 65535)
         samples //= 257

@@ -1,0 +1,223 @@
+"""The Python API: what the commands do, as functions; silent unless given a `reporter`."""
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from pplr_cli import env, host
+from pplr_cli.config import presets
+from pplr_cli.config.fields import Agreement, Clustering
+from pplr_cli.errors import PplrError
+from pplr_cli.ingest import library
+from pplr_cli.ingest.library import open_dataset
+from pplr_cli.ingest.prepare import Prepared
+from pplr_cli.ingest.request import PrepareRequest
+from pplr_cli.labelling.stage import PseudoLabels, label
+from pplr_cli.progress import SILENT, Reporter
+from pplr_cli.retrieval.evaluator import Evaluator
+from pplr_cli.retrieval.model import Model
+from pplr_cli.retrieval.ranking import Scores
+from pplr_cli.retrieval.search import Found, nearest_images, open_crops
+from pplr_cli.runtime import Runtime, choose_device
+from pplr_cli.session.request import TrainingRequest
+from pplr_cli.session.run import Run
+from pplr_cli.session.start import run_training
+
+AnyPath = str | PathLike[str]
+
+
+def load(
+    path: AnyPath,
+    *,
+    preset: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    workers: int = host.cores(),
+    cache: bool = True,
+    reporter: Reporter = SILENT,
+) -> Model:
+    """Load a weights file as a network that computes retrieval features.
+
+    Args:
+        path: `best.pth` or `last.pth` of a run, or an official PPLR file.
+        preset: settings of a file that records none: name or path.
+        overrides: settings by dotted key, such as `{"data.height": 256}`.
+        device: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`.
+        workers: threads that decode images.
+        cache: keep decoded data sets and galleries on disk.
+        reporter: gets progress and warnings.
+
+    Raises:
+        UsageError: the settings are wrong, or unknown.
+        WeightsError: the file cannot be read, or has another architecture.
+    """
+    runtime = Runtime(choose_device(device), reporter, workers=workers, cache=cache)
+    return Model.load(Path(path), runtime, preset, presets.as_texts(overrides or {}))
+
+
+def prepare(
+    layout: str,
+    *sources: AnyPath,
+    data_dir: AnyPath | None = None,
+    reporter: Reporter = SILENT,
+    **options: Any,
+) -> Prepared:
+    """Check a data set and store it under its name in the data folder.
+
+    Args:
+        layout: `market`, `msmt17`, `veri`, `duke`, `folder` or `synthetic`.
+        sources: archives or a folder; by default found in the data folder.
+        data_dir: the data folder; by default `PPLR_DATA_DIR`, else `./data`.
+        reporter: gets progress and warnings.
+        options: `name`, `allow_partial`, `link`, `pattern`, `table`, `skip_bad`: see
+            `PrepareRequest`.
+
+    Raises:
+        UsageError: options that exclude each other.
+        DataError: the source cannot be used.
+    """
+    files = [Path(source) for source in sources]
+    request = PrepareRequest(layout, files, env.data_dir(_path(data_dir)), **options)
+    return library.prepare(request, reporter)
+
+
+def train(
+    preset: str | None,
+    data: str | None = None,
+    cameras: bool = False,
+    run_dir: AnyPath | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    data_dir: AnyPath | None = None,
+    reporter: Reporter = SILENT,
+    **options: Any,
+) -> Run:
+    """Train a network without identity labels.
+
+    Args:
+        preset: name or path; None to resume a run with the settings that it recorded.
+        data: name of a prepared data set; by default the preset's.
+        cameras: train with camera labels, as `pplr train-cam` does.
+        run_dir: where the run is recorded; by default `runs/<preset>[-<data>]-<mode>`.
+        overrides: settings by dotted key, such as `{"optim.epochs": 10}`.
+        data_dir: the data folder; by default `PPLR_DATA_DIR`, else `./data`.
+        reporter: gets progress and warnings.
+        options: `seed`, `device`, `resume`, `overwrite`, ...: the fields of `TrainingRequest`,
+            which are the options of `pplr train`.
+
+    Raises:
+        StoppedError: a signal (Ctrl-C, the stop button of a notebook) ended the run; its state is
+            saved.
+        PplrError: anything else that a user can cause or fix.
+    """
+    request = TrainingRequest(
+        mode="train-cam" if cameras else "train",
+        preset=preset,
+        data=data,
+        data_dir=_path(data_dir),
+        run_dir=_path(run_dir),
+        settings=tuple(presets.as_texts(overrides or {})),
+        **options,
+    )
+    return run_training(request, reporter) or Run(request.folder)
+
+
+def evaluate(
+    model: Model | AnyPath,
+    data: str | None = None,
+    rerank: bool = False,
+    *,
+    data_dir: AnyPath | None = None,
+    verify: bool = False,
+) -> Scores:
+    """Score a network on the labelled query and gallery images of a data set.
+
+    Args:
+        model: what `load` returned, or a weights file.
+        data: name of a prepared data set; by default the one it was trained on.
+        rerank: rank by k-reciprocal re-ranked distances.
+        data_dir: the data folder; by default `PPLR_DATA_DIR`, else `./data`.
+        verify: compare every image with the manifest first.
+
+    Raises:
+        DataError: the data set is missing, damaged, or has no labelled query and gallery.
+    """
+    model = _loaded(model)
+    runtime, name = model.runtime, data or model.config.data.name
+    folder = env.data_dir(_path(data_dir))
+    manifest = open_dataset(name, folder, runtime.reporter, verify=verify)
+    return Evaluator(manifest, model.config, runtime).scores(model.network, rerank=rerank)
+
+
+def search(
+    model: Model | AnyPath,
+    query: AnyPath,
+    gallery: AnyPath,
+    top: int = 10,
+    *,
+    skip_bad: bool = False,
+) -> list[Found]:
+    """Find the nearest images of a folder for each query image.
+
+    Args:
+        model: what `load` returned, or a weights file.
+        query: an image, or a folder of images.
+        gallery: a folder of images, at any depth.
+        top: images wanted of each query.
+        skip_bad: leave out images that cannot be decoded.
+
+    Raises:
+        DataError: a path is missing, or images cannot be decoded.
+    """
+    model = _loaded(model)
+    wanted, searched = (
+        open_crops(Path(path), model.runtime, skip_bad=skip_bad) for path in (query, gallery)
+    )
+    return nearest_images(model, wanted, searched, top=top)
+
+
+def pseudo_labels(
+    features: ArrayLike | Tensor,
+    cameras: ArrayLike | None = None,
+    settings: Clustering | None = None,
+    *,
+    agreement: Agreement | None = None,
+    reporter: Reporter = SILENT,
+) -> PseudoLabels:
+    """Cluster features as each epoch of training does.
+
+    Args:
+        features: float [N, D], or [1 + P, N, D] with the features of P parts behind the global
+            ones; L2-normalised here.
+        cameras: int [N], or None if unknown.
+        settings: k1, k2, eps, min_samples; by default those of the paper.
+        agreement: neighbours that are compared between global and part features.
+        reporter: gets progress.
+
+    Raises:
+        DataError: fewer images than neighbours, or features that are not finite.
+    """
+    rows = torch.as_tensor(features, dtype=torch.float32)
+    if rows.dim() not in (2, 3):
+        raise PplrError(f"features of shape {list(rows.shape)}", "expected [N, D] or [1 + P, N, D]")
+    rows = F.normalize(rows if rows.dim() == 3 else rows[None], dim=2)
+    known: NDArray[np.int64] = np.zeros(rows.shape[1], np.int64)
+    if cameras is not None:
+        known = np.asarray(cameras, np.int64)
+    runtime = Runtime(rows.device, reporter)
+    return label(rows, known, settings or Clustering(), agreement or Agreement(), runtime)
+
+
+def _loaded(model: Model | AnyPath) -> Model:
+    return model if isinstance(model, Model) else load(model)
+
+
+def _path(path: AnyPath | None) -> Path | None:
+    return None if path is None else Path(path)

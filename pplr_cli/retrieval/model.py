@@ -1,0 +1,178 @@
+"""A trained network for use: from weights to unit features."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from pplr_cli.config import presets
+from pplr_cli.config.fields import Config
+from pplr_cli.data.augment import normalise
+from pplr_cli.data.cache import Pixels
+from pplr_cli.data.decode import as_rgb, decode, for_all, resize
+from pplr_cli.data.store import ImageStore
+from pplr_cli.engine.features import extract
+from pplr_cli.engine.network import Network
+from pplr_cli.errors import DataError, UsageError
+from pplr_cli.runtime import Runtime
+from pplr_cli.text import listed
+from pplr_cli.weights.fitting import fit_network
+from pplr_cli.weights.loading import StateDict, read_state_dict
+
+Picture = str | PathLike[str] | Image.Image | NDArray[Any]
+"""An image: a JPEG or PNG file, a PIL image, or an array [H, W] or [H, W, 3] (RGB), uint8 or
+uint16."""
+
+
+class Model(nn.Module):
+    """Maps images to features whose Euclidean distance is small between images of one identity.
+
+    Args:
+        network: the network; evaluated, never trained, here.
+        config: its settings.
+        runtime: decoding threads, cache and reporter; the device follows the network's.
+        about: what the weights file records of the training: mode, epoch, mAP, ...
+    """
+
+    def __init__(
+        self, network: Network, config: Config, runtime: Runtime, about: dict[str, Any]
+    ) -> None:
+        super().__init__()
+        self.network, self.config, self.about = network, config, about
+        self._runtime = runtime
+        self.eval()
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        runtime: Runtime,
+        preset: str | None = None,
+        overrides: Sequence[str] = (),
+    ) -> "Model":
+        """Load a weights file: one of ours, or an official one.
+
+        Args:
+            path: the file.
+            runtime: where the network runs.
+            preset: its settings; by default those that the file records.
+            overrides: settings as `key=value`.
+
+        Raises:
+            UsageError: the settings are wrong, or unknown.
+            WeightsError: the file cannot be read, or has another architecture.
+        """
+        state = read_state_dict(path)
+        config = _settings(state, preset, overrides)
+        network = Network(config.model.backbone, config.model.parts, config.model.classes)
+        for note in (*state.notes, *fit_network(state, network)):
+            runtime.reporter.info(f"`{path}`: {note}")
+        return cls(network.to(runtime.device), config, runtime, state.about or {})
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.network.head("").weight.device
+
+    @property
+    def runtime(self) -> Runtime:
+        """Where and how features are computed."""
+        return replace(self._runtime, device=self.device)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return L2-normalised features, float32 [B, D].
+
+        Args:
+            images: float32 [B, 3, H, W] as `preprocess` returns them.
+        """
+        features, _ = self.network.embed(images)
+        return features
+
+    def preprocess(self, images: Picture | Sequence[Picture]) -> Tensor:
+        """Return images as the network expects them, float32 [N, 3, H, W], on its device.
+
+        EXIF orientation is applied; 16-bit samples become 8-bit; images are resized (bicubic) to
+        the size of `config.data` and normalised by ImageNet's mean and deviation.
+
+        Raises:
+            DataError: images cannot be decoded (all are listed).
+        """
+        return normalise(torch.from_numpy(self._decode(_as_list(images))).to(self.device))
+
+    def embed(self, images: Picture | Sequence[Picture]) -> NDArray[np.float32]:
+        """Return the L2-normalised features of any number of images, float32 [N, D].
+
+        They are what `pplr search` compares: decoded as by `preprocess`, a batch at a time.
+
+        Raises:
+            DataError: images cannot be decoded (all of a batch are listed).
+        """
+        pictures, batch = _as_list(images), self.config.engine.extract_batch
+        features = np.empty((len(pictures), self.network.feature_size), np.float32)
+        for start in range(0, len(pictures), batch):
+            rows = slice(start, start + batch)
+            store = ImageStore(self._decode(pictures[rows]), self.device)
+            found = extract(self.network, store, self.runtime, batch=batch, parts=False)
+            features[rows] = found[0].cpu().numpy()
+        return features
+
+    def _decode(self, pictures: Sequence[Picture]) -> Pixels:
+        """Return pictures as uint8 [N, H, W, 3]."""
+        height, width = self.config.data.height, self.config.data.width
+        pixels = np.empty((len(pictures), height, width, 3), np.uint8)
+
+        def work(index: int) -> None:
+            pixels[index] = resize(_opened(pictures[index]), height, width)
+
+        names = [str(p) if _is_path(p) else f"image {n}" for n, p in enumerate(pictures)]
+        runtime = self._runtime
+        faults = for_all(names, work, "decoding images", runtime.reporter, runtime.workers)
+        if faults:
+            lines = listed([str(fault) for fault in faults])
+            raise DataError(f"{len(faults)} of {len(pictures)} images cannot be used:\n{lines}")
+        return pixels
+
+
+def _settings(state: StateDict, preset: str | None, overrides: Sequence[str]) -> Config:
+    """Return the settings of the preset if one is named, else those that the file records."""
+    if preset is not None:
+        return presets.resolve(preset, "train", overrides)
+    recorded = (state.about or {}).get("settings")
+    if recorded is None:
+        raise UsageError(
+            f"`{state.path}`: the file does not record its settings",
+            f"name its preset with --preset: {', '.join(presets.names())}, or a file",
+        )
+    return presets.restore(recorded, str(state.path), overrides)
+
+
+def _as_list(images: Picture | Sequence[Picture]) -> Sequence[Picture]:
+    """Return one picture as a list; a batch array [N, H, W, 3] is a sequence already."""
+    if isinstance(images, np.ndarray):
+        return images if images.ndim == 4 else [images]  # type: ignore[return-value]
+    return [images] if _is_path(images) or isinstance(images, Image.Image) else images  # type: ignore[return-value, list-item]
+
+
+def _is_path(picture: object) -> bool:
+    return isinstance(picture, str | PathLike)
+
+
+def _opened(picture: Picture) -> Image.Image:
+    """Return a picture as 8-bit RGB, upright."""
+    if isinstance(picture, str | PathLike):
+        return decode(Path(picture), upright=True)
+    if isinstance(picture, np.ndarray):
+        if picture.dtype not in (np.uint8, np.uint16):
+            raise DataError(f"an array of {picture.dtype}; expected uint8 or uint16")
+        picture = Image.fromarray(picture)
+    try:
+        return as_rgb(picture, upright=True)
+    except OSError as error:  # PIL reads a file when its pixels are first needed
+        raise DataError(str(error)) from error
