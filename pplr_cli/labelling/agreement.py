@@ -18,8 +18,10 @@ def cross_agreement(ranks: Ranks, part_ranks: list[Ranks]) -> NDArray[np.float32
     Returns:
         float32 [N, P] in [0, 1].
     """
-    others = ranks[:, 1:]
-    return np.stack([_overlap(others, part[:, 1:]) for part in part_ranks], axis=1)
+    scores = np.empty((len(ranks), len(part_ranks)), np.float32)
+    for part, others in enumerate(part_ranks):
+        scores[:, part] = _overlap(ranks[:, 1:], others[:, 1:])
+    return scores
 
 
 def _overlap(a: Ranks, b: Ranks) -> NDArray[np.float32]:

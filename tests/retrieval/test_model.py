@@ -101,8 +101,8 @@ def test_one_image_and_a_batch_as_an_array(model: Model, crops: list[Path]) -> N
     batch = np.stack([np.asarray(Image.open(crops[0]))] * 3)
     expected = np.repeat(model.embed(crops[0]), 3, axis=0)
     np.testing.assert_allclose(model.embed(batch), expected, atol=1e-6)
-    assert model.embed(batch[0]).shape == model.embed(Image.open(crops[0])).shape == (1, 512)
-    assert model.embed([]).shape == (0, 512)
+    assert model.embed(batch[0]).shape == model.embed(Image.open(crops[0])).shape == (1, 128)
+    assert model.embed([]).shape == (0, 128)
 
 
 def test_calling_the_model_on_preprocessed_images(model: Model, crops: list[Path]) -> None:
