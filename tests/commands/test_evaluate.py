@@ -105,7 +105,7 @@ def test_our_own_file_needs_no_preset(tmp_path, run, own_file):
 
 def test_an_official_file_needs_a_preset(tmp_path, run, official_file, preset):
     make_data_set(tmp_path / "data")
-    with pytest.raises(UsageError, match="does not say with which settings") as caught:
+    with pytest.raises(UsageError, match="does not record its settings") as caught:
         run("--weights", official_file)
     assert "--preset" in caught.value.hint
     out, err = run("--weights", official_file, "--preset", preset)

@@ -98,7 +98,7 @@ def test_a_gallery_of_nothing_but_the_query_is_told(search, crops):
     query = crops / "camera0" / "0.png"
     code, out, err = search("--query", query, gallery=query)
     assert (code, len(out.splitlines())) == (0, 1)
-    assert f"warning: `{query}`: holds no image but the query" in err
+    assert f"warning: `{query}`: no image but the query" in err
 
 
 def test_broken_images_are_listed_and_left_out_on_request(search, crops):
