@@ -5,6 +5,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
@@ -18,8 +19,7 @@ from pplr_cli.ingest import library
 from pplr_cli.ingest.library import open_dataset
 from pplr_cli.ingest.prepare import Prepared
 from pplr_cli.ingest.request import PrepareRequest
-from pplr_cli.labelling.stage import PseudoLabels
-from pplr_cli.labelling.stage import pseudo_labels as label
+from pplr_cli.labelling.stage import PseudoLabels, label
 from pplr_cli.progress import SILENT, Reporter
 from pplr_cli.retrieval.evaluator import Evaluator
 from pplr_cli.retrieval.model import Model
@@ -185,7 +185,7 @@ def search(
 
 def pseudo_labels(
     features: ArrayLike | Tensor,
-    cameras: ArrayLike | None = None,  # noqa: ARG001
+    cameras: ArrayLike | None = None,
     settings: Clustering | None = None,
     *,
     agreement: Agreement | None = None,
@@ -208,7 +208,10 @@ def pseudo_labels(
     if rows.dim() not in (2, 3):
         raise PplrError(f"features of shape {list(rows.shape)}", "expected [N, D] or [1 + P, N, D]")
     rows = F.normalize(rows if rows.dim() == 3 else rows[None], dim=2)
-    return label(rows, settings or Clustering(), agreement or Agreement(), reporter=reporter)
+    known = np.zeros(rows.shape[1]) if cameras is None else cameras
+    runtime = Runtime(rows.device, reporter)
+    used = settings or Clustering(), agreement or Agreement()
+    return label(rows, np.asarray(known, np.int64), *used, runtime)
 
 
 def _loaded(model: Model | AnyPath) -> Model:
