@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from benchmarks.gpu_report import Part
 from pplr_cli.config.fields import Agreement, Clustering
 from pplr_cli.labelling import neighbors
-from pplr_cli.labelling.stage import PseudoLabels, pseudo_labels
+from pplr_cli.labelling.stage import PseudoLabels, label
 from pplr_cli.timing import Stopwatch
 
 PARTS = 3
@@ -65,19 +65,25 @@ def make_features(world: World, device: torch.device) -> tuple[Tensor, np.ndarra
     return features, ids.cpu().numpy()
 
 
+def labelled(features: Tensor, watch: Stopwatch | None = None) -> PseudoLabels:
+    """Run the label stage, all images from one camera."""
+    cameras = np.zeros(features.shape[1], np.int64)
+    return label(features, cameras, CLUSTERING, AGREEMENT, watch=watch)
+
+
 def stage(part: Part, world: World, features: Tensor, ids: np.ndarray) -> None:
     """Time the label stage, part by part, and count what it copies to the host."""
-    pseudo_labels(features[:, :200], CLUSTERING, AGREEMENT)  # compiles
+    labelled(features[:, :200])  # compiles
     seconds, parts = [], []
     for _ in range(3):
         watch = Stopwatch()
         part.wait()
         start = time.perf_counter()
-        found = pseudo_labels(features, CLUSTERING, AGREEMENT, watch=watch)
+        found = labelled(features, watch)
         seconds.append(time.perf_counter() - start)
         parts.append(watch.seconds)
     with Copies() as copies:
-        pseudo_labels(features, CLUSTERING, AGREEMENT)
+        labelled(features)
     kept = found.labels >= 0
     part.row(
         what=f"label stage, N = {world.images}, D = {world.size}",
@@ -139,10 +145,10 @@ def exact_neighbors(features: Tensor, k: int, rows: int = 512) -> np.ndarray:
 
 def rounding(part: Part, features: Tensor) -> None:
     """Compare the labels with those of TF32 products, and with those that the CPU finds."""
-    expected = pseudo_labels(features, CLUSTERING, AGREEMENT)
+    expected = labelled(features)
     torch.backends.cuda.matmul.allow_tf32 = True
     try:
-        tf32 = pseudo_labels(features, CLUSTERING, AGREEMENT)
+        tf32 = labelled(features)
     finally:
         torch.backends.cuda.matmul.allow_tf32 = False
     compare(part, "labels, TF32 against float32", tf32, expected)
@@ -150,7 +156,7 @@ def rounding(part: Part, features: Tensor) -> None:
     if part.left > 20:
         compare(
             part, "labels of 3,000 images, this device against the CPU",
-            *(pseudo_labels(f, CLUSTERING, AGREEMENT) for f in (small, small.cpu())),
+            *(labelled(f) for f in (small, small.cpu())),
         )  # fmt: skip
 
 
