@@ -23,7 +23,8 @@ LayoutName = Annotated[
     str,
     typer.Argument(
         metavar="LAYOUT",
-        help="market, msmt17, veri, duke, folder (plain crops) or synthetic (drawn); with --check "
+        help="market, msmt17, veri, duke, folder (plain crops), mot (video sequences) or synthetic "
+        "(drawn); with --check "
         "the name of a prepared data set.",
         show_default=False,
     ),
@@ -64,6 +65,18 @@ Table = Annotated[
         "layouts than `folder` take the tracks from it.",
     ),
 ]
+Boxes = Annotated[
+    Path | None,
+    typer.Option(
+        "--boxes",
+        metavar="FILE",
+        help="For `mot`: the file of boxes in each sequence, or a folder with `<sequence>.txt`, "
+        "e.g. a tracker's results (default: gt/gt.txt, or det/det.txt).",
+    ),
+]
+Every = Annotated[
+    int, typer.Option("--every", metavar="N", min=1, help="For `mot`: read every N-th frame.")
+]
 Check = Annotated[
     bool, typer.Option("--check", help="Compare a prepared data set with its manifest.")
 ]
@@ -79,6 +92,8 @@ def prepare(
     pattern: Pattern = None,
     table: Table = None,
     skip_bad: options.SkipBad = False,
+    boxes: Boxes = None,
+    every: Every = 1,
     check: Check = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -88,15 +103,16 @@ def prepare(
     console = Console(verbosity=verbose - quiet)
     folder = env.data_dir(data_dir)
     if check:
-        others = (sources, name, allow_partial, link, pattern, table, skip_bad)
+        others = (sources, name, allow_partial, link, pattern, table, skip_bad, boxes, every > 1)
         _check(layout, folder, console, json, alone=not any(others))
         return
 
     from pplr_cli.ingest import library
     from pplr_cli.ingest.request import PrepareRequest
 
+    labels = (pattern, table)
     request = PrepareRequest(
-        layout, sources or (), folder, name, allow_partial, link, pattern, table, skip_bad
+        layout, sources or (), folder, name, allow_partial, link, *labels, skip_bad, boxes, every
     )
     prepared = library.prepare(request, console)
     picture = _draw_people(prepared)

@@ -225,5 +225,8 @@ FOLDER = "folder"
 SYNTHETIC = "synthetic"
 """Layout name of the data set that pplr draws itself (`synthetic`)."""
 
-KNOWN = (*LAYOUTS, FOLDER, SYNTHETIC)
+MOT = "mot"
+"""Layout name of video sequences with boxes (`mot.py`)."""
+
+KNOWN = (*LAYOUTS, FOLDER, MOT, SYNTHETIC)
 """Every layout name."""

@@ -19,7 +19,8 @@ from pplr_cli.ingest.archive import NO_ROOM, extract_parts
 from pplr_cli.ingest.counts import SplitCounts, count_splits
 from pplr_cli.ingest.crops import add_tracks, compile_pattern, read_crops
 from pplr_cli.ingest.integrity import differences, examine
-from pplr_cli.ingest.layouts import FOLDER, LAYOUTS, SYNTHETIC
+from pplr_cli.ingest.layouts import FOLDER, LAYOUTS, MOT, SYNTHETIC
+from pplr_cli.ingest.mot import cut_crops
 from pplr_cli.ingest.request import PrepareRequest
 from pplr_cli.ingest.rules import (
     SKIPPED,
@@ -95,7 +96,7 @@ class Preparation:
             raise UsageError(f"`{request.layout}` needs a SOURCE", "name the folder of images")
         for source in sources:
             self._check_source(source, alone=len(sources) == 1)
-        if sources and sources[0].is_dir():
+        if sources and sources[0].is_dir() and request.layout != MOT:
             inside = sources[0].resolve().is_relative_to(request.data_dir.resolve())
             if request.link or inside:
                 return self._use_in_place(sources[0])
@@ -105,6 +106,10 @@ class Preparation:
         if not (source.is_dir() or source.is_file()):
             what = "neither a file nor a folder" if source.exists() else "no such file or folder"
             raise DataError(f"`{source}`: {what}", "give the archive or the folder of the data set")
+        if self._request.layout == MOT:
+            if not source.is_dir():
+                raise DataError(f"`{source}`: not a folder", "unpack the sequences")
+            return
         if source.is_dir() and not alone:
             hint = "put the folders into one folder and give that"
             raise UsageError(f"`{source}`: several sources must all be archives", hint)
@@ -153,6 +158,9 @@ class Preparation:
 
             drawn = synthetic.make(images, seed=SEED, reporter=self._reporter)
             return self._manifest(images, Reading(drawn))
+        if self._request.layout == MOT:
+            boxes, every = self._request.boxes, self._request.every
+            return self._manifest(images, cut_crops(sources, boxes, every, images, self._reporter))
         if sources[0].is_dir():
             return self._read(sources[0])
         extract_parts(sources, images, self._reporter)

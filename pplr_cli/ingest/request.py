@@ -10,7 +10,7 @@ from pplr_cli import env
 from pplr_cli.data.manifest import FILE_NAME
 from pplr_cli.errors import UsageError
 from pplr_cli.ingest.crops import compile_pattern
-from pplr_cli.ingest.layouts import FOLDER, KNOWN, SYNTHETIC
+from pplr_cli.ingest.layouts import FOLDER, KNOWN, MOT, SYNTHETIC
 from pplr_cli.text import nearest
 
 DEMO = "demo"
@@ -33,6 +33,8 @@ class PrepareRequest:
         table: CSV file of identities, cameras, splits and tracks; in the layouts other than
             `folder`, of tracks alone.
         skip_bad: images that cannot be decoded are left out, not an error.
+        boxes: the file of boxes of each sequence (layout `mot`, see `mot.cut_crops`).
+        every: frames from one that is read to the next (layout `mot`).
 
     Raises:
         UsageError: options that do not go together.
@@ -47,12 +49,18 @@ class PrepareRequest:
     pattern: str | None = None
     table: Path | None = None
     skip_bad: bool = False
+    boxes: Path | None = None
+    every: int = 1
 
     def __post_init__(self) -> None:
         if self.layout not in KNOWN:
             raise UsageError(f"`{self.layout}`: no such layout", self._instead_of_layout)
         if self.layout == SYNTHETIC and self.sources:
             raise UsageError("`synthetic` is drawn, it takes no SOURCE", "leave SOURCE out")
+        if self.layout != MOT and (self.boxes is not None or self.every != 1):
+            raise UsageError("`--boxes` and `--every` go with the layout `mot`", "leave them out")
+        if self.layout == MOT and (self.link or self.table is not None):
+            raise UsageError("`--link` and `--csv` do not go with `mot`", "leave them out")
         if self.layout != FOLDER and self.pattern is not None:
             raise UsageError("`--pattern` goes with the layout `folder` only", "leave it out")
         if len(self._labelling) > 1:
@@ -101,6 +109,8 @@ class PrepareRequest:
         words += ["--csv", str(self.table)] if self.table is not None else []
         words += ["--allow-partial"] if self.allow_partial else []
         words += ["--skip-bad"] if self.skip_bad else []
+        words += ["--boxes", str(self.boxes)] if self.boxes is not None else []
+        words += ["--every", str(self.every)] if self.every != 1 else []
         return shlex.join([*words, *more])
 
 
