@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -21,6 +22,16 @@ from pplr_cli.progress import Silent
 settings.register_profile("ci", derandomize=True, database=None)
 if os.environ.get("CI"):  # the same examples every time: a change is judged by what it changes
     settings.load_profile("ci")
+
+
+def pytest_configure() -> None:
+    """Let child processes start with default signals, also where the tests run in the background.
+
+    A child inherits a signal that is ignored, but not one that is handled.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture(scope="session")

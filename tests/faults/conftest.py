@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,16 +15,16 @@ from typing import Any
 
 import pytest
 import torch
+from torch.distributed import TCPStore
 
-from tests.faults import zygote
+from tests.faults.points import Fault
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0
 """Seconds after which a process that should have ended counts as hanging."""
 SETTINGS = ("optim.iters=4", "engine.save_minutes=1e-9", "batch.replicas=4")
 
-Fault = tuple[str, str, int, str]
-NAP: Fault = ("pplr_cli.engine.trainer", "Trainer._step", 2, "nap")
+NAP = Fault("step", 2, "nap")
 
 
 @dataclass
@@ -99,16 +98,19 @@ class Runs:
         return Process(int(self._server.stdout.readline()), output)
 
     def start_pair(
-        self, folder: Path, *more: str, mode: str = "train",
-        faults: tuple[tuple[Fault, ...], tuple[Fault, ...]] = ((), ()), **environment: str,
+        self, folder: Path, *more: str, mode: str = "train", faults: tuple[Fault, ...] = (),
+        **environment: str,
     ) -> list[Process]:  # fmt: skip
-        """Start two processes that share a run, as `torchrun` would."""
-        with socket.socket() as free:
-            free.bind(("localhost", 0))
-            port = free.getsockname()[1]
-        shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
+        """Start two processes that share a run, as `torchrun` would.
+
+        The faults are in both, or in the one that `FAULTY_RANK` names.
+        """
+        self._store = TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+        shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost"}
+        shared |= {"MASTER_PORT": str(self._store.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+        shared |= {"TORCHELASTIC_RESTART_COUNT": "0"}
         return [
-            self.start(folder, *more, mode=mode, faults=faults[rank], **environment, **shared,
+            self.start(folder, *more, mode=mode, faults=faults, **environment, **shared,
                        RANK=str(rank), LOCAL_RANK=str(rank), LOCAL_WORLD_SIZE="2")
             for rank in (0, 1)
         ]  # fmt: skip
@@ -183,6 +185,3 @@ def undisturbed(
     assert found["status"] == "finished"
     assert found["strays"] == []
     return request.param, found, seconds
-
-
-assert zygote

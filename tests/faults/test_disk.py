@@ -10,7 +10,8 @@ from typing import NamedTuple
 import pytest
 
 from pplr_cli.engine.checkpoint import load_state
-from tests.faults.conftest import NAP, Fault, Runs, camera_mode, in_second_step, outcome, status
+from tests.faults.conftest import NAP, Runs, camera_mode, in_second_step, outcome, status
+from tests.faults.points import Fault
 
 MIB = 1 << 20
 
@@ -95,7 +96,7 @@ def test_a_disk_that_fills_while_the_state_is_written(runs: Runs, tmp_path: Path
 
 def test_weights_that_find_no_room(runs: Runs, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    fault: Fault = ("pplr_cli.engine.checkpoint", "_save", 6, "disk full")  # after five states
+    fault = Fault("torch.save", 6, "disk full")  # after five states
     process = runs.start(folder, faults=(fault,))
     assert process.wait() == 1
     assert ": No space left on device: saving the weights needs " in process.text
@@ -120,7 +121,7 @@ def test_metrics_that_cannot_be_written_are_made_up_for(
     runs: Runs, undisturbed: tuple[str, dict[str, object], float], tmp_path: Path
 ) -> None:
     mode, expected, _ = undisturbed
-    fault: Fault = ("pplr_cli.runs.folder", "csv_text", 2, "disk full")
+    fault = Fault("record", 2, "disk full")
     process = runs.start(tmp_path / "run", mode=mode, faults=(fault,))
     assert process.wait() == 0, process.text
     assert "the epoch is not recorded\nhint: training continues" in process.text

@@ -11,15 +11,17 @@ from typing import Any
 
 import pytest
 
-from tests.faults.conftest import ROOT, Fault, Process, Runs, outcome, status
+from pplr_cli.app import run
+from tests.faults.conftest import NAP, PATIENCE, ROOT, Process, Runs, outcome, status
+from tests.faults.points import Fault
 
-STEP = ("pplr_cli.engine.trainer", "Trainer._step")
+Undisturbed = tuple[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="module", params=["train", "train-cam"])
 def undisturbed(
     request: pytest.FixtureRequest, runs: Runs, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[str, dict[str, Any]]:
+) -> Undisturbed:
     folder = tmp_path_factory.mktemp("pair") / request.param
     assert ends(runs.start_pair(folder, mode=request.param)) == [0, 0]
     return request.param, outcome(folder)
@@ -30,12 +32,11 @@ def ends(processes: list[Process]) -> list[int | None]:
 
 
 def kill_and_resume(
-    runs: Runs, undisturbed: tuple[str, dict[str, Any]], folder: Path, rank: int, fault: Fault
+    runs: Runs, undisturbed: Undisturbed, folder: Path, rank: int, fault: Fault
 ) -> None:
     mode, expected = undisturbed
-    faults: tuple[tuple[Fault, ...], tuple[Fault, ...]] = ((fault,), ())
-    pair = runs.start_pair(folder, mode=mode, faults=faults if rank == 0 else faults[::-1])
-    codes = ends(pair)
+    one = {"FAULTY_RANK": str(rank), "GRACE": "1"}
+    codes = ends(runs.start_pair(folder, mode=mode, faults=(fault,), **one))
     assert codes[rank] is None
     assert codes[1 - rank] != 0
     assert ends(runs.start_pair(folder, "--resume", mode=mode)) == [0, 0]
@@ -43,31 +44,29 @@ def kill_and_resume(
 
 
 def test_a_killed_rank_ends_the_run_and_it_resumes(
-    runs: Runs, undisturbed: tuple[str, dict[str, Any]], tmp_path: Path
+    runs: Runs, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     rank = ("train", "train-cam").index(undisturbed[0])  # each mode loses another one
-    fault = (*STEP, random.randrange(1, 9), "kill")
+    fault = Fault("step", random.randrange(1, 9), "kill")
     kill_and_resume(runs, undisturbed, tmp_path / "run", rank, fault)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("attempt", range(20))
 def test_a_rank_killed_anywhere(
-    runs: Runs, undisturbed: tuple[str, dict[str, Any]], tmp_path: Path, attempt: int
+    runs: Runs, undisturbed: Undisturbed, tmp_path: Path, attempt: int
 ) -> None:
-    places = [(*STEP, 8), ("os", "fsync", 20), ("os", "replace", 20)]
-    module, name, calls = places[attempt % 3]
-    fault = (module, name, random.randrange(1, calls + 1), "kill")
-    rank = 0 if module == "os" else attempt % 2
+    point, calls = [("step", 8), ("fsync", 20), ("rename", 20)][attempt % 3]
+    rank = attempt % 2 if point == "step" else 0
+    fault = Fault(point, random.randrange(1, calls + 1), "kill")
     kill_and_resume(runs, undisturbed, tmp_path / "run", rank, fault)
 
 
 def test_a_signal_ends_all_after_the_same_step(
-    runs: Runs, undisturbed: tuple[str, dict[str, Any]], tmp_path: Path
+    runs: Runs, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     mode, expected = undisturbed
-    nap = (*STEP, 2, "nap")
-    pair = runs.start_pair(tmp_path / "run", mode=mode, faults=((nap,), (nap,)))
+    pair = runs.start_pair(tmp_path / "run", mode=mode, faults=(NAP,))
     pair[0].wait_for((tmp_path / "run" / "state.previous.pt").exists)
     pair[1].send(signal.SIGTERM)  # one of them is enough
     assert ends(pair) == [143, 143]
@@ -78,8 +77,8 @@ def test_a_signal_ends_all_after_the_same_step(
 
 def test_a_rank_that_hangs_is_named(runs: Runs, tmp_path: Path) -> None:
     start = time.monotonic()
-    hang = (*STEP, 2, "hang")
-    pair = runs.start_pair(tmp_path / "run", faults=((), (hang,)), PPLR_TIMEOUT="5")
+    hang, one = Fault("step", 2, "hang"), {"FAULTY_RANK": "1", "GRACE": "1"}
+    pair = runs.start_pair(tmp_path / "run", faults=(hang,), PPLR_TIMEOUT="5", **one)
     assert pair[0].wait() == 1
     assert time.monotonic() - start < 60
     assert "no answer from rank 1" in pair[0].text
@@ -90,8 +89,7 @@ def test_a_rank_that_hangs_is_named(runs: Runs, tmp_path: Path) -> None:
 
 def test_another_number_of_processes_is_refused(runs: Runs, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    nap = (*STEP, 2, "nap")
-    single = runs.start(folder, faults=(nap,))
+    single = runs.start(folder, faults=(NAP,))
     single.wait_for((folder / "state.previous.pt").exists)
     single.send(signal.SIGINT)
     assert single.wait() == 130
@@ -105,60 +103,33 @@ def test_another_number_of_processes_is_refused(runs: Runs, tmp_path: Path) -> N
     assert ends(runs.start_pair(folder, "--resume", "--allow-inexact")) == [0, 0]
 
 
-def launch(
-    folder: Path, preset: Path, data: Path, *more: str, patch: str = ""
-) -> "subprocess.Popen[str]":
-    """Start `pplr train --devices 2` as a user does; `patch` is Python run in its processes."""
-    (folder.parent / "sitecustomize.py").write_text(patch)
-    program = [sys.executable, "-m", "pplr_cli", "train", "--preset", str(preset)]
-    program += ["--data-dir", str(data), "--run-dir", str(folder), "--devices", "2", *more]
-    environment = {**os.environ, "PYTHONPATH": f"{folder.parent}{os.pathsep}{ROOT}"}
-    return subprocess.Popen(
-        program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
-    )  # fmt: skip
-
-
-def launched(
-    folder: Path, preset: Path, data: Path, *more: str, patch: str = ""
-) -> "subprocess.CompletedProcess[str]":
-    """Run it to its end."""
-    with launch(folder, preset, data, *more, patch=patch) as process:
-        out, err = process.communicate(timeout=180)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
-
-
-FAIL = """
-import os
-if os.environ.get("RANK") == "1":
-    import pplr_cli.engine.pplr as place
-    def spoiled(*_):
-        raise {what}
-    place.PPLR.losses = spoiled
-"""
-
-
-def test_devices_start_processes(tiny_preset: Path, tiny_data: Path, tmp_path: Path) -> None:
-    done = launched(tmp_path / "run", tiny_preset, tiny_data)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("weights: ") == 1
-    assert done.stderr.count("epoch 2/2") == 1
+def test_devices_start_processes(runs: Runs, tmp_path: Path) -> None:
+    process = runs.start(tmp_path / "run", "--devices", "2")
+    assert process.wait() == 0, process.text
+    assert process.text.count("weights: ") == 1
+    assert process.text.count("epoch 2/2") == 1
     assert status(tmp_path / "run")["state"] == "finished"
 
 
 def test_signals_to_the_launcher_reach_its_processes(
     tiny_preset: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
+    """Without a fork of ours: the processes are started as a user starts them."""
     folder = tmp_path / "run"
-    more = ("--set", "optim.iters=2000", "--set", "engine.save_minutes=60")
-    with launch(folder, tiny_preset, tiny_data, *more) as process:
+    program = [sys.executable, "-m", "pplr_cli", "train", "--preset", str(tiny_preset)]
+    program += ["--data-dir", str(tiny_data), "--run-dir", str(folder), "--devices", "2"]
+    program += ["--set", "optim.iters=2000", "--set", "engine.save_minutes=60"]
+    with subprocess.Popen(
+        program, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
         wait_for(folder / "metrics.jsonl")  # before training
         time.sleep(1.0)
         assert not (folder / "state.pt").exists()
         process.send_signal(signal.SIGUSR1)
         wait_for(folder / "state.pt")
         os.killpg(process.pid, signal.SIGINT)  # as the terminal does for Ctrl-C
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (130, ""), err
     first, last = err.splitlines()
     assert first.startswith("epoch 0/2: ")
@@ -168,41 +139,39 @@ def test_signals_to_the_launcher_reach_its_processes(
 
 
 def wait_for(path: Path) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while not path.exists():
         assert time.monotonic() < until, f"no {path} yet"
         time.sleep(0.01)
 
 
-def test_an_exception_in_one_rank_is_told_once(
-    tiny_preset: Path, tiny_data: Path, tmp_path: Path
-) -> None:
-    patch = FAIL.format(what="OSError(5, 'Input/output error')")
-    done = launched(tmp_path / "run", tiny_preset, tiny_data, patch=patch)
-    assert done.returncode == 1
-    assert done.stderr.count("error: ") == 1, done.stderr
-    assert "error: Input/output error\nhint: " in done.stderr
-    assert "Traceback" not in done.stderr
+def test_an_exception_in_one_rank_is_told_once(runs: Runs, tmp_path: Path) -> None:
+    fault = Fault("losses", 1, "I/O error")
+    more = ("--devices", "2")
+    process = runs.start(tmp_path / "run", *more, faults=(fault,), FAULTY_RANK="1")
+    assert process.wait() == 1
+    assert process.text.count("error: ") == 1, process.text
+    assert "error: Input/output error\nhint: " in process.text
+    assert "Traceback" not in process.text
     assert status(tmp_path / "run")["reason"] == "Input/output error"
 
 
-def test_a_killed_rank_is_named_by_the_launcher(
-    tiny_preset: Path, tiny_data: Path, tmp_path: Path
-) -> None:
-    patch = FAIL.format(what="SystemExit(os.kill(os.getpid(), 9))")
+def test_a_killed_rank_is_named_by_the_launcher(runs: Runs, tmp_path: Path) -> None:
     start = time.monotonic()
-    done = launched(tmp_path / "run", tiny_preset, tiny_data, patch=patch)
-    assert done.returncode == 1
-    assert done.stderr.count("error: ") == 1, done.stderr
-    assert "error: process 1 of the run was killed by SIGKILL" in done.stderr
-    assert time.monotonic() - start < 60  # the start of three processes included
+    fault = Fault("losses", 1, "kill")
+    more = ("--devices", "2")
+    process = runs.start(tmp_path / "run", *more, faults=(fault,), FAULTY_RANK="1")
+    assert process.wait() == 1
+    assert process.text.count("error: ") == 1, process.text
+    assert "error: process 1 of the run was killed by SIGKILL" in process.text
+    assert time.monotonic() - start < 60
     assert status(tmp_path / "run")["state"] == "failed"
 
 
 def test_processes_that_cannot_share_a_batch_are_refused_before_they_start(
-    tiny_preset: Path, tiny_data: Path, tmp_path: Path
+    tiny_preset: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    done = launched(tmp_path / "run", tiny_preset, tiny_data, "--devices", "3")
-    assert done.returncode == 2
-    assert "3 processes cannot share the 2 replicas" in done.stderr
+    more = ["--data-dir", str(tiny_data), "--run-dir", str(tmp_path / "run"), "--devices", "3"]
+    assert run(["train", "--preset", str(tiny_preset), *more]) == 2
+    assert "3 processes cannot share the 2 replicas" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

@@ -9,19 +9,20 @@ from typing import Any
 
 import pytest
 
-from tests.faults.conftest import Fault, Runs, outcome
+from tests.faults.conftest import Runs, outcome
+from tests.faults.points import Fault
 
 Undisturbed = tuple[str, dict[str, Any], float]
 
 WRITES = [
-    ("os", "fsync", "kill", 12),
-    ("os", "fsync", "kill after", 12),
-    ("os", "replace", "kill", 12),
-    ("os", "replace", "kill after", 12),
-    ("pplr_cli.engine.checkpoint", "_Hashing.write", "kill", 2000),
-    ("pplr_cli.engine.trainer", "Trainer._step", "kill", 8),
-    ("pplr_cli.engine.trainer", "Trainer._begin_epoch", "kill after", 2),
-    ("pplr_cli.session.recorder", "save_weights", "kill after", 2),
+    ("fsync", "kill", 12),
+    ("fsync", "kill after", 12),
+    ("rename", "kill", 12),
+    ("rename", "kill after", 12),
+    ("write", "kill", 2000),
+    ("step", "kill", 8),
+    ("begin epoch", "kill after", 2),
+    ("save weights", "kill after", 2),
 ]
 """Where to kill: around every step of every write that matters, and between them; at one of the
 first so many calls."""
@@ -33,19 +34,13 @@ def resumed(runs: Runs, folder: Path, mode: str) -> dict[str, Any]:
     return outcome(folder)
 
 
-@pytest.mark.parametrize(("module", "attribute", "what", "calls"), WRITES)
+@pytest.mark.parametrize(("point", "what", "calls"), WRITES)
 def test_killed_in_a_write(
-    runs: Runs,
-    undisturbed: Undisturbed,
-    tmp_path: Path,
-    module: str,
-    attribute: str,
-    what: str,
-    calls: int,
+    runs: Runs, undisturbed: Undisturbed, tmp_path: Path, point: str, what: str, calls: int
 ) -> None:
     mode, expected, _ = undisturbed
     folder = tmp_path / "run"
-    fault: Fault = (module, attribute, random.randint(1, calls), what)
+    fault = Fault(point, random.randint(1, calls), what)
     process = runs.start(folder, mode=mode, faults=(fault,))
     assert process.wait() is None, f"{fault} did not kill:\n{process.text}"
     assert resumed(runs, folder, mode) == expected, fault
@@ -83,13 +78,13 @@ def test_killed_at_random_moments_for_long(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("number", range(1, 40))
+@pytest.mark.parametrize("call", range(1, 40))
 @pytest.mark.parametrize("what", ["kill", "kill after"])
-@pytest.mark.parametrize("name", ["fsync", "replace"])
+@pytest.mark.parametrize("point", ["fsync", "rename"])
 def test_killed_at_every_write(
-    runs: Runs, undisturbed: Undisturbed, tmp_path: Path, name: str, what: str, number: int
+    runs: Runs, undisturbed: Undisturbed, tmp_path: Path, point: str, what: str, call: int
 ) -> None:
     mode, expected, _ = undisturbed
-    process = runs.start(tmp_path / "run", mode=mode, faults=(("os", name, number, what),))
+    process = runs.start(tmp_path / "run", mode=mode, faults=(Fault(point, call, what),))
     process.wait()
     assert resumed(runs, tmp_path / "run", mode) == expected

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.faults.conftest import NAP, Runs, in_second_step, outcome, status
+from tests.faults.points import Fault
 
 Undisturbed = tuple[str, dict[str, Any], float]
 
@@ -52,8 +53,7 @@ def test_a_second_signal_ends_it_at_once(
 
 def test_a_signal_while_saving_waits_for_the_end_of_it(runs: Runs, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    nap = ("pplr_cli.engine.checkpoint", "_Hashing.digest", 2, "nap")
-    process = runs.start(folder, faults=(nap,))
+    process = runs.start(folder, faults=(Fault("torch.save", 2, "nap after"),))
     process.wait_for((folder / "state.pt").exists)
     time.sleep(0.5)
     process.send(signal.SIGTERM)
@@ -83,8 +83,7 @@ def test_an_ignored_hang_up_stays_ignored(runs: Runs, tmp_path: Path) -> None:
 
 def test_before_anything_is_saved_it_says_so(runs: Runs, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    nap = ("pplr_cli.engine.trainer", "Trainer._extract", 1, "nap")
-    process = runs.start(folder, faults=(nap,))
+    process = runs.start(folder, faults=(Fault("extract", 1, "nap"),))
     process.wait_for((folder / "log.txt").exists)
     time.sleep(0.5)
     process.send(signal.SIGINT)

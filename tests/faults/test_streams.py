@@ -4,16 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import Fault, Runs, in_second_step, status
-
-STEP = ("pplr_cli.engine.trainer", "Trainer._step")
+from tests.faults.conftest import Runs, in_second_step, status
+from tests.faults.points import Fault
 
 
 @pytest.mark.parametrize(("what", "code"), [("streams left", 0), ("streams full", 1)])
 def test_streams_that_fail_in_the_middle(runs: Runs, tmp_path: Path, what: str, code: int) -> None:
     folder = tmp_path / "run"
-    fault: Fault = (*STEP, 2, what)
-    process = runs.start(folder, faults=(fault,))
+    process = runs.start(folder, faults=(Fault("step", 2, what),))
     assert process.wait() == code
     log = (folder / "log.txt").read_text()
     assert "epoch 2/2: " in log

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from tests.faults.conftest import Fault, Runs, camera_mode, outcome, status
+from tests.faults.conftest import Runs, camera_mode, outcome, status
+from tests.faults.points import Fault
 
 Undisturbed = tuple[str, dict[str, Any], float]
 
-CLUSTER = ("pplr_cli.labelling.stage", "cluster", 0)
 RARELY = ("--set", "engine.save_minutes=60")
 
 
@@ -29,7 +29,7 @@ def is_finite(path: Path) -> bool:
 def test_too_few_clusters_end_the_run_at_once(
     runs: Runs, tmp_path: Path, what: str, count: int
 ) -> None:
-    process = runs.start(tmp_path / "run", faults=((*CLUSTER, what),))
+    process = runs.start(tmp_path / "run", faults=(Fault("cluster", 0, what),))
     assert process.wait() == 1
     assert f"error: epoch 1: clustering found {count} clusters among 96 images" in process.text
     assert "hint: raise `clustering.eps`" in process.text
@@ -40,7 +40,7 @@ def test_many_small_clusters_grow_the_classifiers_and_are_counted(
     runs: Runs, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    process = runs.start(folder, faults=((*CLUSTER, "pairs"),))
+    process = runs.start(folder, faults=(Fault("cluster", 0, "pairs"),))
     assert process.wait() == 0, process.text
     assert [row["clusters_small"] for row in rows(folder)[1:]] == [48, 48]
     weights = torch.load(folder / "last.pth", weights_only=True)
@@ -51,9 +51,9 @@ def test_many_small_clusters_grow_the_classifiers_and_are_counted(
 @pytest.mark.parametrize(
     ("fault", "more", "message"),
     [
-        (("pplr_cli.engine.pplr", "PPLR.losses", 6, "nan loss"), (), "step 2: the loss is nan"),
-        (("pplr_cli.engine.pplr", "PPLR.losses", 6, "nan loss"), RARELY, "step 2: the loss is"),
-        (("pplr_cli.engine.trainer", "Trainer._step", 6, "infinite weights"), (), "NaN or inf"),
+        (Fault("losses", 6, "nan loss"), (), "step 2: the loss is nan"),
+        (Fault("losses", 6, "nan loss"), RARELY, "step 2: the loss is nan"),
+        (Fault("step", 6, "infinite weights"), (), "NaN or inf"),
     ],
 )
 def test_numbers_that_are_not_finite_are_never_saved(
@@ -76,8 +76,7 @@ def test_numbers_that_are_not_finite_are_never_saved(
 
 
 def test_a_map_of_zero_still_has_best_weights(runs: Runs, tmp_path: Path) -> None:
-    fault: Fault = ("pplr_cli.retrieval.evaluator", "evaluate", 0, "no score")
-    process = runs.start(tmp_path / "run", faults=(fault,))
+    process = runs.start(tmp_path / "run", faults=(Fault("evaluate", 0, "no score"),))
     assert process.wait() == 0, process.text
     assert [row["mAP"] for row in rows(tmp_path / "run")] == [0, 0, 0]
     best = torch.load(tmp_path / "run" / "best.pth", weights_only=True)
@@ -85,8 +84,7 @@ def test_a_map_of_zero_still_has_best_weights(runs: Runs, tmp_path: Path) -> Non
 
 
 def test_out_of_memory_of_the_gpu(runs: Runs, tmp_path: Path) -> None:
-    fault: Fault = ("pplr_cli.engine.trainer", "Trainer._step", 3, "out of memory")
-    process = runs.start(tmp_path / "run", faults=(fault,))
+    process = runs.start(tmp_path / "run", faults=(Fault("step", 3, "out of memory"),))
     assert process.wait() == 1
     assert "error: the GPU ran out of memory\nhint: a smaller `--set batch.size" in process.text
     assert "Traceback" not in process.text
@@ -99,7 +97,7 @@ def test_a_clock_set_back_and_an_odd_time_zone(
 ) -> None:
     mode, expected, _ = undisturbed
     folder = tmp_path / "run"
-    fault: Fault = ("pplr_cli.engine.trainer", "Trainer._step", 2, "clock backwards")
+    fault = Fault("step", 2, "clock backwards")
     process = runs.start(folder, mode=mode, faults=(fault,), TZ="Nowhere/Odd-14:45")
     assert process.wait() == 0, process.text
     assert outcome(folder) == expected

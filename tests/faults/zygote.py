@@ -1,16 +1,16 @@
-"""Forks `pplr` processes that meet a fault, from one that has imported everything already.
+"""Forks `pplr` processes with faults from one process that has imported everything.
 
     python -m tests.faults.zygote
 
 Reads one JSON line for each process: `arguments`, `environment`, `output` (file for stdout and
-stderr) and `faults`, each [module, attribute, number of the call, what]; answers with its pid. The
-faults are put in place from outside: the product knows nothing of them. Of the environment some
-names are for this file: `IGNORE_HANG_UP`, `STREAMS`, `FILE_LIMIT`, `DISK`.
+stderr) and `faults`, a list of [point, call, what]. Answers with the pid. The product knows nothing
+of the faults. These variables of the environment are for this file: `FAULTY_RANK` (the process of
+a group that gets the faults), `GRACE` (seconds for others to report a failure), `IGNORE_HANG_UP`,
+`STREAMS`, `FILE_LIMIT`, `DISK`.
 """
 
 import ctypes
 import dataclasses
-import importlib
 import json
 import os
 import resource
@@ -19,17 +19,22 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import torch
+from torch.distributed.launcher import api
 
 from pplr_cli import app
 from pplr_cli.config.fields import Agreement, Clustering
+from pplr_cli.distributed import failures
 from pplr_cli.labelling.stage import label
+from pplr_cli.report import page  # noqa: F401 - imported once, before the forks
 from pplr_cli.retrieval.ranking import evaluate
 from pplr_cli.retrieval.relevance import find_relevance
-from pplr_cli.session import start  # noqa: F401 - imported here, once for all
+from pplr_cli.session import start  # noqa: F401
+from tests.faults.points import Fault, inject
 
 
 def main() -> None:
@@ -68,22 +73,46 @@ def child(
         os.dup2(descriptor, stream)
     put_into(environment)
     sys.stdout, sys.stderr = (opened(stream) for stream in (1, 2))
-    for module, attribute, number, what in faults:
-        inject(module, attribute, number, what)
-    sys.argv = ["pplr", *arguments]
-    code = 1
-    try:
-        app.main()
-    except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else 1
-    except BaseException:  # a bug
-        traceback.print_exc()
+    code = pplr(arguments, [Fault(*fault) for fault in faults])
     os.write(ending, str(code).encode())
     return code
 
 
+def pplr(arguments: list[str], faults: list[Fault]) -> int:
+    """Run the command line in this process, with the faults of its rank; return the exit code."""
+    rank = os.environ.get("RANK")
+    for fault in faults if os.environ.get("FAULTY_RANK", rank) == rank else ():
+        assert fault.what in BEFORE | AFTER
+        inject(fault, BEFORE.get(fault.what), AFTER.get(fault.what))
+    fork_workers(faults)
+    sys.argv = ["pplr", *arguments]
+    try:
+        app.main()
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 1
+    except BaseException:  # a bug
+        traceback.print_exc()
+    return 1
+
+
+def fork_workers(faults: list[Fault]) -> None:
+    """Let the launcher of `--devices` fork its processes, which then need not import anything."""
+    launch = api.elastic_launch
+
+    def work(_: str, __: str, *arguments: str) -> None:  # `-m pplr_cli` come first
+        if code := pplr(list(arguments), faults):
+            os._exit(code)
+
+    def forking(config: Any, _: str) -> Any:
+        return launch(dataclasses.replace(config, start_method="fork"), work)
+
+    api.elastic_launch = forking
+
+
 def put_into(environment: dict[str, str]) -> None:
-    """Give this process the surroundings that its environment names."""
+    """Apply what the environment says about this process."""
+    if "GRACE" in environment:
+        failures.GRACE = timedelta(seconds=float(environment["GRACE"]))
     if "IGNORE_HANG_UP" in environment:  # what nohup does
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if "STREAMS" in environment:
@@ -96,7 +125,7 @@ def put_into(environment: dict[str, str]) -> None:
 
 
 def opened(stream: int) -> Any:
-    """Return what Python makes of a standard stream: None where it is closed."""
+    """Open a standard stream as Python does: None if it is closed."""
     try:
         os.fstat(stream)
     except OSError:
@@ -105,7 +134,7 @@ def opened(stream: int) -> Any:
 
 
 def join(pid: int) -> None:
-    """See the mounts of another process."""
+    """Enter the mount namespace of another process."""
     libc = ctypes.CDLL(None, use_errno=True)
     handles = [os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY) for name in ("user", "mnt")]
     for handle in handles:
@@ -113,48 +142,20 @@ def join(pid: int) -> None:
             raise OSError(ctypes.get_errno(), "setns")
 
 
-def inject(module: str, attribute: str, number: int, what: str) -> None:
-    """Let a function misbehave at one of its calls, counted from 1; 0 = at each."""
-    owner: Any = importlib.import_module(module)
-    *path, name = attribute.split(".")
-    for part in path:
-        owner = getattr(owner, part)
-    original: Callable[..., Any] = getattr(owner, name)
-    calls = iter(range(1, 1 << 30))
-
-    def misbehaving(*arguments: Any, **options: Any) -> Any:
-        now = next(calls) == number or not number
-        if now and what in FAULTS:
-            FAULTS[what]()
-        result = original(*arguments, **options)
-        return SPOILT[what](result, *arguments) if now and what in SPOILT else result
-
-    assert what in FAULTS.keys() | SPOILT.keys()
-    setattr(owner, name, misbehaving)
-
-
 def kill() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def full() -> None:
-    raise OSError(28, "No space left on device")
+def nap() -> None:
+    time.sleep(1.5)
 
 
-def fail() -> None:
-    raise ValueError("made to fail")
-
-
-def hang() -> None:
-    time.sleep(600)
-
-
-def memory() -> None:
-    raise torch.OutOfMemoryError("CUDA out of memory")
+def fail(error: BaseException) -> None:
+    raise error
 
 
 def clock_backwards() -> None:
-    """Set the clock back by a day, and by another at each look."""
+    """Set the clock back by a day, and by another one at each call."""
     times = iter(range(int(time.time()), 0, -86400))
     time.time = lambda: float(next(times))
     time.time_ns = lambda: next(times) * 10**9
@@ -167,7 +168,7 @@ def lead_streams_to(path: str) -> None:
 
 
 def leave_streams() -> None:
-    """Let the reader of both streams go, as `| head` does."""
+    """Close the reading end of both streams, as `| head` does."""
     reading, writing = os.pipe()
     os.close(reading)
     for stream in (1, 2):
@@ -175,7 +176,7 @@ def leave_streams() -> None:
 
 
 def close_streams() -> None:
-    """Begin without a stdout, as after `>&-`."""
+    """Close stdout, as `>&-` does."""
     os.close(1)
 
 
@@ -183,9 +184,9 @@ def spoil_losses(losses: dict[str, torch.Tensor], *_: Any) -> dict[str, torch.Te
     return {name: value * torch.nan for name, value in losses.items()}
 
 
-def spoil_weights(losses: dict[str, torch.Tensor], trainer: Any, *_: Any) -> Any:
+def spoil_weights(losses: dict[str, torch.Tensor], network: torch.nn.Module, *_: Any) -> Any:
     with torch.no_grad():
-        next(trainer.network.parameters())[0] = torch.inf
+        next(network.parameters())[0] = torch.inf
     return losses
 
 
@@ -195,8 +196,22 @@ STREAMS: dict[str, Callable[[], None]] = {
     "left": leave_streams,
 }
 
-SPOILT: dict[str, Callable[..., Any]] = {
+BEFORE: dict[str, Callable[[], None]] = {
+    "clock backwards": clock_backwards,
+    "streams full": STREAMS["full"],
+    "streams left": STREAMS["left"],
+    "kill": kill,
+    "disk full": lambda: fail(OSError(28, "No space left on device")),
+    "I/O error": lambda: fail(OSError(5, "Input/output error")),
+    "out of memory": lambda: fail(torch.OutOfMemoryError("CUDA out of memory")),
+    "hang": lambda: time.sleep(600),
+    "nap": nap,
+}
+"""What a fault does ahead of a call."""
+
+AFTER: dict[str, Callable[..., Any]] = {
     "kill after": lambda *_: kill(),
+    "nap after": lambda *_: nap(),
     "nan loss": spoil_losses,
     "infinite weights": spoil_weights,
     "no clusters": lambda labels, *_: np.full_like(labels, -1),
@@ -204,18 +219,7 @@ SPOILT: dict[str, Callable[..., Any]] = {
     "pairs": lambda labels, *_: np.arange(len(labels)) // 2,
     "no score": lambda scores, *_: dataclasses.replace(scores, mAP=0.0),
 }
-
-FAULTS: dict[str, Callable[[], None]] = {
-    "clock backwards": clock_backwards,
-    "streams full": STREAMS["full"],
-    "streams left": STREAMS["left"],
-    "kill": kill,
-    "disk full": full,
-    "fail": fail,
-    "hang": hang,
-    "out of memory": memory,
-    "nap": lambda: time.sleep(1.5),
-}
+"""What a fault makes of the result of a call."""
 
 
 if __name__ == "__main__":
