@@ -1,16 +1,19 @@
-"""Trains 20 steps in one process, or as one of several, and keeps what the first one computed.
+"""Trains 20 steps in one, two and four processes; keeps what the first one of each computed.
 
-    python -m torch.distributed.run --standalone --nproc-per-node 2 -m tests.shared_steps DATA OUT
+    python -m tests.shared_steps MANIFEST FOLDER
 
 The network computes in float64: in float32 Adam turns the rounding of a gradient near zero into a
 step of full length, and within 20 steps two runs drift apart that began with equal losses.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.distributed import TCPStore
+from torch.multiprocessing import start_processes
 
 from pplr_cli.config.fields import Batch, Clustering, Config, Data, Model, Optim
 from pplr_cli.data.cache import decode_images
@@ -33,9 +36,20 @@ CONFIG = Config(
 )
 
 
-def main(data: Path, out: Path) -> None:
+def main(data: Path, folder: Path) -> None:
     torch.set_num_threads(1)
     use_float64()
+    for count in (1, 2, 4):
+        store = TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+        arguments = (count, store.port, data, folder / f"{count}.pt")
+        start_processes(work, arguments, count, start_method="fork")
+
+
+def work(rank: int, count: int, port: int, data: Path, out: Path) -> None:
+    """Train in both modes, as one of `count` processes."""
+    os.environ |= {"WORLD_SIZE": str(count), "RANK": str(rank), "LOCAL_RANK": str(rank)}
+    os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
+    os.environ |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0"}
     processes = join(torch.device("cpu"))
     found = {mode: train(mode, data, processes) for mode in ("train", "train-cam")}
     if processes.first:

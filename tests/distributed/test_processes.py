@@ -21,20 +21,13 @@ Steps = dict[str, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def steps(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Steps]:
-    """Return what a number of processes computed."""
+    """Return what a number of processes computed: 1, 2 or 4."""
     folder = tmp_path_factory.mktemp("steps")
-
-    def run(count: int) -> Steps:
-        out = folder / f"{count}.pt"
-        if not out.exists():
-            program = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-            program += ["--nproc-per-node", str(count), "-m", "tests.shared_steps"]
-            program += [str(tiny_data / "tiny" / "manifest.json"), str(out)]
-            environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-            subprocess.run(program, cwd=ROOT, env=environment, check=True, capture_output=True)
-        return dict(torch.load(out, weights_only=True))
-
-    return run
+    program = [sys.executable, "-m", "tests.shared_steps"]
+    program += [str(tiny_data / "tiny" / "manifest.json"), str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    subprocess.run(program, cwd=ROOT, env=environment, check=True, capture_output=True)
+    return lambda count: dict(torch.load(folder / f"{count}.pt", weights_only=True))
 
 
 @pytest.mark.parametrize("count", [2, 4])
