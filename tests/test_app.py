@@ -3,9 +3,9 @@
 import os
 import pty
 import re
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -85,7 +85,7 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
     )
     seconds = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = cpu_seconds_of_children()
         done = subprocess.run(
             [sys.executable, "-c", program],
             env=environment(),
@@ -93,9 +93,14 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
             text=True,
             check=False,
         )
-        seconds.append(time.perf_counter() - start)
+        seconds.append(cpu_seconds_of_children() - start)
         assert (done.returncode, done.stderr) == (0, "[]\n")
     assert min(seconds) < 1.0
+
+
+def cpu_seconds_of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def test_version() -> None:

@@ -9,6 +9,7 @@ FAULTS = re.findall(r"^- \*\*.*$", PAGE.partition("## Faults and tests")[2], re.
 NAMED = set(re.findall(r"`([\w/]+\.py)::(test_\w+)`", "".join(FAULTS)))
 APART = {
     "test_devices_start_processes",
+    "test_every_point_is_a_function",
     "test_processes_that_cannot_share_a_batch_are_refused_before_they_start",
 }
 """Tests beside the faults that produce none."""

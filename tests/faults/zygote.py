@@ -100,6 +100,9 @@ def fork_workers(faults: list[Fault]) -> None:
     launch = api.elastic_launch
 
     def work(_: str, __: str, *arguments: str) -> None:  # `-m pplr_cli` come first
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_DFL)  # not the launcher's handlers
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         if code := pplr(list(arguments), faults):
             os._exit(code)
 
