@@ -1,31 +1,30 @@
-"""The environment variables that pplr reads, all in one place."""
+"""The environment variables that pplr reads."""
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pplr_cli.errors import UsageError
 
 
-@dataclass(frozen=True)
-class Variable:
-    """One environment variable: its name and what it does."""
+class Variable(NamedTuple):
+    """An environment variable: its name and what it does."""
 
     name: str
     purpose: str
 
     def get(self) -> str | None:
-        """Return the value, or None where it is unset or empty."""
+        """Return the value; None if it is unset or empty."""
         return os.environ.get(self.name) or None
 
 
-DATA_DIR = Variable("PPLR_DATA_DIR", "where data sets live (default: ./data; --data-dir wins)")
-CACHE_DIR = Variable("PPLR_CACHE_DIR", "where decoded images and downloads are kept")
+DATA_DIR = Variable("PPLR_DATA_DIR", "folder of the data sets (default: ./data; --data-dir wins)")
+CACHE_DIR = Variable("PPLR_CACHE_DIR", "folder for decoded images and downloads")
 DEBUG = Variable("PPLR_DEBUG", "1 shows tracebacks of expected failures")
 NO_COLOR = Variable("NO_COLOR", "any value turns colours off")
 TIMEOUT = Variable("PPLR_TIMEOUT", "seconds to wait for another process of a run (default: 1800)")
-TORCH_HOME = Variable("TORCH_HOME", "where torchvision keeps ImageNet weights")
+TORCH_HOME = Variable("TORCH_HOME", "folder of torchvision's ImageNet weights")
 XDG_CACHE_HOME = Variable("XDG_CACHE_HOME", "the user's cache folder (default: ~/.cache)")
 
 ALL = (DATA_DIR, CACHE_DIR, DEBUG, NO_COLOR, TIMEOUT, TORCH_HOME, XDG_CACHE_HOME)
@@ -44,13 +43,13 @@ def cache_dir() -> Path:
 
 
 def torch_home() -> Path:
-    """Return torch's own cache folder by torch's own rule: TORCH_HOME, else the user's cache."""
+    """Return torch's cache folder, found as torch does: TORCH_HOME, else the user's cache."""
     cache = Path(XDG_CACHE_HOME.get() or "~/.cache")
     return Path(TORCH_HOME.get() or cache / "torch").expanduser()
 
 
 def debug() -> bool:
-    """Tell whether expected failures shall show their traceback."""
+    """Return whether expected failures show their traceback."""
     return DEBUG.get() == "1"
 
 
@@ -58,7 +57,7 @@ def process_timeout() -> float:
     """Return the seconds after which a process that does not answer counts as hanging.
 
     Raises:
-        UsageError: the variable holds no number.
+        UsageError: the variable is not a number of seconds.
     """
     text = TIMEOUT.get() or "1800"
     if not re.fullmatch(r"\d{1,6}", text) or int(text) == 0:

@@ -1,30 +1,29 @@
-"""Expected failures: what is wrong, which file or key, and the way out.
-
-Everything a user can cause or fix is raised as a `PplrError`; `terminal/console.py` prints it as
-an `error:` line and a `hint:` line. Anything else is a bug and keeps its traceback.
-"""
+"""Errors that a user can cause or fix; any other exception is a bug and keeps its traceback."""
 
 
 class PplrError(Exception):
-    """An expected failure, shown as `error: <message>` and `hint: <hint>`; exit code 1."""
+    """An expected error.
+
+    Args:
+        message: what is wrong, naming the file or key; printed as `error: ...`.
+        hint: what to do about it; printed as `hint: ...`.
+    """
 
     exit_code = 1
     reported = False
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message, self.hint = message, hint
 
 
 class StoppedError(PplrError):
-    """A run that ended early: by a signal, or because another of its processes failed.
+    """A run was stopped: by a signal, or because another of its processes failed.
 
     Args:
         message: why.
         exit_code: of this process.
-
-        reported: whether another process has printed why.
+        reported: another process has printed the message.
     """
 
     def __init__(self, message: str, exit_code: int = 1, *, reported: bool = False) -> None:
@@ -33,33 +32,33 @@ class StoppedError(PplrError):
 
 
 class UsageError(PplrError):
-    """A wrong option or a wrong preset; exit code 2."""
+    """An option or a setting is wrong; exit code 2."""
 
     exit_code = 2
 
 
 class DataError(PplrError):
-    """A data set, an archive or an image that cannot be used as it is."""
+    """A data set, an archive or an image cannot be used."""
 
 
 class WeightsError(PplrError):
-    """A weights file that cannot be found, fetched, read or fitted."""
+    """A weights file cannot be found, downloaded, read or loaded into the network."""
 
 
 class DeviceError(PplrError):
-    """A device that this machine does not have or cannot use."""
+    """The machine does not have the device, or cannot use it."""
 
 
 class TrainingError(PplrError):
-    """A training run that cannot go on."""
+    """Training cannot continue."""
 
 
 class StateError(PplrError):
-    """A saved state from which a run cannot go on."""
+    """A saved state cannot be resumed."""
 
 
 class ProcessError(PplrError):
-    """Another process of a run that several share is gone or does not answer."""
+    """Another process of the run is gone or does not answer."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -70,10 +69,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def known_failure(error: BaseException) -> PplrError | None:
-    """Return the error to report for an exception; None for a bug.
-
-    The one table of what the system and libraries raise and a user can fix.
-    """
+    """Return the error to report for an exception of the system or a library; None for a bug."""
     if isinstance(error, PplrError):
         return error
     if type(error).__name__ == "OutOfMemoryError":

@@ -1,14 +1,15 @@
-"""Signals that end a run, or make it save: noticed at once, obeyed where nothing is lost.
+"""Signals that end a run or make it save, handled where nothing is lost.
 
-SIGINT, SIGTERM and SIGHUP end it: between `hold` and `release` at the next boundary, else at once.
-A second one ends the process on the spot; what is on the disk is whole at every moment. Among
-several processes the same signal may come twice at once, from the launcher and from whoever
-signals the whole job: that counts as one. SIGUSR1
-(the warning before a preemption) asks for a save, and the run goes on.
+- SIGINT, SIGTERM and SIGHUP end the run: at the next step between `hold` and `release`, otherwise
+  at once. A second one ends the process immediately; all files are complete at every moment. Each
+  of several processes may get a signal twice, from the launcher and from whoever signals the whole
+  job: two within `ECHO` seconds count as one.
+- SIGUSR1 (the warning before a preemption) saves the state; the run continues.
 """
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +18,10 @@ from types import FrameType
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SAVING = signal.SIGUSR1
 ECHO = 2.0
-"""Seconds in which a signal may come again from the launcher."""
 
 
 class Interrupted(BaseException):
-    """The run shall end because of a signal; like KeyboardInterrupt no `Exception`.
+    """A signal ended the run; like KeyboardInterrupt, not an `Exception`.
 
     Attributes:
         signal: which one.
@@ -38,10 +38,10 @@ class Interrupted(BaseException):
 
 
 class Interrupts:
-    """What signals have asked for since the handlers were installed.
+    """The signals that have arrived since the handlers were installed.
 
     Args:
-        with_parent: whether the run ends when the process that started this one is gone.
+        with_parent: end the run when the parent process is gone.
     """
 
     def __init__(self, *, with_parent: bool = False) -> None:
@@ -50,9 +50,9 @@ class Interrupts:
         self._saving = self._held = False
 
     def asked(self) -> int:
-        """Return the signal that asked to end or, where there is none, to save; 0 = neither.
+        """Return the signal that ends the run, else `SAVING` if a save was asked for, else 0.
 
-        Told once: a save that was asked for is then taken as done.
+        A save is returned once: the caller carries it out.
         """
         if self._parent is not None and os.getppid() != self._parent:
             self._ending = self._ending or signal.SIGTERM
@@ -60,23 +60,24 @@ class Interrupts:
         return self._ending or (SAVING if saving else 0)
 
     def hold(self) -> None:
-        """Let an ending signal wait, from now on, for somebody to ask."""
+        """From now on, keep an ending signal until `asked` is called."""
         self._held = True
 
     def release(self) -> None:
-        """Let ending signals end the run at once, from now on; also one that waits."""
+        """From now on, end the run at once on a signal; also on one that was kept."""
         self._held = False
         if self._ending:
             raise Interrupted(self._ending)
 
     @contextmanager
     def handled(self) -> Iterator[None]:
-        """Handle signals while the block runs; one that the parent ignores (nohup) stays so."""
-        before = {
-            number: signal.getsignal(number)
-            for number in (*ENDING, SAVING)
-            if signal.getsignal(number) is not signal.SIG_IGN
-        }
+        """Handle signals while the block runs, except those that the parent ignores (nohup).
+
+        Does nothing outside the main thread, where Python allows no handlers.
+        """
+        main = threading.current_thread() is threading.main_thread()
+        before = {number: signal.getsignal(number) for number in (*ENDING, SAVING) if main}
+        before = {each: old for each, old in before.items() if old is not signal.SIG_IGN}
         for number in before:
             signal.signal(number, self._save if number == SAVING else self._end)
         try:

@@ -1,7 +1,7 @@
-"""How long work tells of itself, without knowing who listens.
+"""Progress reporting: the `Reporter` protocol, and a reporter that discards everything.
 
-The engine, the data and the weights packages report through the `Reporter` protocol;
-`terminal/console.py` implements it for people, `Silent` for tests and for library use.
+Everything that works for long reports through a `Reporter`; `terminal/console.py` implements it
+for people.
 """
 
 from collections.abc import Iterator
@@ -10,58 +10,55 @@ from typing import Protocol
 
 
 class Task(Protocol):
-    """One piece of work under way."""
+    """A piece of work in progress."""
 
     def advance(self, amount: int = 1, note: str = "") -> None:
-        """Count `amount` more units as done; `note` is shown beside it until the next one."""
+        """Count `amount` more units as done; show `note` until the next one."""
 
 
 class Reporter(Protocol):
-    """Where news of the work goes; nothing here may change a result."""
+    """Receives messages and progress; must not change a result."""
 
     def info(self, message: str) -> None:
-        """Tell one line of news."""
+        """Report a message."""
 
     def detail(self, message: str) -> None:
-        """Tell one line that only those want who ask for more (`--verbose`)."""
+        """Report a message for `--verbose` only."""
 
     def warn(self, message: str, hint: str | None = None) -> None:
-        """Tell of something that is not as it should be but does not stop the work."""
+        """Report a problem that does not stop the work."""
 
     def task(
         self, title: str, total: int, unit: str, done: int = 0
     ) -> AbstractContextManager[Task]:
-        """Open a task, inside another one if need be.
+        """Open a task; tasks can be nested.
 
         Args:
             title: what is done.
-            total: units in all; 0 = unknown.
-            unit: in the plural ("images", "steps", "bytes"); "" where nothing is counted.
+            total: number of units; 0 = unknown.
+            unit: in the plural ("images", "steps", "bytes"); "" if nothing is counted.
             done: units done by an earlier process.
         """
 
 
-class _SilentTask:
-    def advance(self, amount: int = 1, note: str = "") -> None:
-        """Do nothing."""
-
-
 class Silent:
-    """A reporter that says nothing."""
+    """A reporter that discards everything; also its own task."""
 
     def info(self, message: str) -> None:
         """Do nothing."""
 
-    def detail(self, message: str) -> None:
-        """Do nothing."""
+    detail = info
 
     def warn(self, message: str, hint: str | None = None) -> None:
         """Do nothing."""
 
     @contextmanager
-    def task(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Task]:
-        """Give a task that counts nothing."""
-        yield _SilentTask()
+    def task(self, title: str, total: int, unit: str, done: int = 0) -> Iterator["Silent"]:
+        """Yield a task that counts nothing."""
+        yield self
+
+    def advance(self, amount: int = 1, note: str = "") -> None:
+        """Do nothing."""
 
 
 SILENT = Silent()
@@ -69,9 +66,9 @@ SILENT = Silent()
 
 @contextmanager
 def optional(what: str, reporter: Reporter) -> Iterator[None]:
-    """Turn whatever goes wrong inside (a full disk, a bug) into a warning."""
+    """Turn any exception of the block into a warning that names `what`."""
     try:
         yield
     except Exception as error:
-        told = str(error) or type(error).__name__
-        reporter.warn(f"{what}: {told}", "the training goes on without it")
+        reason = str(error) or type(error).__name__
+        reporter.warn(f"{what}: {reason}", "training continues without it")

@@ -1,4 +1,4 @@
-"""Seconds of each stage, by a clock that never goes backwards."""
+"""Seconds of each stage, by a monotonic clock."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 
 class Stopwatch:
-    """Sums up the time of named stages; it starts when it is made.
+    """Adds up the time of named stages.
 
     Args:
-        seconds: what earlier watches found.
+        seconds: times to add to.
 
     Attributes:
         seconds: by stage, in the order of their first appearance.
@@ -17,25 +17,15 @@ class Stopwatch:
 
     def __init__(self, seconds: Mapping[str, float] | None = None) -> None:
         self.seconds = dict(seconds or {})
-        self._last = time.monotonic()
-
-    def lap(self, stage: str) -> None:
-        """Add the time since the last lap (or the start) to a stage."""
-        now = time.monotonic()
-        self._add(stage, now - self._last)
-        self._last = now
 
     @contextmanager
     def timing(self, stage: str) -> Iterator[None]:
-        """Add the time of the block to a stage; laps go on as if nothing had been asked."""
+        """Add the time of the block to a stage."""
         start = time.monotonic()
         yield
-        self._add(stage, time.monotonic() - start)
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - start
 
     def total(self, stage: str) -> None:
-        """Make a stage's time that of its parts together."""
+        """Set a stage's time to the sum of its parts, which are named `<stage>_<part>`."""
         parts = [each for name, each in self.seconds.items() if name.startswith(f"{stage}_")]
         self.seconds[stage] = sum(parts)
-
-    def _add(self, stage: str, seconds: float) -> None:
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds

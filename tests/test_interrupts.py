@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,17 @@ def test_a_signal_that_the_launcher_repeats_counts_once(monkeypatch: pytest.Monk
         monkeypatch.setattr("pplr_cli.interrupts.ECHO", 0.0)
         with pytest.raises(SystemExit):
             signal.raise_signal(signal.SIGTERM)
+
+
+def test_in_another_thread_signals_are_left_alone() -> None:
+    """Where Python allows no handlers: a run that is started there trains without them."""
+
+    def handle() -> None:
+        with Interrupts().handled():
+            handlers.append(signal.getsignal(signal.SIGTERM))
+
+    handlers: list[object] = []
+    thread = threading.Thread(target=handle)
+    thread.start()
+    thread.join()
+    assert handlers == [signal.getsignal(signal.SIGTERM)]

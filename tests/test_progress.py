@@ -50,7 +50,7 @@ def test_failures_become_warnings(failure: Exception, told: str) -> None:
     ((message, hint),) = listener.warnings
     assert message.startswith("`report.html`: ")
     assert told in message
-    assert hint == "the training goes on without it"
+    assert hint == "training continues without it"
 
 
 def test_an_interruption_is_none_of_them() -> None:

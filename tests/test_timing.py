@@ -7,13 +7,12 @@ import pytest
 from pplr_cli.timing import Stopwatch
 
 
-def test_laps_and_blocks_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [10.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    watch = Stopwatch()
+    watch = Stopwatch({"train_data": 8.0})
     for pause in (1.0, 2.0):
-        now[0] += pause
-        with watch.timing("inside"):
-            now[0] += 0.5
-        watch.lap("all")
-    assert watch.seconds == {"inside": 1.0, "all": 4.0}
+        with watch.timing("train_step"):
+            now[0] += pause
+    watch.total("train")
+    assert watch.seconds == {"train_data": 8.0, "train_step": 3.0, "train": 11.0}

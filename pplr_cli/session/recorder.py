@@ -87,9 +87,7 @@ class RunRecorder:
         """Evaluate if it is due; record, save the weights, report and log the epoch."""
         self._interrupts.release()
         watch = Stopwatch(epoch.seconds)
-        scores = self._evaluate(epoch.number)
-        if scores is not None:
-            watch.lap("evaluate")
+        scores = self._evaluate(epoch.number, watch)
         if self._folder is None or (epoch.number == 0 and scores is None):
             return
         row = self._record(self._folder, replace(epoch, seconds=watch.seconds), scores)
@@ -104,13 +102,14 @@ class RunRecorder:
         if self._folder is not None:
             self._warn(self._folder, set())
 
-    def _evaluate(self, number: int) -> Scores | None:
+    def _evaluate(self, number: int, watch: Stopwatch) -> Scores | None:
         """Return the scores after epoch `number` if the settings ask for them then."""
         settings = self._config.evaluation
         due = number in {0, self._config.optim.epochs} or number % settings.every == 0
         if self._evaluator is None or not due or (number == 0 and not settings.at_start):
             return None
-        return self._evaluator.scores(self._trainer.network)
+        with watch.timing("evaluate"):
+            return self._evaluator.scores(self._trainer.network)
 
     def _record(self, folder: RunFolder, epoch: Epoch, scores: Scores | None) -> Row:
         """Record the epoch; a failure to write the records does not end the run."""
