@@ -7,40 +7,46 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from pplr_cli.config.fields import Precision as PrecisionName
+from pplr_cli.config.options import Option, options_of
 from pplr_cli.errors import UsageError
-from pplr_cli.session.request import OPTIONS, TrainingRequest
+from pplr_cli.session.request import TrainingRequest
 
 
-def declared(name: str) -> Any:
-    """Return the Typer option that a field of `TrainingRequest` declares."""
-    return typer.Option(*OPTIONS[name].flags, **OPTIONS[name].about)
-
-
-def training_signature() -> Signature:
-    """Return the signature of a command that takes every option of `TrainingRequest`."""
-    types = get_type_hints(TrainingRequest) | {"settings": list[str]}
+def signature(request: type) -> Signature:
+    """Return the signature of a command that takes every option of a request."""
+    types = get_type_hints(request)
+    types |= {name: list[str] for name, kind in types.items() if kind == tuple[str, ...]}
     parameters = [
         Parameter(
             name,
             Parameter.KEYWORD_ONLY,
-            default=getattr(TrainingRequest, name),
-            annotation=Annotated[types[name], declared(name)],
+            default=getattr(request, name, Parameter.empty),
+            annotation=Annotated[types[name], _typer_option(option)],
         )
-        for name in OPTIONS
+        for name, option in options_of(request).items()
     ]
     return Signature(parameters)
 
 
-Data = Annotated[str | None, declared("data")]
-DataDir = Annotated[Path | None, declared("data_dir")]
-Set = Annotated[list[str] | None, declared("settings")]
-Device = Annotated[str, declared("device")]
-Precision = Annotated[PrecisionName, declared("precision")]
-Workers = Annotated[int, declared("workers")]
-Cache = Annotated[bool, declared("cache")]
-Verify = Annotated[bool, declared("verify")]
-Quiet = Annotated[bool, declared("quiet")]
-Verbose = Annotated[bool, declared("verbose")]
+def _typer_option(option: Option) -> Any:
+    return typer.Option(*option.flags, **option.about)
+
+
+def _training(name: str) -> Any:
+    """Return the Typer option that a field of `TrainingRequest` declares."""
+    return _typer_option(options_of(TrainingRequest)[name])
+
+
+Data = Annotated[str | None, _training("data")]
+DataDir = Annotated[Path | None, _training("data_dir")]
+Set = Annotated[list[str] | None, _training("settings")]
+Device = Annotated[str, _training("device")]
+Precision = Annotated[PrecisionName, _training("precision")]
+Workers = Annotated[int, _training("workers")]
+Cache = Annotated[bool, _training("cache")]
+Verify = Annotated[bool, _training("verify")]
+Quiet = Annotated[bool, _training("quiet")]
+Verbose = Annotated[bool, _training("verbose")]
 Weights = Annotated[
     Path,
     typer.Option("--weights", help="best.pth or last.pth of a run, or an official PPLR file."),

@@ -35,7 +35,7 @@ def training_command(mode: Mode) -> Callable[..., None]:
 
     cameras = "with" if mode == "train-cam" else "without"
     command.__doc__ = f"Train {cameras} camera labels; weights and report go to the run folder."
-    command.__signature__ = options.training_signature()  # type: ignore[attr-defined]
+    command.__signature__ = options.signature(TrainingRequest)  # type: ignore[attr-defined]
     return command
 
 

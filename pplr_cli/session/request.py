@@ -1,14 +1,15 @@
-"""The options of `pplr train`: each field declares its flag, help text and default once."""
+"""The request to train: the options of `pplr train`, checked together."""
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Protocol, get_type_hints
+from typing import Annotated, Any, Protocol
 
 from pplr_cli import host
 from pplr_cli.config import presets
 from pplr_cli.config.fields import Config, Mode, Precision
+from pplr_cli.config.options import Option, options_of, words
 from pplr_cli.errors import UsageError
 from pplr_cli.progress import Reporter
 from pplr_cli.report.tensorboard import TensorBoard
@@ -17,7 +18,10 @@ CONFIG = "config.yaml"
 
 
 class Logger(Protocol):
-    """Receives the figures of each epoch, as the report does."""
+    """Receives the figures of each epoch.
+
+    To add one: write a class like `TensorBoard`, and add a field with a `LoggerOption` below.
+    """
 
     def __init__(self, folder: Path, reporter: Reporter) -> None:
         """Open the logger of the run in `folder`."""
@@ -30,32 +34,17 @@ class Logger(Protocol):
         """Log the figures of an epoch; warn, but do not raise, if that fails."""
 
 
-class Option:
-    """How a field reads on the command line.
+class LoggerOption(Option):
+    """An option that turns on a logger."""
 
-    Args:
-        flags: such as `--quiet`, `-q`, or `--cache/--no-cache`; the first names the option.
-        logger: what the option turns on.
-        about: `help`, `min`, `metavar`, `show_default`, as `typer.Option` takes them.
-    """
-
-    def __init__(self, *flags: str, logger: type[Logger] | None = None, **about: Any) -> None:
-        self.flags, self.logger, self.about = flags, logger, about
-
-    def words(self, value: Any) -> list[str]:
-        """Return the words of a command line that give the option this value."""
-        if isinstance(value, bool):
-            return [self.flags[0].split("/")[0 if value else 1]]
-        values = value if isinstance(value, tuple) else (value,)
-        return [word for each in values for word in (self.flags[0], str(each))]
+    def __init__(self, logger: type[Logger], *flags: str, **about: Any) -> None:
+        super().__init__(*flags, **about)
+        self.logger = logger
 
 
 @dataclass(frozen=True)
 class TrainingRequest:
     """What `pplr train` and `pplr train-cam` were asked to do.
-
-    Each field declares its flag, help text and default; the signature of the commands
-    (`commands/options.py`) and the command line that continues a run are derived from them.
 
     Raises:
         UsageError: options that exclude each other, or no preset.
@@ -113,7 +102,7 @@ class TrainingRequest:
     )
     dry_run: Annotated[bool, Option("--dry-run", help="Print the plan and stop.")] = False
     tensorboard: Annotated[
-        bool, Option("--tensorboard", help="Log to TensorBoard as well.", logger=TensorBoard)
+        bool, LoggerOption(TensorBoard, "--tensorboard", help="Log to TensorBoard as well.")
     ] = False
     quiet: Annotated[
         bool, Option("--quiet", "-q", help="Print results, warnings and errors only.")
@@ -160,17 +149,14 @@ class TrainingRequest:
     @property
     def loggers(self) -> list[type[Logger]]:
         """The loggers that the options turn on."""
-        chosen = (option.logger for name, option in OPTIONS.items() if getattr(self, name))
-        return [logger for logger in chosen if logger is not None]
+        chosen = options_of(TrainingRequest).items()
+        return [
+            o.logger for name, o in chosen if isinstance(o, LoggerOption) and getattr(self, name)
+        ]
 
     def words(self) -> list[str]:
         """Return the arguments of `pplr` that make this request; defaults are left out."""
-        words: list[str] = [self.mode]
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if each.name in OPTIONS and value != each.default:
-                words += OPTIONS[each.name].words(value)
-        return words
+        return [self.mode, *words(self)]
 
     def command(self) -> str:
         """Return the request as a shell command."""
@@ -190,12 +176,3 @@ class TrainingRequest:
             verify=False,
             overwrite=False,
         )
-
-
-def _options() -> dict[str, Any]:
-    hints = get_type_hints(TrainingRequest, include_extras=True)
-    return {name: hint.__metadata__[0] for name, hint in hints.items() if name != "mode"}
-
-
-OPTIONS: dict[str, Option] = _options()
-"""The option that each field of `TrainingRequest` declares."""
