@@ -25,7 +25,7 @@ from pplr_cli.text import nearest
 
 COMMANDS: dict[str, tuple[str, ...]] = {
     "prepare": (
-        "Check a data set and make it ready for use.",
+        "Check a data set and store it in the data folder.",
         "pplr prepare market Market-1501-v15.09.15.zip",
         "pplr prepare veri   (looks in the data folder)",
         "pplr prepare msmt17 part1.zip part2.zip",
@@ -41,27 +41,27 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "pplr evaluate --weights best.pth --plots plots --fail-below mAP=0.80",
     ),
     "search": (
-        "Find a query image's person in a folder of crops.",
+        "Find the person of a query image in a folder.",
         "pplr search --weights best.pth --query who.jpg --gallery crops",
         "pplr search --weights best.pth --query crops --gallery crops --json",
     ),
     "labels": (
-        "Write the pseudo-identities of a run's images.",
+        "Write the pseudo-labels of a run as CSV.",
         "pplr labels runs/market-train --csv labels.csv",
         "pplr labels runs/market-train --epoch 10 | head",
     ),
     "export": (
-        "Write the retrieval feature as an ONNX file.",
+        "Export the retrieval feature as an ONNX model.",
         "pplr export --weights best.pth --to model.onnx",
     ),
     "download-weights": (
-        "List or fetch ready weights.",
+        "List or download pretrained weights.",
         "pplr download-weights market",
-        "pplr download-weights   (lists what there is)",
+        "pplr download-weights   (lists all weights)",
         "pplr download-weights resnet50 --from-file resnet50-0676ba61.pth",
     ),
     "presets": ("List, show and copy the presets.", "pplr presets show market"),
-    "doctor": ("Show what this machine can do.", "pplr doctor"),
+    "doctor": ("Check the installation, data sets and weights.", "pplr doctor"),
 }
 """Each command's line in `pplr --help`, and its examples: the first there, all in its own help."""
 
@@ -70,20 +70,20 @@ _KEEP_LINES = "\b\n"
 
 
 def _about(name: str) -> dict[str, Any]:
-    """Return what Typer wants to know of a command beside its function."""
+    """Return the name, summary and examples of a command for Typer."""
     summary, *examples = COMMANDS[name]
     return {"name": name, "short_help": summary, "epilog": _examples(examples)}
 
 
 def _examples(lines: Sequence[str]) -> str:
-    """Return the block of examples that stands at the end of a help page."""
+    """Return the block of examples at the end of a help page."""
     return "\n  ".join([f"{_KEEP_LINES}Example{'s' if len(lines) > 1 else ''}:", *lines])
 
 
 app = typer.Typer(
     name="pplr",
     help=(
-        "Train, evaluate and hand out unsupervised person and vehicle re-identification models "
+        "Train, evaluate and export unsupervised person and vehicle re-identification models "
         "(PPLR, CVPR 2022)."
     ),
     epilog=_examples([example for _, example, *_ in COMMANDS.values()]),

@@ -1,4 +1,4 @@
-"""`pplr doctor`: what this machine can do, ready to be pasted into a bug report."""
+"""`pplr doctor`: a summary of the installation to paste into a bug report."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

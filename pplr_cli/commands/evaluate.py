@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 Rerank = Annotated[bool, typer.Option("--rerank", help="Rank by k-reciprocal re-ranked distances.")]
 Plots = Annotated[
     Path | None,
-    typer.Option("--plots", metavar="DIR", help="Draw ranked results, CMC and distances there."),
+    typer.Option(
+        "--plots", metavar="DIR", help="Draw rankings, CMC and distances into this folder."
+    ),
 ]
 FailBelow = Annotated[
     list[str] | None,
@@ -55,7 +57,7 @@ def evaluate(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Print mAP and rank-1, 5 and 10 of a weights file, the paper's figures beside them."""
+    """Print mAP and rank-1, 5 and 10 of a weights file, and the paper's figures."""
     wanted = [gates.Gate.parse(text) for text in fail_below or []]
     options.check_plots(plots)
 

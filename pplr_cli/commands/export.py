@@ -45,7 +45,7 @@ def export(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Write the retrieval feature of a weights file as an ONNX model, with what it expects."""
+    """Export the retrieval feature of a weights file as an ONNX model."""
     if to.suffix != ".onnx":
         raise UsageError(f"`--to {to}`: the file's name must end in .onnx", "`--to model.onnx`")
 

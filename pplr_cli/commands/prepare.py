@@ -33,8 +33,8 @@ Sources = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="SOURCE",
-        help="Archive (zip, tar, tar.gz), several where a data set comes in parts, or a folder "
-        "(default: what the data folder holds).",
+        help="Archive (zip, tar, tar.gz), several if the data set has parts, or a folder "
+        "(default: found in the data folder).",
         show_default=False,
     ),
 ]
@@ -44,16 +44,18 @@ Name = Annotated[
 ]
 AllowPartial = Annotated[
     bool,
-    typer.Option("--allow-partial", help="Warn where counts differ from the published ones."),
+    typer.Option("--allow-partial", help="Accept counts that differ from the published ones."),
 ]
-Link = Annotated[bool, typer.Option("--link", help="Use the SOURCE folder where it is, no copy.")]
+Link = Annotated[
+    bool, typer.Option("--link", help="Use the SOURCE folder in place, do not copy it.")
+]
 Pattern = Annotated[
     str | None,
     typer.Option(
         "--pattern",
         metavar="REGEX",
-        help="For `folder`: searched in each path; groups identity, camera, split, track, frame or "
-        "time, all optional.",
+        help="For `folder`: regular expression searched in each path; optional groups identity, "
+        "camera, split, track, frame or time.",
     ),
 ]
 Table = Annotated[
@@ -99,7 +101,7 @@ def prepare(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Check a data set and leave it under its name in the data folder."""
+    """Check a data set and store it under its name in the data folder."""
     console = Console(verbosity=verbose - quiet)
     folder = env.data_dir(data_dir)
     if check:

@@ -58,7 +58,7 @@ def copy(
         Path | None, typer.Argument(metavar="[DEST]", help="A folder or a .yaml file.")
     ] = None,
 ) -> None:
-    """Copy a preset to a file of your own, to be changed there."""
+    """Copy a preset to a file that you can edit."""
     source = presets.find(name)
     target = destination or Path()
     if target.is_dir():

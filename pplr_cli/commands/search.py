@@ -19,9 +19,12 @@ Query = Annotated[
 Gallery = Annotated[
     Path, typer.Option("--gallery", metavar="DIR", help="Folder of crops to search, at any depth.")
 ]
-Top = Annotated[int, typer.Option("--top", min=1, help="Images shown for each query.")]
+Top = Annotated[int, typer.Option("--top", min=1, help="Matches printed for each query.")]
 Plots = Annotated[
-    Path | None, typer.Option("--plots", metavar="DIR", help="Draw a picture of each query there.")
+    Path | None,
+    typer.Option(
+        "--plots", metavar="DIR", help="Draw each query with its matches into this folder."
+    ),
 ]
 
 
@@ -42,7 +45,7 @@ def search(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Rank a folder of crops by their likeness to a query image, or to each image of a folder."""
+    """Rank a folder of crops by similarity to a query image, or to each image of a folder."""
     options.check_plots(plots)
 
     from pplr_cli.retrieval.model import Model
