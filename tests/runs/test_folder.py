@@ -2,10 +2,11 @@
 
 import csv
 import json
+import multiprocessing
 import re
-import subprocess
-import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,26 +135,26 @@ def test_a_lone_config_is_not_taken_for_a_run(tmp_path: Path) -> None:
         check_folder(tmp_path, overwrite=True, resume=False)
 
 
+def hold(path: Path, holding: Any) -> None:
+    """Hold a folder until the process is killed."""
+    with locked_folder(path, overwrite=False, resume=False):
+        holding.set()
+        time.sleep(600)
+
+
 def test_a_folder_serves_one_process_at_a_time(tmp_path: Path) -> None:
-    program = (
-        "import sys, pathlib; from pplr_cli.runs.folder import locked_folder\n"
-        "with locked_folder(pathlib.Path(sys.argv[1]), overwrite=False, resume=False):\n"
-        "    print('mine', flush=True); sys.stdin.readline()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "mine\n"
-        with (
-            pytest.raises(PplrError, match=rf"trains in this folder \(process {other.pid} on"),
-            locked_folder(tmp_path, overwrite=True, resume=False),
-        ):
-            pass
-        other.kill()
+    fork = multiprocessing.get_context("fork")
+    holding = fork.Event()
+    other = fork.Process(target=hold, args=(tmp_path, holding))
+    other.start()
+    assert holding.wait(60)
+    with (
+        pytest.raises(PplrError, match=rf"trains in this folder \(process {other.pid} on"),
+        locked_folder(tmp_path, overwrite=True, resume=False),
+    ):
+        pass
+    other.kill()
+    other.join()
     with locked_folder(tmp_path, overwrite=False, resume=False):  # a killed one's lock is free
         assert (tmp_path / ".lock").exists()
     assert not list(tmp_path.iterdir())
