@@ -48,7 +48,8 @@ def dbscan(distances: csr_array, eps: float, min_samples: int) -> Labels:
     """Return DBSCAN's labels, numbered as scikit-learn does.
 
     Args:
-        distances: CSR [N, N] of the distances up to at least `eps`, the diagonal stored.
+        distances: CSR [N, N] of the distances up to at least `eps`, the diagonal stored. Its rows
+            are sorted by value in place.
         eps: largest distance between two neighbours.
         min_samples: neighbours of a core image, itself included.
     """

@@ -123,12 +123,12 @@ def label(
     def cluster_and_compare() -> PseudoLabels:
         with part(clustering.distance, "distances"):
             distances = DISTANCES[clustering.distance](global_features, ranks, cameras, clustering)
-        with part(clustering.algorithm, "clustering"):
+        with part("surroundings", "explanation"):  # the name in records of earlier versions
+            explanation = explain(distances, ranks[:, : clustering.k1])
+        with part(clustering.algorithm, "clustering"):  # last: it may reorder the distances
             labels = cluster(distances, cameras, clustering)
         with part("agreement", "cross agreement"):
             scores = cross_agreement(ranks[:, :near], part_ranks)
-        with part("surroundings", "explanation"):  # the name in records of earlier versions
-            explanation = explain(distances, ranks[:, : clustering.k1])
         return PseudoLabels(labels, scores, explanation)
 
     return runtime.processes.once(cluster_and_compare)

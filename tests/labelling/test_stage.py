@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy.sparse import csr_array
 
+from benchmarks import dense
 from benchmarks.dense import TIE
 from pplr_cli.config.fields import Agreement, Clustering
 from pplr_cli.errors import DataError
@@ -120,6 +121,26 @@ def made(*counts: int, seed: int = 0) -> torch.Tensor:
     centres = rng.standard_normal((3, len(counts), 16))[:, ids]
     noise = 0.3 * rng.standard_normal((3, len(ids), 16))
     return torch.nn.functional.normalize(torch.from_numpy(centres + noise).float(), dim=2)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_explanation_is_that_of_dense_matrices(seed: int) -> None:
+    """The whole stage: what clusters must not change what is explained."""
+    features = made(*([7] * 12), *([1] * 20), seed=seed)
+    settings = Clustering(k1=8, k2=3, eps=0.5 + TIE)
+    found = labelled(features, settings, Agreement(k=5)).explanation
+    assert found is not None
+    vectors = features[0].numpy()
+    ranks = dense.ranks(vectors)
+    distances = dense.jaccard_distance(vectors, ranks, settings.k1, settings.k2)
+    assert found.neighbors.tolist() == (distances <= settings.eps).sum(1).tolist()
+    assert 0.2 < found.within.mean() < 0.98
+    for image, row in enumerate(ranks):
+        nearest = row[1:6]
+        assert found.nearest[image].tolist() == nearest.tolist()
+        assert found.within[image].tolist() == (distances[image, nearest] <= settings.eps).tolist()
+        mutual = [image in ranks[other, : settings.k1] for other in row[1 : settings.k1]]
+        assert found.reciprocal[image] == sum(mutual)
 
 
 def labelled(features: torch.Tensor, clustering: Clustering, agreement: Agreement) -> PseudoLabels:
