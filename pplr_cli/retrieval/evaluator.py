@@ -36,17 +36,28 @@ class Evaluator:
             )
         self._sets = [manifest.split(Split.QUERY), manifest.split(Split.GALLERY)]
         self._stores = [ImageStore.open(images, config.data, runtime) for images in self._sets]
-        query, gallery = self._sets
+        columns = ("identities", "cameras", "contents")
         self._relevance = find_relevance(
-            query.identities, gallery.identities, query.cameras, gallery.cameras
+            *(getattr(images, name) for name in columns for images in self._sets)
         )
         self._engine, self._runtime = config.engine, runtime
+        if self.copies:
+            runtime.reporter.warn(
+                f"left out of the ranking: {self.copies:,} gallery images that are copies of their "
+                "query (same file content)",
+                "every network finds a copy; remove them from the gallery",
+            )
 
     @property
     def sets(self) -> tuple[ImageSet, ImageSet]:
         """The query and the gallery images."""
         query, gallery = self._sets
         return query, gallery
+
+    @property
+    def copies(self) -> int:
+        """Gallery images left out of a query's ranking as copies of it, over all queries."""
+        return self._relevance.copies
 
     def scores(self, network: Network, *, rerank: bool = False) -> Scores:
         """Extract the global features of both splits and score the rankings."""

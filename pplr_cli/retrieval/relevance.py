@@ -1,10 +1,12 @@
 """The relevance relation of re-identification: which gallery images count for a query.
 
 An image of the same identity by another camera is a match. One by the same camera is left out of
-the ranking, as in the Market-1501 protocol. All other images are distractors.
+the ranking, as in the Market-1501 protocol, and so is a copy of the query: a file of the same
+content, which every network finds. All other images are distractors.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,23 +38,32 @@ class Relevance(NamedTuple):
         matches: images of the query's identity by other cameras.
         left_out: images that are left out of the query's ranking.
         shape: (Q, G).
+        copies: pairs that are left out only because they are copies.
     """
 
     matches: Lists
     left_out: Lists
     shape: tuple[int, int]
+    copies: int = 0
 
 
 def find_relevance(
-    query_ids: Ids, gallery_ids: Ids, query_cams: Ids, gallery_cams: Ids
+    query_ids: Ids,
+    gallery_ids: Ids,
+    query_cams: Ids,
+    gallery_cams: Ids,
+    query_contents: Sequence[str] = (),
+    gallery_contents: Sequence[str] = (),
 ) -> Relevance:
-    """Relate queries to gallery images by identity and camera.
+    """Relate queries to gallery images by identity, camera and content.
 
     Args:
         query_ids: int64 [Q] identities.
         gallery_ids: int64 [G].
         query_cams: int64 [Q] cameras.
         gallery_cams: int64 [G].
+        query_contents: Q digests of the files, "" if unknown; or none.
+        gallery_contents: G digests, likewise.
 
     Raises:
         ValueError: the lengths of identities and cameras differ.
@@ -61,11 +72,15 @@ def find_relevance(
     check_shape((len(query_cams), len(gallery_cams)), shape)
     queries, images = _equal_pairs(query_ids, gallery_ids)
     same_camera = query_cams[queries] == gallery_cams[images]
-    matches, left_out = (
-        Lists.from_pairs(queries[kept], images[kept], shape[0])
-        for kept in (~same_camera, same_camera)
-    )
-    return Relevance(matches, left_out, shape)
+    identity = queries * shape[1] + images  # a pair as one number
+    junk = identity[same_camera]
+    copies = np.setdiff1d(_copies(query_contents, gallery_contents, shape), junk)
+
+    def lists(pairs: Ids) -> Lists:
+        return Lists.from_pairs(*np.divmod(pairs, max(shape[1], 1)), shape[0])
+
+    matches = np.setdiff1d(identity[~same_camera], copies)
+    return Relevance(lists(matches), lists(np.union1d(junk, copies)), shape, len(copies))
 
 
 def check_shape(found: tuple[int, ...], expected: tuple[int, int]) -> None:
@@ -74,7 +89,19 @@ def check_shape(found: tuple[int, ...], expected: tuple[int, int]) -> None:
         raise ValueError(f"{found} is not {expected[0]} queries, {expected[1]} gallery images")
 
 
-def _equal_pairs(query: Ids, gallery: Ids) -> tuple[Ids, Ids]:
+def _copies(query: Sequence[str], gallery: Sequence[str], shape: tuple[int, int]) -> Ids:
+    """Return the pairs of one known content, as numbers."""
+    if (len(query), len(gallery)) != shape:
+        return np.zeros(0, np.int64)
+    digests = np.array(query), np.array(gallery)
+    known = [np.flatnonzero(each != "") for each in digests]
+    pairs = _equal_pairs(*(each[rows] for each, rows in zip(digests, known, strict=True)))
+    queries, images = (rows[found] for rows, found in zip(known, pairs, strict=True))
+    numbers: Ids = queries * shape[1] + images
+    return numbers
+
+
+def _equal_pairs(query: NDArray[Any], gallery: NDArray[Any]) -> tuple[Ids, Ids]:
     """Return all positions (q, g) of equal values, sorted by q, then g."""
     order = np.argsort(gallery, kind="stable")
     begin = np.searchsorted(gallery, query, "left", sorter=order)

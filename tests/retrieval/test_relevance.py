@@ -18,17 +18,25 @@ def rows(lists):
     gallery=st.integers(0, 30),
     identities=st.integers(1, 5),
     cameras=st.integers(1, 3),
+    contents=st.integers(0, 6),
     seed=st.integers(0),
 )
-def test_same_identity_by_another_camera_matches(queries, gallery, identities, cameras, seed):
+def test_same_identity_by_another_camera_matches_unless_it_is_a_copy(
+    queries, gallery, identities, cameras, contents, seed
+):
     rng = np.random.default_rng(seed)
-    ids = rng.integers(0, identities, queries), rng.integers(0, identities, gallery)
-    cams = rng.integers(0, cameras, queries), rng.integers(0, cameras, gallery)
-    found = find_relevance(*ids, *cams)
-    same = ids[0][:, None] == ids[1]
-    own = cams[0][:, None] == cams[1]
-    assert rows(found.matches) == [np.flatnonzero(row).tolist() for row in same & ~own]
-    assert rows(found.left_out) == [np.flatnonzero(row).tolist() for row in same & own]
+    ids, cams, files = (
+        (rng.integers(0, most, queries), rng.integers(0, most, gallery))
+        for most in (identities, cameras, contents + 1)
+    )
+    digests = [["" if file == 0 else f"digest {file}" for file in part] for part in files]
+    found = find_relevance(*ids, *cams, *(digests if contents else ()))
+    same, own, equal = (q[:, None] == g for q, g in (ids, cams, files))
+    copy = equal & (files[0][:, None] > 0)
+    left_out = (same & own) | copy
+    assert rows(found.matches) == [np.flatnonzero(row).tolist() for row in same & ~left_out]
+    assert rows(found.left_out) == [np.flatnonzero(row).tolist() for row in left_out]
+    assert found.copies == (copy & ~(same & own)).sum()
     assert found.shape == (queries, gallery)
 
 
