@@ -122,7 +122,7 @@ def _print(
     ours = [scores.mAP, *map(scores.rank, RANKS), scores.mINP]
     name = f"{weights} (re-ranked)" if rerank else str(weights)
     rows = [[name, *(f"{100 * value:.1f}" for value in ours)]]
-    for mode, figures in published.FIGURES.get(manifest.layout, {}).items():
+    for mode, figures in published.figures_for(manifest).items():
         rows.append(
             [f"{published.LABEL}, {MODES[mode]}", *(f"{value:.1f}" for value in figures), "-"]
         )
@@ -163,9 +163,10 @@ def _document(
         "mINP": scores.mINP,
         "queries": scores.queries,
         "skipped": scores.skipped,
+        "copies": scores.copies,
         "paper": {
             mode: {key: round(value / 100, 3) for key, value in figures._asdict().items()}
-            for mode, figures in published.FIGURES.get(manifest.layout, {}).items()
+            for mode, figures in published.figures_for(manifest).items()
         },
     }
 

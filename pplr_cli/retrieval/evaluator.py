@@ -41,9 +41,9 @@ class Evaluator:
             *(getattr(images, name) for name in columns for images in self._sets)
         )
         self._engine, self._runtime = config.engine, runtime
-        if self.copies:
+        if copies := self._relevance.copies:
             runtime.reporter.warn(
-                f"left out of the ranking: {self.copies:,} gallery images that are copies of their "
+                f"left out of the ranking: {copies:,} gallery images that are copies of their "
                 "query (same file content)",
                 "every network finds a copy; remove them from the gallery",
             )
@@ -53,11 +53,6 @@ class Evaluator:
         """The query and the gallery images."""
         query, gallery = self._sets
         return query, gallery
-
-    @property
-    def copies(self) -> int:
-        """Gallery images left out of a query's ranking as copies of it, over all queries."""
-        return self._relevance.copies
 
     def scores(self, network: Network, *, rerank: bool = False) -> Scores:
         """Extract the global features of both splits and score the rankings."""

@@ -1,8 +1,10 @@
-"""The retrieval figures of the paper (Cho et al., CVPR 2022), for comparison beside ours."""
+"""The retrieval figures of the paper (Cho et al., CVPR 2022)."""
 
 from typing import NamedTuple
 
 from pplr_cli.config.fields import Mode
+from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.ingest.counts import count_splits
 
 
 class Figures(NamedTuple):
@@ -15,9 +17,9 @@ class Figures(NamedTuple):
 
 
 RANKS = (1, 5, 10)
-"""The ranks whose matching rates the paper reports, and so do we."""
+"""The ranks that the paper and this package report."""
 LABEL = "paper, as reported"
-"""How these figures are named wherever they stand: not all could be checked."""
+"""The name of these figures in tables: not all of them were reproduced here."""
 
 FIGURES: dict[str, dict[Mode, Figures]] = {
     "market": {
@@ -33,4 +35,14 @@ FIGURES: dict[str, dict[Mode, Figures]] = {
         "train-cam": Figures(43.5, 88.3, 92.7, 94.4),
     },
 }
-"""By layout of the data set and mode; ResNet-50 that starts from ImageNet."""
+"""By layout of the data set and mode; ResNet-50 initialised from ImageNet."""
+
+
+def figures_for(manifest: Manifest) -> dict[Mode, Figures]:
+    """Return the figures that scores on a data set may be compared with, by mode.
+
+    None unless query and gallery have the published numbers of images and identities.
+    """
+    tested = [count for count in count_splits(manifest) if count.split != Split.TRAIN]
+    complete = len(tested) == 2 and not any(count.differences() for count in tested)
+    return FIGURES.get(manifest.layout, {}) if complete else {}

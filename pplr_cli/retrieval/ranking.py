@@ -47,6 +47,7 @@ class Scores:
             Learning for Person Re-identification", TPAMI 2021, equation 4).
         queries: evaluated queries.
         skipped: queries without a match by another camera.
+        copies: gallery images left out of a query's ranking as copies of it, over all queries.
     """
 
     mAP: float  # noqa: N815
@@ -54,6 +55,7 @@ class Scores:
     mINP: float  # noqa: N815
     queries: int
     skipped: int
+    copies: int = 0
 
     def rank(self, k: int) -> float:
         """Return the share of queries with a match among the first `k` (1 to TOP)."""
@@ -71,6 +73,7 @@ class Scorer:
 
     def __init__(self, relevance: Relevance) -> None:
         self._lists = (*relevance.matches, *relevance.left_out)
+        self._copies = relevance.copies
         self.results = np.full((relevance.shape[0], 3), np.nan)
 
     def update(self, block: Block, first: int) -> None:
@@ -103,6 +106,7 @@ class Scorer:
             mINP=float(penalty.mean()),
             queries=queries,
             skipped=skipped,
+            copies=self._copies,
         )
 
 

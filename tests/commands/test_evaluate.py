@@ -16,6 +16,7 @@ from pplr_cli.data.manifest import Image, Manifest, Split
 from pplr_cli.engine.checkpoint import save_weights
 from pplr_cli.engine.network import Network
 from pplr_cli.errors import DataError, PplrError, UsageError, WeightsError
+from pplr_cli.retrieval import published
 
 PEOPLE, CAMERAS = 6, 3
 PRESET = """
@@ -92,8 +93,9 @@ def run(tmp_path):
     return call
 
 
-def test_our_own_file_needs_no_preset(tmp_path, run, own_file):
+def test_our_own_file_needs_no_preset(tmp_path, run, own_file, monkeypatch):
     make_data_set(tmp_path / "data")
+    monkeypatch.setattr(published, "figures_for", lambda manifest: published.FIGURES["market"])
     out, err = run("--weights", own_file)
     header, ours, plain, camera = (line.split() for line in out.splitlines())
     assert header == ["small", "mAP", "rank-1", "rank-5", "rank-10", "mINP"]
@@ -101,6 +103,12 @@ def test_our_own_file_needs_no_preset(tmp_path, run, own_file):
     assert " ".join(plain) == ("paper, as reported, without camera labels 81.5 92.8 97.1 98.1 -")
     assert " ".join(camera) == "paper, as reported, with camera labels 84.4 94.3 97.8 98.6 -"
     assert "extracted and ranked 18 images" in err
+
+
+def test_the_paper_is_not_compared_with_a_fragment(tmp_path, run, own_file):
+    make_data_set(tmp_path / "data")
+    assert published.LABEL not in run("--weights", own_file)[0]
+    assert json.loads(run("--weights", own_file, "--json")[0])["paper"] == {}
 
 
 def test_an_official_file_needs_a_preset(tmp_path, run, official_file, preset):
@@ -129,6 +137,7 @@ def test_json_is_one_document(tmp_path, run, own_file, rerank):
         "rerank": rerank,
         "queries": PEOPLE,
         "skipped": 0,
+        "copies": 0,
         "paper": {},
         "gates": [],
         "plots": None,
@@ -177,6 +186,7 @@ def test_plots_are_drawn_and_change_no_figure(
     tmp_path, run, own_file, rerank, monkeypatch, check_schema
 ):
     monkeypatch.setattr("pplr_cli.report.plots.EACH", 1)
+    monkeypatch.setattr(published, "figures_for", lambda manifest: published.FIGURES["market"])
     make_data_set(tmp_path / "data", lambda person: person if person > 1 else 100)
     options = ["--weights", own_file, "--json", "--fail-below", "mAP=0.5"]
     options += ["--rerank"] if rerank else []
