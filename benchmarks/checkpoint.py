@@ -18,7 +18,7 @@ from pplr_cli.data.store import ImageStore
 from pplr_cli.engine.batches import TrainingImages
 from pplr_cli.engine.checkpoint import load_state, save_state
 from pplr_cli.engine.epoch import EpochState
-from pplr_cli.engine.start import starting_network
+from pplr_cli.engine.network import initial_network
 from pplr_cli.engine.trainer import Trainer
 from pplr_cli.labelling.stage import PseudoLabels
 from pplr_cli.progress import Silent
@@ -71,7 +71,7 @@ def make_trainer(options: argparse.Namespace) -> Trainer:
     pixels = np.broadcast_to(rng.integers(0, 256, shape[1:], np.uint8), shape)
     names = tuple(map(str, range(options.images)))
     images = TrainingImages(ImageStore(pixels), np.zeros(options.images, np.int64), names)
-    network = starting_network(config, None, Silent())
+    network = initial_network(config, None, Silent())
     runtime = Runtime(chosen_device(options.device))
     trainer = Trainer(config, network, images, runtime, with_cameras=False)
     labels = np.arange(options.images) % min(750, options.classes)

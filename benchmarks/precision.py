@@ -23,7 +23,7 @@ from pplr_cli.data.cache import decode_images
 from pplr_cli.data.manifest import ImageSet, Manifest, Split
 from pplr_cli.data.store import ImageStore
 from pplr_cli.engine.features import extract
-from pplr_cli.engine.start import starting_network
+from pplr_cli.engine.network import initial_network
 from pplr_cli.labelling.stage import PseudoLabels, label
 from pplr_cli.progress import Silent
 from pplr_cli.runtime import Runtime
@@ -39,7 +39,7 @@ def main() -> None:
         size = (config.data.height, config.data.width)
         pixels = decode_images(images, *size, Silent(), 2)
     device = chosen_device(options.device)
-    network = starting_network(config, initial_weights(config.model, Silent()), Silent()).to(device)
+    network = initial_network(config, initial_weights(config.model, Silent()), Silent()).to(device)
     store = ImageStore(pixels, device)
 
     def labels(precision: Precision, batch: int, *, tf32: bool = False) -> PseudoLabels:

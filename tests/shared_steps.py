@@ -22,7 +22,7 @@ from pplr_cli.data.store import ImageStore
 from pplr_cli.distributed.processes import Processes, join
 from pplr_cli.engine import batches, features, trainer
 from pplr_cli.engine.epoch import Epoch
-from pplr_cli.engine.start import starting_network
+from pplr_cli.engine.network import initial_network
 from pplr_cli.progress import Silent
 from pplr_cli.runtime import Runtime
 
@@ -68,7 +68,7 @@ def train(mode: str, data: Path, processes: Processes) -> dict[str, Any]:
     images = Manifest.load(data).split(Split.TRAIN)
     pixels = decode_images(images, 32, 16, Silent(), 1)
     seen = batches.TrainingImages(ImageStore(pixels), images.cameras, images.paths)
-    network = starting_network(CONFIG, None, Silent()).double()
+    network = initial_network(CONFIG, None, Silent()).double()
     runtime = Runtime(processes=processes)
     worker = trainer.Trainer(CONFIG, network, seen, runtime, with_cameras=mode == "train-cam")
     losses: list[torch.Tensor] = []

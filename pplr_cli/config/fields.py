@@ -15,7 +15,8 @@ from pydantic import (
     model_validator,
 )
 
-Backbone = Literal["tiny", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
+from pplr_cli.config.backbones import IMAGENET, Backbone
+
 Mode = Literal["train", "train-cam"]
 Precision = Literal["fp32", "bf16"]
 
@@ -163,8 +164,9 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> "Config":
-        if self.model.weights == "imagenet" and self.model.backbone == "tiny":
-            raise ValueError("`model.weights` = `imagenet`: not there for the `tiny` backbone")
+        backbone = self.model.backbone
+        if self.model.weights == "imagenet" and backbone not in IMAGENET:
+            raise ValueError(f"`model.weights` = `imagenet`: there are none for `{backbone}`")
         if self.model.weights == "synthetic" and self.model.backbone != "tiny":
             raise ValueError("`model.weights` = `synthetic`: there for the `tiny` backbone only")
         if self.clustering.k2 > self.clustering.k1:

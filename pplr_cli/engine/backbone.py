@@ -1,44 +1,73 @@
-"""Residual backbones without classifier, their last stage at stride 1.
+"""Backbones: images to a map of features, without classifier.
 
-`base.0` = conv1, `base.1` = bn1, `base.4` to `base.7` = layer1 to layer4, as in the official
-state dict. A 384 x 128 image gives a 24 x 8 map.
+ResNets have the official state dict: `base.0` is conv1, `base.1` bn1, `base.4` to `base.7` layer1
+to layer4. Their last stage has stride 1: a 384 x 128 image gives a 24 x 8 map.
 """
 
-from torch import nn
+from collections.abc import Callable
+from functools import partial
+
+from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.resnet import BasicBlock
 
-from pplr_cli.config.fields import Backbone
+from pplr_cli.config import backbones
 from pplr_cli.engine.replicas import ReplicaBatchNorm2d
 
 TINY_WIDTHS = (16, 32, 64, 128)
 
 
-def build_backbone(name: Backbone) -> nn.Sequential:
-    """Return the randomly initialised backbone: images [B, 3, H, W] to a map [B, D, H/16, W/16]."""
-    if name == "tiny":
-        return _tiny()
-    resnet = models.get_model(name, weights=None, norm_layer=ReplicaBatchNorm2d)
-    _keep_resolution(resnet.layer4[0])
-    stages = (resnet.layer1, resnet.layer2, resnet.layer3, resnet.layer4)
-    return nn.Sequential(resnet.conv1, resnet.bn1, resnet.relu, resnet.maxpool, *stages)
+class Backbone(nn.Module):
+    """What the network needs of a backbone.
+
+    BatchNorms must be `ReplicaBatchNorm2d`, or they would normalise over all replicas at once.
+
+    Attributes:
+        channels: D, the number of channels of the map.
+    """
+
+    channels: int
+
+    def map(self, images: Tensor) -> Tensor:
+        """Return the feature map [B, D, H', W'] of normalised images [B, 3, H, W]."""
+        raise NotImplementedError
 
 
-def feature_size(backbone: nn.Sequential) -> int:
-    """Return D, the number of channels of the backbone's map."""
-    last_block = list(backbone[7].children())[-1]
-    norms = [m for m in last_block.modules() if isinstance(m, nn.BatchNorm2d)]
-    return norms[-1].num_features
+class ResNet(nn.Sequential, Backbone):
+    """A residual network whose map has 1/16 of the image's height and width.
+
+    Args:
+        stages: conv1, bn1, relu, maxpool, layer1 to layer4.
+        channels: D.
+    """
+
+    def __init__(self, *stages: nn.Module, channels: int) -> None:
+        super().__init__(*stages)
+        self.channels = channels
+
+    def map(self, images: Tensor) -> Tensor:
+        """Return the feature map [B, D, H/16, W/16] of normalised images [B, 3, H, W]."""
+        features: Tensor = self(images)
+        return features
 
 
-def _keep_resolution(block: nn.Module) -> None:
-    """Set the stride of a stage's first block (3x3 and downsample convolution) to 1."""
-    for module in block.modules():
+def build_backbone(name: backbones.Backbone) -> Backbone:
+    """Return a backbone with random weights."""
+    return BACKBONES[name]()
+
+
+def _resnet(name: str) -> ResNet:
+    """Return a ResNet of torchvision, with stride 1 in layer4."""
+    net = models.get_model(name, weights=None, norm_layer=ReplicaBatchNorm2d)
+    for module in net.layer4[0].modules():
         if isinstance(module, nn.Conv2d):
             module.stride = (1, 1)
+    stages = (net.layer1, net.layer2, net.layer3, net.layer4)
+    stem = (net.conv1, net.bn1, net.relu, net.maxpool)
+    return ResNet(*stem, *stages, channels=net.fc.in_features)
 
 
-def _tiny() -> nn.Sequential:
+def _tiny() -> ResNet:
     """Return a ResNet of a quarter of ResNet-18's width (about 0.7 M parameters)."""
     width = TINY_WIDTHS[0]
     stem = (
@@ -50,15 +79,15 @@ def _tiny() -> nn.Sequential:
     inputs = (width, *TINY_WIDTHS[:-1])
     strides = (1, 2, 2, 1)
     stages = [_stage(*args) for args in zip(inputs, TINY_WIDTHS, strides, strict=True)]
-    backbone = nn.Sequential(*stem, *stages)
-    for module in backbone.modules():
+    net = ResNet(*stem, *stages, channels=TINY_WIDTHS[-1])
+    for module in net.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    return backbone
+    return net
 
 
 def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    """Return two basic blocks, the first one changing width and resolution."""
+    """Return two basic blocks; the first one changes width and resolution."""
     downsample = None
     if stride != 1 or inputs != outputs:
         downsample = nn.Sequential(
@@ -66,3 +95,10 @@ def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
         )
     first = BasicBlock(inputs, outputs, stride, downsample, norm_layer=ReplicaBatchNorm2d)
     return nn.Sequential(first, BasicBlock(outputs, outputs, norm_layer=ReplicaBatchNorm2d))
+
+
+BACKBONES: dict[backbones.Backbone, Callable[[], Backbone]] = {
+    "tiny": _tiny,
+    **{name: partial(_resnet, name) for name in backbones.IMAGENET},
+}
+"""The backbones by the value of `model.backbone`."""

@@ -1,7 +1,6 @@
-"""Files of a run: weights, as a plain state dict, and states, from which a run goes on.
+"""Read and write the files of a run: weights as a plain state dict, and states to resume from.
 
-A state ends with the SHA-256 of what stands before it, since `torch.load` takes a flipped bit in
-silence; the zip that `torch.save` writes may have something behind it.
+A state ends with the SHA-256 of its content, because `torch.load` does not notice a flipped bit.
 """
 
 import errno
@@ -21,7 +20,7 @@ from pplr_cli.files import MEGABYTE, atomic_write, check_space
 from pplr_cli.weights.loading import FORMAT, METADATA
 
 STATE_FORMAT = 1
-"""Version of the states: raised when older pplr would misread them."""
+"""Version of the states: raised when an older pplr would misread them."""
 DIGEST = hashlib.sha256().digest_size
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -29,23 +28,24 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 def save_weights(network: nn.Module, path: Path, about: dict[str, Any]) -> None:
     """Write the state dict of `network`, with `about` in its metadata, atomically.
 
-    The file is what `torch.load(path, weights_only=True)` and `load_state_dict` expect; `about`
-    (plain values only) stands in the state dict's `_metadata`, which PyTorch keeps.
+    `torch.load(path, weights_only=True)` reads the file on any machine; `about` (plain values) is
+    in the state dict's `_metadata`, which PyTorch keeps.
 
     Raises:
-        PplrError: no room; the file before is whole.
+        PplrError: the disk is full; the earlier file is kept.
     """
     state: OrderedDict[str, Any] = network.state_dict()  # type: ignore[assignment]
+    state.update({name: tensor.cpu() for name, tensor in state.items()})
     state._metadata[METADATA] = {"format": FORMAT, **about}  # type: ignore[attr-defined]
     with _room(path, state, "saving the weights"), atomic_write(path) as file:
         _save(state, file)
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:
-    """Write a state of tensors and plain values, atomically; the one before stays as `previous`.
+    """Write a state of tensors and plain values, atomically; keep the last one as `previous`.
 
     Raises:
-        PplrError: no room; the states before are whole.
+        PplrError: the disk is full; the earlier states are kept.
     """
     room = _room(path, state, "saving the state of the run")
     with room, atomic_write(path, keep=previous(path)) as file:
@@ -59,16 +59,16 @@ def load_state(path: Path) -> dict[str, Any]:
 
     Raises:
         StateError: the file is missing or damaged.
-        PplrError: it is of a newer pplr; an older state is no substitute.
+        PplrError: a newer pplr wrote it; no older state is used instead.
     """
     if not path.is_file():
         raise StateError(f"`{path}`: no such state file", "a run folder keeps it as `state.pt`")
-    if not _digest_holds(path):
+    if not _digest_matches(path):
         raise StateError(f"`{path}`: damaged or cut short: its SHA-256 does not match", _OTHER)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         version = int(state["format"])
-    except Exception:  # its digest holds, so it was never a state; torch's advice is not ours
+    except Exception:  # its digest matches, so it never was a state; hide torch's advice
         raise StateError(f"`{path}`: not a state of a run", _OTHER) from None
     if version > STATE_FORMAT:
         what = f"`{path}`: state format {version}, this pplr reads {STATE_FORMAT}"
@@ -77,16 +77,16 @@ def load_state(path: Path) -> dict[str, Any]:
 
 
 def previous(path: Path) -> Path:
-    """Return where the state before the newest is kept."""
+    """Return the path of the state before the newest."""
     return path.with_suffix(f".previous{path.suffix}")
 
 
 def newest_state(path: Path) -> tuple[dict[str, Any], list[StateError]]:
-    """Return the newest whole state at `path`, and what is wrong with a newer one.
+    """Return the newest undamaged state at `path`, and the errors of a newer one.
 
     Raises:
         StateError: there is none.
-        PplrError: the newest is of a newer pplr.
+        PplrError: a newer pplr wrote the newest.
     """
     faults: list[StateError] = []
     for candidate in (path, previous(path)):
@@ -98,12 +98,12 @@ def newest_state(path: Path) -> tuple[dict[str, Any], list[StateError]]:
 
 
 _MAKE_ROOM = "make room there; `--resume` continues from the last saved state"
-_OTHER = "name an older state with --resume-from, or start the run anew"
+_OTHER = "name an older state with --resume-from, or start the run again"
 
 
 @contextmanager
 def _room(path: Path, content: Any, what: str) -> Iterator[None]:
-    """Refuse to write what finds no room on the disk, or finds none while it is written."""
+    """Raise `PplrError` if the disk is too full for `content`, before or during the writing."""
     needed = _size(content)
     check_space(path.parent, needed, what, _MAKE_ROOM)
     try:
@@ -120,7 +120,7 @@ def _room(path: Path, content: Any, what: str) -> Iterator[None]:
 
 
 def _save(content: Any, file: Any) -> None:
-    """Write by `torch.save`, which hides what the disk says behind an error of its own."""
+    """Call `torch.save`, and raise the disk's own error, which torch hides behind another."""
     try:
         torch.save(content, file)
     except RuntimeError as error:
@@ -139,7 +139,7 @@ def _size(content: Any) -> int:
 
 
 class _Hashing:
-    """A binary file that hashes what is written through it."""
+    """A binary file that hashes what is written to it."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self._hash = file, hashlib.sha256()
@@ -155,8 +155,8 @@ class _Hashing:
         return self._hash.digest()
 
 
-def _digest_holds(path: Path) -> bool:
-    """Tell whether a file ends with the SHA-256 of all that stands before it."""
+def _digest_matches(path: Path) -> bool:
+    """Return whether a file ends with the SHA-256 of everything before it."""
     left = path.stat().st_size - DIGEST
     found = hashlib.sha256()
     with path.open("rb") as file:

@@ -1,18 +1,22 @@
 """The PPLR network: one backbone, a global feature and P part features (paper, section 3.1)."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pplr_cli.config.fields import Backbone
-from pplr_cli.engine.backbone import build_backbone, feature_size
+from pplr_cli.config.backbones import Backbone
+from pplr_cli.config.fields import Config
+from pplr_cli.engine.backbone import build_backbone
 from pplr_cli.engine.replicas import ReplicaBatchNorm1d
+from pplr_cli.progress import Reporter
+from pplr_cli.weights.fitting import load_backbone
 
 
 class Output(NamedTuple):
-    """What a training step needs of a batch of B images with C clusters and P parts.
+    """The output in training for a batch of B images with C clusters and P parts.
 
     Attributes:
         global_feature: [B, D], after the neck, not normalised.
@@ -40,7 +44,7 @@ class Network(nn.Module):
         super().__init__()
         self.parts = parts
         self.base = build_backbone(backbone)
-        self.feature_size = feature_size(self.base)
+        self.feature_size = self.base.channels
         for suffix in self.branches:
             self.add_module(f"bnneck{suffix}", _neck(self.feature_size))
             self.add_module(f"classifier{suffix}", _classifier(self.feature_size, classes))
@@ -79,10 +83,27 @@ class Network(nn.Module):
 
     def _features(self, images: Tensor) -> list[Tensor]:
         """Return the global and the P part features [B, D], each through its neck."""
-        grid = self.base(images)
+        grid = self.base.map(images)
         pooled = [grid.mean((2, 3)), *(s.mean((2, 3)) for s in stripes(grid, self.parts))]
         necks = [self.get_submodule(f"bnneck{branch}") for branch in self.branches]
         return [neck(feature) for neck, feature in zip(necks, pooled, strict=True)]
+
+
+def initial_network(config: Config, weights: Path | None, reporter: Reporter) -> Network:
+    """Return the network of `config`, its backbone with the given weights (None = random).
+
+    All other weights are drawn from the run's seed.
+
+    Raises:
+        WeightsError: the file cannot be read, or does not fit the backbone.
+    """
+    torch.manual_seed(config.seed)
+    model = config.model
+    network = Network(model.backbone, model.parts, model.classes)
+    if weights is not None:
+        for note in load_backbone(weights, network.base):
+            reporter.info(f"`{weights}`: {note}")
+    return network
 
 
 def stripes(grid: Tensor, parts: int) -> list[Tensor]:

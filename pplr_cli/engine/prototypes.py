@@ -22,16 +22,20 @@ class Proxies(NamedTuple):
 
 
 def group_means(features: Tensor, groups: Tensor, count: int) -> Tensor:
-    """Return the L2-normalised mean feature [..., count, D] of each group.
+    """Return the L2-normalised mean feature of each group, [1 + P, count, D].
+
+    Only one branch at a time is copied: all of them are gigabytes for many images.
 
     Args:
-        features: [..., N, D].
+        features: [1 + P, N, D].
         groups: int64 [N] in 0..count-1, no group empty; -1 = in no group.
         count: number of groups.
     """
     kept = groups >= 0
-    sums = features.new_zeros((*features.shape[:-2], count, features.shape[-1]))
-    sums.index_add_(-2, groups[kept], features[..., kept, :])
+    members = groups[kept]
+    sums = features.new_zeros((len(features), count, features.shape[-1]))
+    for branch, own in zip(features, sums, strict=True):
+        own.index_add_(0, members, branch[kept])
     return F.normalize(sums, dim=-1)
 
 
@@ -40,7 +44,7 @@ def camera_proxies(features: Tensor, clusters: Tensor, cameras: Tensor) -> Proxi
 
     Args:
         features: [1 + P, N, D], the global features, then those of the parts.
-        clusters: int64 [N], -1 = outlier, takes no part.
+        clusters: int64 [N]; -1 = outlier, ignored.
         cameras: int64 [N].
     """
     kept = clusters >= 0

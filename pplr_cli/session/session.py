@@ -11,7 +11,7 @@ from pplr_cli.data.manifest import Split
 from pplr_cli.data.store import ImageStore
 from pplr_cli.distributed.launch import started_by_launcher
 from pplr_cli.engine.batches import TrainingImages
-from pplr_cli.engine.start import starting_network
+from pplr_cli.engine.network import initial_network
 from pplr_cli.engine.trainer import Trainer
 from pplr_cli.errors import PplrError, StoppedError, known_failure
 from pplr_cli.interrupts import Interrupted, Interrupts
@@ -98,7 +98,7 @@ class Session:
     def _assemble(self, inputs: Inputs) -> tuple[Trainer, Evaluator | None]:
         """Decode the images; build the trainer and, if there are labels, the evaluator."""
         config, manifest, runtime = inputs.config, inputs.manifest, self._runtime
-        network = starting_network(config, inputs.weights, self._log)
+        network = initial_network(config, inputs.weights, self._log)
         images = manifest.split(Split.TRAIN)
         store = self._processes.first_on_machine(
             lambda: ImageStore.open(images, config.data, runtime)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from pplr_cli import env
-from pplr_cli.config.fields import Backbone
+from pplr_cli.config.backbones import IMAGENET, Backbone
 from pplr_cli.weights.digest import check_sha256, holds_record
 
 DRIVE_FOLDER = "1m5wDOJG7qk62PjkoOpTspNmk0nhLc4Vi"
@@ -115,21 +115,11 @@ def _fetch_again(name: str) -> str:
     return f"fetch it again: `pplr download-weights {name} --force`"
 
 
-_IMAGENET = (
-    ("resnet18", "f37072fd", 44.661),
-    ("resnet34", "b627a593", 83.275),
-    ("resnet50", "0676ba61", 97.781),
-    ("resnet101", "63fe2227", 170.511),
-    ("resnet152", "394f9c45", 230.434),
-)
-"""Backbone, how its SHA-256 begins, and MiB, as torchvision publishes them."""
-BACKBONES = tuple(name for name, _, _ in _IMAGENET)
-
 Entry = Official | ImageNet
 
 
 def imagenet(backbone: str) -> ImageNet:
-    """Return the entry of one of `BACKBONES`."""
+    """Return the entry of a backbone with ImageNet weights."""
     entry = everything()[backbone]
     assert isinstance(entry, ImageNet)
     return entry
@@ -139,7 +129,7 @@ def everything() -> dict[str, Entry]:
     """Return all that can be downloaded, by name."""
     backbones = (
         ImageNet(name, f"https://download.pytorch.org/models/{name}-{sha}.pth", int(mib * 2**20))
-        for name, sha, mib in _IMAGENET
+        for name, (sha, mib) in IMAGENET.items()
     )
     entries: tuple[Entry, ...] = (*OFFICIAL, *backbones)
     return {entry.name: entry for entry in entries}

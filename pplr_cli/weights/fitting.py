@@ -43,7 +43,7 @@ def fit_network(state: StateDict, network: nn.Module) -> tuple[str, ...]:
     return (f"left out {what}: evaluation does not need them",)
 
 
-def load_backbone(path: Path, backbone: nn.Sequential) -> tuple[str, ...]:
+def load_backbone(path: Path, backbone: nn.Module) -> tuple[str, ...]:
     """Load a ResNet in torchvision's naming, or the backbone of a PPLR network.
 
     Its classifier and whatever else a file holds beside the backbone are left out. Returns notes

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 import pplr_cli
 from pplr_cli.commands.download import download_weights
-from pplr_cli.config.fields import Backbone
+from pplr_cli.config.backbones import Backbone
 from pplr_cli.engine.network import Network
 from pplr_cli.errors import UsageError, WeightsError
 from pplr_cli.weights import store

@@ -56,7 +56,7 @@ def test_rules_between_keys_name_them() -> None:
         "`batch.size` = `62`: must be two or more times `batch.instances` = `4`"
     ]
     assert told(model={"backbone": "tiny"}) == [
-        "`model.weights` = `imagenet`: not there for the `tiny` backbone"
+        "`model.weights` = `imagenet`: there are none for `tiny`"
     ]
 
 

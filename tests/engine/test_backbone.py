@@ -1,9 +1,12 @@
 """The backbones' sizes and strides."""
 
+from typing import get_args
+
 import pytest
 import torch
 
-from pplr_cli.engine.backbone import build_backbone, feature_size
+from pplr_cli.config import backbones
+from pplr_cli.engine.backbone import BACKBONES, build_backbone
 
 
 @pytest.mark.parametrize(
@@ -11,9 +14,13 @@ from pplr_cli.engine.backbone import build_backbone, feature_size
 )
 def test_map_is_a_sixteenth_of_the_image(name: str, channels: int) -> None:
     backbone = build_backbone(name).eval()
-    assert feature_size(backbone) == channels
+    assert backbone.channels == channels
     with torch.no_grad():
-        assert backbone(torch.zeros(1, 3, 96, 32)).shape == (1, channels, 6, 2)
+        assert backbone.map(torch.zeros(1, 3, 96, 32)).shape == (1, channels, 6, 2)
+
+
+def test_the_settings_know_every_backbone() -> None:
+    assert set(BACKBONES) == set(get_args(backbones.Backbone)) >= set(backbones.IMAGENET)
 
 
 def test_tiny_is_small() -> None:

@@ -1,4 +1,4 @@
-"""Weights files of our own, and states: whole, damaged, foreign."""
+"""Weights files and states: intact, damaged, foreign."""
 
 import hashlib
 import os
@@ -26,7 +26,31 @@ def test_file_is_a_plain_state_dict(tmp_path: Path) -> None:
         assert torch.equal(value, other.state_dict()[name])
 
 
-def test_settings_stand_in_the_metadata(tmp_path: Path) -> None:
+class OnGpu(torch.Tensor):
+    """A tensor that only `cpu` turns into one that every machine can read."""
+
+    def cpu(self, *_: Any) -> torch.Tensor:  # type: ignore[override]
+        return self.as_subclass(torch.Tensor)
+
+
+def test_weights_of_a_gpu_are_saved_as_those_of_a_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = Network("tiny", classes=4)
+    expected = network.state_dict()
+    there = network.state_dict()
+    there.update({name: value.as_subclass(OnGpu) for name, value in expected.items()})
+    monkeypatch.setattr(network, "state_dict", lambda: there)
+    save_weights(network, tmp_path / "best.pth", ABOUT)
+    loaded = torch.load(tmp_path / "best.pth", weights_only=True)  # refuses other classes
+    assert loaded.keys() == expected.keys()
+    assert all(torch.equal(value, expected[name]) for name, value in loaded.items())
+    about = read_state_dict(tmp_path / "best.pth").about
+    assert about is not None
+    assert ABOUT.items() <= about.items()
+
+
+def test_settings_are_in_the_metadata(tmp_path: Path) -> None:
     save_weights(Network("tiny", classes=4), tmp_path / "a.pth", ABOUT)
     about = read_state_dict(tmp_path / "a.pth").about
     assert about is not None
@@ -67,7 +91,7 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_state_comes_back_whole(path: Path) -> None:
+def test_a_state_is_read_as_it_was_saved(path: Path) -> None:
     state = load_state(path)
     assert torch.equal(state["network"].pop("weight"), STATE["network"]["weight"])
     assert state["network"] == {"steps": torch.tensor(7)}
@@ -96,7 +120,7 @@ def test_a_state_cut_short_is_refused_and_the_one_before_found(path: Path, share
 
 @pytest.mark.parametrize("place", [0.0, 0.02, 0.3, 0.6, 0.97, 0.99, 1.0])
 @pytest.mark.parametrize("bit", [0, 7])
-def test_a_flipped_bit_is_noticed_wherever_it_is(path: Path, place: float, bit: int) -> None:
+def test_a_flipped_bit_is_found_at_any_place(path: Path, place: float, bit: int) -> None:
     content = bytearray(path.read_bytes())
     content[int(place * (len(content) - 1))] ^= 1 << bit
     path.write_bytes(content)
@@ -105,13 +129,13 @@ def test_a_flipped_bit_is_noticed_wherever_it_is(path: Path, place: float, bit: 
     assert newest_state(path)[0]["epoch"] == 2
 
 
-def test_something_behind_a_state_is_noticed(path: Path) -> None:
+def test_bytes_after_a_state_are_found(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"more")
     with pytest.raises(StateError, match="SHA-256 does not match"):
         load_state(path)
 
 
-def test_where_no_state_is_whole_the_newest_is_named(path: Path) -> None:
+def test_if_no_state_is_intact_the_newest_is_named(path: Path) -> None:
     path.write_bytes(b"")
     previous(path).write_bytes(b"")
     with pytest.raises(StateError, match=r"state\.pt`: damaged"):
@@ -124,7 +148,7 @@ def test_where_no_state_is_whole_the_newest_is_named(path: Path) -> None:
         newest_state(path)
 
 
-def test_only_the_one_before_may_be_there_after_a_kill(path: Path) -> None:
+def test_after_a_kill_the_previous_state_may_be_the_only_one(path: Path) -> None:
     path.unlink()
     state, faults = newest_state(path)
     assert state["epoch"] == 2

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from pplr_cli.engine.prototypes import Proxies, camera_proxies, group_means
@@ -25,5 +26,21 @@ def test_are_the_official_ones(golden_dir: Path, device: torch.device) -> None:
 
 def test_outliers_belong_to_no_group() -> None:
     features = torch.tensor([[1.0, 0.0], [0.0, 2.0], [5.0, 5.0]])
-    means = group_means(features, torch.tensor([0, 1, -1]), 2)
-    assert means.tolist() == [[1, 0], [0, 1]]
+    means = group_means(features[None], torch.tensor([0, 1, -1]), 2)
+    assert means.tolist() == [[[1, 0], [0, 1]]]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_one_branch_at_a_time_gives_the_bits_of_all_at_once(threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        features = torch.nn.functional.normalize(torch.randn(4, 3000, 128), dim=2)
+        groups = torch.randint(-1, 150, (3000,))
+        groups[:150] = torch.arange(150)
+        kept = groups >= 0
+        sums = torch.zeros(4, 150, 128).index_add_(1, groups[kept], features[:, kept])
+        expected = torch.nn.functional.normalize(sums, dim=2)
+        assert torch.equal(group_means(features, groups, 150), expected)
+    finally:
+        torch.set_num_threads(before)

@@ -9,14 +9,15 @@ import pytest
 import torch
 from torchvision.models import get_model_weights
 
+from pplr_cli.config.backbones import IMAGENET
 from pplr_cli.errors import WeightsError
-from pplr_cli.weights.catalogue import BACKBONES, OFFICIAL, ImageNet, everything, imagenet
+from pplr_cli.weights.catalogue import OFFICIAL, ImageNet, everything, imagenet
 from pplr_cli.weights.digest import write_record
 
 
 def test_names_are_as_documented() -> None:
     official = ["market", "market-cam", "msmt17", "msmt17-cam", "veri", "veri-cam"]
-    assert list(everything()) == [*official, *BACKBONES]
+    assert list(everything()) == [*official, *IMAGENET]
 
 
 def test_backbones_lie_where_torchvision_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,7 +27,7 @@ def test_backbones_lie_where_torchvision_keeps_them(monkeypatch: pytest.MonkeyPa
         assert imagenet("resnet50").target == folder / "resnet50-0676ba61.pth"
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("backbone", IMAGENET)
 def test_every_backbone_is_as_torchvision_publishes_it(backbone: str) -> None:
     entry, theirs = imagenet(backbone), get_model_weights(backbone)["IMAGENET1K_V1"]
     assert entry.url == theirs.url

@@ -1,18 +1,16 @@
 """Where the starting weights come from."""
 
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
-from pplr_cli.config.fields import Backbone, Model
+from pplr_cli.config.backbones import IMAGENET
+from pplr_cli.config.fields import Model
 from pplr_cli.errors import WeightsError
 from pplr_cli.progress import Silent
 from pplr_cli.weights import initial
 from pplr_cli.weights.catalogue import imagenet
 from pplr_cli.weights.initial import initial_weights
-
-BACKBONES = sorted(set(get_args(Backbone)) - {"tiny"})
 
 
 def test_random_needs_no_file() -> None:
@@ -30,7 +28,7 @@ def test_imagenet_weights_are_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     assert initial_weights(Model(backbone="resnet34"), Silent()) == Path("resnet34.pth")
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("backbone", IMAGENET)
 def test_every_backbone_of_the_settings_has_imagenet_weights(backbone: str) -> None:
     assert imagenet(backbone).name == backbone
 
