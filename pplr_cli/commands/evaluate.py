@@ -1,4 +1,4 @@
-"""`pplr evaluate`: how well a weights file finds the queries' identities in the gallery."""
+"""`pplr evaluate`: score a weights file on a labelled query and gallery."""
 
 import time
 from pathlib import Path
@@ -16,17 +16,10 @@ from pplr_cli.terminal.console import Console
 if TYPE_CHECKING:
     from pplr_cli.data.manifest import Manifest
     from pplr_cli.report.plots import Evaluation
-    from pplr_cli.retrieval.evaluator import Evaluator
     from pplr_cli.retrieval.model import Model
     from pplr_cli.retrieval.ranking import Scores
 
 Rerank = Annotated[bool, typer.Option("--rerank", help="Rank by k-reciprocal re-ranked distances.")]
-Plots = Annotated[
-    Path | None,
-    typer.Option(
-        "--plots", metavar="DIR", help="Draw rankings, CMC and distances into this folder."
-    ),
-]
 FailBelow = Annotated[
     list[str] | None,
     typer.Option(
@@ -45,7 +38,7 @@ def evaluate(
     data: options.Data = None,
     data_dir: options.DataDir = None,
     rerank: Rerank = False,
-    plots: Plots = None,
+    plots: options.Plots = None,
     fail_below: FailBelow = None,
     settings: options.Set = None,
     device: options.Device = "auto",
@@ -72,7 +65,7 @@ def evaluate(
     manifest = open_dataset(name, folder, console, verify=verify)
     if plots is not None:
         plots.mkdir(parents=True, exist_ok=True)
-    scores, evaluation = _measure(model, manifest, rerank, plots is not None)
+    scores, evaluation = _measure(model, manifest, rerank, draw=plots is not None)
     document = _document(weights, model, manifest, scores, rerank)
     document["gates"] = [gate.outcome(document) for gate in wanted]
     document["plots"] = None if plots is None else str(plots)
@@ -80,16 +73,20 @@ def evaluate(
     if json:
         console.document(document)
     else:
-        _print(weights, manifest, scores, rerank, console)
+        _print(document, manifest, console)
     if plots is not None and evaluation is not None:
-        _draw(evaluation, plots, console, quiet=json)
+        from pplr_cli.report.plots import draw_plots
+
+        draw_plots(evaluation, plots)
+    if not json and plots is not None:
+        _print_separation(document, console)
     gates.require(document["gates"], plots)
 
 
 def _measure(
-    model: "Model", manifest: "Manifest", rerank: bool, closely: bool
+    model: "Model", manifest: "Manifest", rerank: bool, *, draw: bool
 ) -> "tuple[Scores, Evaluation | None]":
-    """Score the model, `closely` for pictures too, and report how fast that was."""
+    """Score the model, keep what is needed to `draw`, and report the times."""
     from pplr_cli.retrieval.evaluator import Evaluator
 
     start, runtime = time.monotonic(), model.runtime
@@ -97,9 +94,13 @@ def _measure(
     images = sum(map(len, evaluator.sets))
     opened = time.monotonic()
     runtime.reporter.info(f"opened {images:,} images in {opened - start:.1f} s")
-    evaluation = _survey(evaluator, model, manifest.name, rerank) if closely else None
-    if evaluation is not None:
-        scores = evaluation.survey.scores
+    evaluation = None
+    if draw:
+        from pplr_cli.report.plots import TOP, Evaluation
+
+        survey = evaluator.survey(model.network, top=TOP, rerank=rerank)
+        evaluation = Evaluation(manifest.name, *evaluator.sets, survey, rerank)
+        scores = survey.scores
     else:
         scores = evaluator.scores(model.network, rerank=rerank)
     seconds = time.monotonic() - opened
@@ -108,44 +109,28 @@ def _measure(
     return scores, evaluation
 
 
-def _survey(evaluator: "Evaluator", model: "Model", name: str, rerank: bool) -> "Evaluation":
-    from pplr_cli.report.plots import TOP, Evaluation
-
-    survey = evaluator.survey(model.network, top=TOP, rerank=rerank)
-    return Evaluation(name, *evaluator.sets, survey, rerank)
-
-
-def _print(
-    weights: Path, manifest: "Manifest", scores: "Scores", rerank: bool, console: Console
-) -> None:
-    """Print the scores in percent, and the paper's where it has the data set."""
-    ours = [scores.mAP, *map(scores.rank, RANKS), scores.mINP]
-    name = f"{weights} (re-ranked)" if rerank else str(weights)
-    rows = [[name, *(f"{100 * value:.1f}" for value in ours)]]
-    for mode, figures in published.figures_for(manifest).items():
-        rows.append(
-            [f"{published.LABEL}, {MODES[mode]}", *(f"{value:.1f}" for value in figures), "-"]
-        )
+def _print(document: dict[str, Any], manifest: "Manifest", console: Console) -> None:
+    """Print the scores in percent, and the paper's if it used the data set."""
+    title = document["weights"] + (" (re-ranked)" if document["rerank"] else "")
+    rows = [[title, *(f"{100 * document[figure]:.1f}" for figure in gates.FIGURES)]]
+    for mode, paper in published.figures_for(manifest).items():
+        values = (f"{value:.1f}" for value in paper)
+        rows.append([f"{published.LABEL}, {MODES[mode]}", *values, "-"])
     console.table([manifest.name, "mAP", *(f"rank-{k}" for k in RANKS), "mINP"], rows)
-    if scores.skipped:
+    if skipped := document["skipped"]:
         console.result(
-            f"{scores.skipped:,} of {scores.skipped + scores.queries:,} queries left out: the "
-            "gallery has no image of theirs by another camera"
+            f"{skipped:,} of {skipped + document['queries']:,} queries skipped: the gallery has no "
+            "image of their identity by another camera"
         )
 
 
-def _draw(evaluation: "Evaluation", folder: Path, console: Console, *, quiet: bool) -> None:
-    """Draw the pictures; tell, unless `quiet`, where they are and which threshold was found."""
-    from pplr_cli.report.plots import draw_plots
-
-    draw_plots(evaluation, folder)
-    if not quiet:
-        about = _separation(evaluation)
-        console.result(
-            f"threshold {about['threshold']:.3f}: {100 * about['same_below']:.1f} % of the pairs "
-            f"of one identity are nearer, {100 * about['different_below']:.1f} % of the others"
-        )
-        console.result(f"pictures: {folder}")
+def _print_separation(document: dict[str, Any], console: Console) -> None:
+    found = document["separation"]
+    console.result(
+        f"threshold {found['threshold']:.3f}: {100 * found['same_below']:.1f} % of the pairs of "
+        f"one identity are nearer, {100 * found['different_below']:.1f} % of the others"
+    )
+    console.result(f"pictures: {document['plots']}")
 
 
 def _document(
@@ -165,14 +150,14 @@ def _document(
         "skipped": scores.skipped,
         "copies": scores.copies,
         "paper": {
-            mode: {key: round(value / 100, 3) for key, value in figures._asdict().items()}
-            for mode, figures in published.figures_for(manifest).items()
+            mode: {key: round(value / 100, 3) for key, value in paper._asdict().items()}
+            for mode, paper in published.figures_for(manifest).items()
         },
     }
 
 
 def _separation(evaluation: "Evaluation") -> dict[str, Any]:
-    """Return the threshold that tells identities apart best, and its figures."""
+    """Return the threshold that separates identities best, and its figures."""
     separation = evaluation.survey.separation
     return {
         "distance": "re-ranked" if evaluation.rerank else "euclidean",

@@ -51,6 +51,9 @@ Weights = Annotated[
     Path,
     typer.Option("--weights", help="best.pth or last.pth of a run, or an official PPLR file."),
 ]
+Plots = Annotated[
+    Path | None, typer.Option("--plots", metavar="DIR", help="Write pictures into this folder.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 OptionalPreset = Annotated[
     str | None,
@@ -62,7 +65,7 @@ CORES = TrainingRequest.workers
 
 
 def check_plots(folder: Path | None) -> None:
-    """Make sure that `--plots` can be a folder; `UsageError` if a file is in its place."""
+    """Check that `--plots` can be a folder; `UsageError` if there is a file in its way."""
     for path in () if folder is None else (folder, *folder.parents):
         if path.is_file():
             raise UsageError(

@@ -157,7 +157,7 @@ def test_reranking_is_named(tmp_path, run, own_file):
 def test_queries_without_a_match_are_counted(tmp_path, run, own_file):
     make_data_set(tmp_path / "data", lambda person: person if person > 1 else 100)
     out, _ = run("--weights", own_file)
-    assert "2 of 6 queries left out" in out
+    assert "2 of 6 queries skipped" in out
 
 
 def test_no_query_with_a_match_is_an_error(tmp_path, run, own_file):
