@@ -15,7 +15,7 @@ from pplr_cli.terminal.console import Console
 
 
 def doctor(data_dir: options.DataDir = None, json: options.Json = False) -> None:
-    """Show versions, devices, data sets and weights; exit code 1 if something is broken."""
+    """Print versions, devices, data sets and weights; exit code 1 if something is broken."""
     from pplr_cli.runs import machine
 
     folder = env.data_dir(data_dir)
@@ -40,14 +40,14 @@ def doctor(data_dir: options.DataDir = None, json: options.Json = False) -> None
 
 
 def _data_sets(folder: Path, problems: list[PplrError]) -> dict[str, Any]:
-    """Return the prepared data sets with their numbers of images; add what is wrong with them."""
+    """Return the prepared data sets and their numbers of images; add their problems."""
     try:
         from pplr_cli.data.manifest import FILE_NAME, Split
         from pplr_cli.ingest.library import open_dataset, prepared_names
     except Exception:
         if not problems:
             raise
-        return {}  # a package that it needs is broken, which is told already
+        return {}  # it needs a broken package, which is in `problems` already
 
     found: dict[str, Any] = {}
     for name in prepared_names(folder):
@@ -63,7 +63,7 @@ def _data_sets(folder: Path, problems: list[PplrError]) -> dict[str, Any]:
 
 
 def _weights(problems: list[PplrError]) -> dict[str, Any]:
-    """Return the weights that are there, and whether their SHA-256 holds; add what is wrong."""
+    """Return the downloaded weights, and whether their SHA-256 is right; add their problems."""
     from pplr_cli.weights.catalogue import everything
 
     found: dict[str, Any] = {}
@@ -77,7 +77,7 @@ def _weights(problems: list[PplrError]) -> dict[str, Any]:
 
 @contextmanager
 def _noting(about: dict[str, Any], problems: list[PplrError]) -> Iterator[None]:
-    """Note an expected failure instead of raising it."""
+    """Add an expected error to `problems` instead of raising it."""
     try:
         yield
     except (PplrError, OSError) as error:
@@ -102,10 +102,10 @@ def _rows(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"data set {name}", about["problem"] or _data_set(name, about)
     yield "cache folder", facts["cache_dir"] + _missing(facts["cache_dir"])
     for name, about in facts["weights"].items():
-        sha = "SHA-256 holds" if about["checked"] else "no SHA-256 recorded yet"
+        sha = "SHA-256 verified" if about["checked"] else "no SHA-256 recorded yet"
         yield f"weights {name}", about["problem"] or f"{about['file']}, {sha}"
     if not facts["weights"]:
-        yield "weights", "none fetched yet (`pplr download-weights` lists them)"
+        yield "weights", "none downloaded yet (`pplr download-weights` lists them)"
     for name, value in facts["environment"].items():
         yield name, "not set" if value is None else value
 
@@ -117,14 +117,13 @@ def _gpu_rows(cuda: dict[str, Any]) -> Iterator[tuple[str, str]]:
         about = f"{device['name']}, {device['memory_gb']} GB, capability {device['capability']}"
         yield f"GPU {index}", f"{about}, CUDA {cuda['version']}, driver {cuda['driver']}"
     if not cuda["devices"]:
-        built = (
-            f"torch is built for CUDA {cuda['version']}" if cuda["version"] else "torch has none"
-        )
-        yield "GPU", f"none seen ({built}); training runs on the CPU"
+        version = cuda["version"]
+        built = f"torch is built for CUDA {version}" if version else "torch is built without CUDA"
+        yield "GPU", f"none found ({built}); training runs on the CPU"
 
 
 def _data_set(name: str, about: dict[str, Any]) -> str:
-    """Say what a data set holds by its manifest, and where; and what was not looked at."""
+    """Describe a data set by its manifest; its images are not opened."""
     counts = ", ".join(f"{about[split]} {split}" for split in ("train", "query", "gallery"))
     return (
         f"{counts} in {about['root']}; manifest intact (digest {about['digest'][:12]}); "
@@ -142,4 +141,4 @@ def _search(faiss: dict[str, Any], gpus: list[Any]) -> str:
 
 
 def _missing(folder: str) -> str:
-    return "" if Path(folder).is_dir() else " (not there yet)"
+    return "" if Path(folder).is_dir() else " (does not exist yet)"

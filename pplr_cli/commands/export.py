@@ -1,7 +1,6 @@
 """`pplr export`: the retrieval feature as an ONNX file, checked against torch."""
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,13 +13,11 @@ from pplr_cli.errors import UsageError
 from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
-    from pplr_cli.config.fields import Config
     from pplr_cli.data.cache import Pixels
     from pplr_cli.data.manifest import ImageSet
-    from pplr_cli.runtime import Runtime
-    from pplr_cli.synthetic.world import World
+    from pplr_cli.retrieval.model import Model
 
-To = Annotated[Path, typer.Option("--to", metavar="FILE.onnx", help="The file to write.")]
+To = Annotated[Path, typer.Option("--to", metavar="FILE.onnx", help="File to write.")]
 Crops = Annotated[
     Path | None,
     typer.Option(
@@ -31,7 +28,7 @@ Crops = Annotated[
 ]
 
 CHECKED = 32
-"""Crops that the file is checked with, at most."""
+"""Largest number of crops to check the file with."""
 
 
 def export(
@@ -58,19 +55,19 @@ def export(
     console = Console(verbosity=verbose - quiet)
     runtime = Runtime(reporter=console, workers=options.CORES, cache=False)
     model = Model.load(weights, runtime, preset, presets.overrides(settings or ()))
-    network, config = model.network, model.config
-    source, images = _crops(crops, config, env.data_dir(data_dir), runtime)
+    height, width = model.config.data.height, model.config.data.width
+    source, images = _crops(crops, model, env.data_dir(data_dir))
     about = {key: value for key, value in model.about.items() if key != "format"}
-    content = onnx.build(network, config.data.height, config.data.width, about)
-    difference = onnx.largest_difference(content, network, images)
+    content = onnx.build(model.network, height, width, about)
+    difference = onnx.largest_difference(content, model.network, images)
     with atomic_write(to) as file:
         file.write(content)
     document = {
         "file": str(to),
         "weights": str(weights),
         "bytes": len(content),
-        "preprocessing": onnx.preprocessing(config.data.height, config.data.width),
-        "feature_size": network.feature_size,
+        "preprocessing": onnx.preprocessing(height, width),
+        "feature_size": model.network.feature_size,
         "checked": {"crops": source, "images": len(images), "largest_difference": difference},
     }
     if json:
@@ -79,53 +76,32 @@ def export(
         _print(document, console)
 
 
-def _crops(
-    folder: Path | None, config: "Config", data_dir: Path, runtime: "Runtime"
-) -> tuple[str, "Pixels"]:
-    """Return where the crops for the check come from, and up to `CHECKED` of them."""
+def _crops(folder: Path | None, model: "Model", data_dir: Path) -> tuple[str, "Pixels"]:
+    """Return where the crops for the check come from, and up to `CHECKED` of them, decoded."""
     from pplr_cli.data.manifest import Split
     from pplr_cli.ingest.folder import open_folder
     from pplr_cli.ingest.library import open_dataset, prepared_names
     from pplr_cli.synthetic import world
 
-    name = config.data.name
+    data, reporter = model.config.data, model.runtime.reporter
     if folder is not None:
-        return str(folder), _load(open_folder(folder, runtime.reporter), config, runtime)
-    if name in prepared_names(data_dir):
-        manifest = open_dataset(name, data_dir, runtime.reporter)
-        images = next(
-            part for part in map(manifest.split, (Split.GALLERY, Split.TRAIN)) if len(part)
-        )
-        return f"data set {name}", _load(images, config, runtime)
-    with tempfile.TemporaryDirectory() as drawn:
-        world.make(Path(drawn), _world(config), seed=0, reporter=runtime.reporter)
-        return "drawn", _load(open_folder(Path(drawn), runtime.reporter), config, runtime)
-
-
-def _world(config: "Config") -> "World":
-    """Return a synthetic world of crops of the network's size."""
-    from pplr_cli.synthetic.world import World
-
-    size = {"height": config.data.height, "width": config.data.width}
-    return World(
+        return str(folder), _some(open_folder(folder, reporter), model)
+    if data.name in prepared_names(data_dir):
+        manifest = open_dataset(data.name, data_dir, reporter)
+        splits = map(manifest.split, (Split.GALLERY, Split.TRAIN))
+        return f"data set {data.name}", _some(next(filter(len, splits)), model)
+    size = {"height": data.height, "width": data.width}
+    drawn = world.World(
         stream=2, train_people=8, test_people=0, cameras=4, visits=(4, 4), shots=(1, 1), **size
     )
+    with tempfile.TemporaryDirectory() as root:
+        world.make(Path(root), drawn, seed=0, reporter=reporter)
+        return "drawn", _some(open_folder(Path(root), reporter), model)
 
 
-def _load(images: "ImageSet", config: "Config", runtime: "Runtime") -> "Pixels":
-    """Decode some of the images, evenly spread."""
-    from pplr_cli.data.cache import decode_images
-
-    step = -(-len(images) // CHECKED)
-    some = replace(
-        images,
-        paths=images.paths[::step],
-        identities=images.identities[::step],
-        cameras=images.cameras[::step],
-        contents=images.contents[::step],
-    )
-    size = (config.data.height, config.data.width)
-    return decode_images(some, *size, runtime.reporter, runtime.workers)
+def _some(images: "ImageSet", model: "Model") -> "Pixels":
+    """Decode some of the images, evenly spaced."""
+    return model.decode(images.files[:: -(-len(images) // CHECKED)])
 
 
 def _print(document: dict[str, Any], console: Console) -> None:

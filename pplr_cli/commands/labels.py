@@ -1,4 +1,4 @@
-"""`pplr labels`: the pseudo-identity of every training image of a run."""
+"""`pplr labels`: export the pseudo-labels of a run as CSV."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,7 @@ Run = Annotated[
 ]
 Epoch = Annotated[int | None, typer.Option("--epoch", min=1, help="Epoch (default: the last).")]
 Csv = Annotated[
-    Path, typer.Option("--csv", metavar="FILE", help="File to write; - is standard output.")
+    Path, typer.Option("--csv", metavar="FILE", help="File to write; - means standard output.")
 ]
 
 STDOUT = Path("-")
@@ -27,7 +27,7 @@ def labels(
     data_dir: options.DataDir = None,
     json: options.Json = False,
 ) -> None:
-    """Write path, pseudo-identity, agreement and camera of a run's training images as CSV."""
+    """Write path, pseudo-identity, agreement and camera of each training image as CSV."""
     from pplr_cli.data.manifest import Split
     from pplr_cli.files import atomic_write
     from pplr_cli.ingest.library import open_dataset
@@ -67,5 +67,4 @@ def labels(
         typer.echo(text, nl=False)
         console.info(line)
     else:
-        console.result(line)
-        console.result(f"labels: {csv}")
+        console.result(f"{line}\nlabels: {csv}")

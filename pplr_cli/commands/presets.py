@@ -15,9 +15,21 @@ from pplr_cli.terminal.console import Console
 
 app = typer.Typer(help="List, show and copy the presets.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A shipped preset, or a YAML file.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of a shipped preset, or a YAML file.")
+]
 
-COLUMNS = ("name", "data set", "size", "backbone", "eps", "eps (cam)", "batch", "epochs")
+COLUMNS = {
+    "name": "",
+    "data set": "{0.data.name}",
+    "size": "{0.data.height} x {0.data.width}",
+    "backbone": "{0.model.backbone}",
+    "eps": "{0.clustering.eps}",
+    "eps (cam)": "{1.clustering.eps}",
+    "batch": "{0.batch.size}",
+    "epochs": "{0.optim.epochs} x {0.optim.iters}",
+}
+"""Columns of the list, made of the settings of train (0) and train-cam (1)."""
 
 
 @app.command("list")
@@ -27,19 +39,22 @@ def list_presets(json: options.Json = False) -> None:
     if json:
         Console().document([{"name": name, **_document(*both)} for name, both in found.items()])
         return
-    Console().table(COLUMNS, [_row(name, *both) for name, both in found.items()])
+    rows = [
+        [name, *(t.format(*both) for t in COLUMNS.values() if t)] for name, both in found.items()
+    ]
+    Console().table(list(COLUMNS), rows)
 
 
 @app.command(epilog="\b\nExample:\n  pplr presets show market --camera --set optim.epochs=10")
 def show(
     name: Name,
     camera: Annotated[
-        bool, typer.Option("--camera", help="The settings of train-cam, already resolved.")
+        bool, typer.Option("--camera", help="Show the settings of train-cam.")
     ] = False,
     settings: options.Set = None,
     json: options.Json = False,
 ) -> None:
-    """Show every setting of a preset, resolved, as a preset file."""
+    """Print every setting of a preset, as a preset file."""
     plain, with_camera = _both_modes(name, settings or [])
     if json:
         shown = with_camera.document() if camera else _document(plain, with_camera)
@@ -64,9 +79,9 @@ def copy(
     if target.is_dir():
         target /= f"{source.stem}.yaml"
     if target.suffix not in presets.SUFFIXES:
-        raise UsageError(f"`{target}`: not the name of a preset file", f"try `{target}.yaml`")
+        raise UsageError(f"`{target}`: not a preset file name", f"try `{target}.yaml`")
     if target.exists():
-        raise PplrError(f"`{target}`: already there", "name another file")
+        raise PplrError(f"`{target}`: the file exists", "choose another name")
     write_text(target, source.read_text(encoding="utf-8"))
     Console().result(str(target))
 
@@ -79,16 +94,3 @@ def _both_modes(name: str, settings: list[str]) -> tuple[Config, Config]:
 def _document(plain: Config, camera: Config) -> dict[str, object]:
     values = plain.document()
     return {**values, presets.CAMERA: differences(values, camera.document())}
-
-
-def _row(name: str, plain: Config, camera: Config) -> list[str]:
-    return [
-        name,
-        plain.data.name,
-        f"{plain.data.height} x {plain.data.width}",
-        plain.model.backbone,
-        f"{plain.clustering.eps}",
-        f"{camera.clustering.eps}",
-        f"{plain.batch.size}",
-        f"{plain.optim.epochs} x {plain.optim.iters}",
-    ]

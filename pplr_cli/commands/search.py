@@ -20,12 +20,6 @@ Gallery = Annotated[
     Path, typer.Option("--gallery", metavar="DIR", help="Folder of crops to search, at any depth.")
 ]
 Top = Annotated[int, typer.Option("--top", min=1, help="Matches printed for each query.")]
-Plots = Annotated[
-    Path | None,
-    typer.Option(
-        "--plots", metavar="DIR", help="Draw each query with its matches into this folder."
-    ),
-]
 
 
 def search(
@@ -33,7 +27,7 @@ def search(
     query: Query,
     gallery: Gallery,
     top: Top = 10,
-    plots: Plots = None,
+    plots: options.Plots = None,
     skip_bad: options.SkipBad = False,
     preset: options.OptionalPreset = None,
     settings: options.Set = None,

@@ -104,7 +104,7 @@ class Model(nn.Module):
         Raises:
             DataError: images cannot be decoded (all are listed).
         """
-        return normalise(torch.from_numpy(self._decode(_as_list(images))).to(self.device))
+        return normalise(torch.from_numpy(self.decode(_as_list(images))).to(self.device))
 
     def embed(self, images: Picture | Sequence[Picture]) -> NDArray[np.float32]:
         """Return the L2-normalised features of any number of images, float32 [N, D].
@@ -118,13 +118,13 @@ class Model(nn.Module):
         features = np.empty((len(pictures), self.network.feature_size), np.float32)
         for start in range(0, len(pictures), batch):
             rows = slice(start, start + batch)
-            store = ImageStore(self._decode(pictures[rows]), self.device)
+            store = ImageStore(self.decode(pictures[rows]), self.device)
             found = extract(self.network, store, self.runtime, batch=batch, parts=False)
             features[rows] = found[0].cpu().numpy()
         return features
 
-    def _decode(self, pictures: Sequence[Picture]) -> Pixels:
-        """Return pictures as uint8 [N, H, W, 3]."""
+    def decode(self, pictures: Sequence[Picture]) -> Pixels:
+        """Return images as uint8 [N, H, W, 3], upright, in the size of `config.data`."""
         height, width = self.config.data.height, self.config.data.width
         pixels = np.empty((len(pictures), height, width, 3), np.uint8)
 
@@ -136,7 +136,8 @@ class Model(nn.Module):
         faults = for_all(names, work, "decoding images", runtime.reporter, runtime.workers)
         if faults:
             lines = listed([str(fault) for fault in faults])
-            raise DataError(f"{len(faults)} of {len(pictures)} images cannot be used:\n{lines}")
+            message = f"{len(faults)} of {len(pictures)} images cannot be used:\n{lines}"
+            raise DataError(message, "replace or remove these files")
         return pixels
 
 

@@ -67,7 +67,7 @@ def test_shows_versions_devices_and_data_sets(data_dir: Path) -> None:
     )
     assert rows["data folder"] == str(data_dir)
     assert "PPLR_DATA_DIR" in rows
-    assert rows["weights"].startswith("none fetched yet")
+    assert rows["weights"].startswith("none downloaded yet")
 
 
 def test_json_is_one_document(data_dir: Path) -> None:
@@ -92,7 +92,7 @@ def test_json_is_one_document(data_dir: Path) -> None:
 def test_absent_folders_are_said_and_no_problem(data_dir: Path) -> None:
     code, out, _ = pplr_doctor("--data-dir", str(data_dir / "none"))
     assert code == 0
-    assert "(not there yet)" in table(out)["data folder"]
+    assert "(does not exist yet)" in table(out)["data folder"]
 
 
 def test_absent_images_are_a_problem(data_dir: Path) -> None:
@@ -128,7 +128,7 @@ def test_weights_are_held_to_their_digests(data_dir: Path) -> None:
     code, out, err = pplr_doctor("--data-dir", str(data_dir))
     rows = table(out)
     assert code == 1
-    assert rows["weights market"] == f"{market}, SHA-256 holds"
+    assert rows["weights market"] == f"{market}, SHA-256 verified"
     assert rows["weights veri"].endswith("no SHA-256 recorded yet")
     sha = hashlib.sha256(content).hexdigest()
     problem = f"`{resnet}`: wrong content: SHA-256 is {sha}, expected 0676ba61..."
@@ -190,4 +190,4 @@ def test_broken_packages_are_problems(tmp_path: Path, package: str, error: str) 
     assert "Traceback" not in done.stderr
     rows = table(done.stdout)
     assert "torch" in rows
-    assert rows["weights"].startswith("none fetched yet")
+    assert rows["weights"].startswith("none downloaded yet")

@@ -31,12 +31,12 @@ def test_each_figure_that_falls_short_is_named_with_what_is_lacking() -> None:
 
 
 @pytest.mark.parametrize(
-    ("plots", "hint"), [(None, "`--plots DIR` draws the"), (Path("worst"), "`worst` shows the")]
+    ("plots", "hint"), [(None, "`--plots DIR` draws"), (Path("worst"), "`worst` shows")]
 )
 def test_pictures_are_recommended_where_there_are_none(plots: Path | None, hint: str) -> None:
     with pytest.raises(PplrError) as caught:
         require(outcomes("mAP=0.80"), plots)
-    assert caught.value.hint == f"{hint} queries that did worst"
+    assert caught.value.hint == f"{hint} the worst queries"
 
 
 @pytest.mark.parametrize(

@@ -71,14 +71,14 @@ def test_copy_is_the_file_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_copy_overwrites_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("market.yaml").write_text("mine")
-    with pytest.raises(PplrError, match=r"`market\.yaml`: already there") as caught:
+    with pytest.raises(PplrError, match=r"`market\.yaml`: the file exists") as caught:
         pplr_presets("copy", "market")
     assert caught.value.exit_code == 1
     assert Path("market.yaml").read_text() == "mine"
 
 
 def test_copy_wants_a_name_that_can_be_used(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="not the name of a preset file"):
+    with pytest.raises(UsageError, match="not a preset file name"):
         pplr_presets("copy", "market", str(tmp_path / "mine"))
     assert list(tmp_path.iterdir()) == []
 
