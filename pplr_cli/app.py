@@ -1,4 +1,4 @@
-"""The `pplr` command: one line per command, and the way from an exception to an exit code."""
+"""The `pplr` command: its subcommands, and the exit code of each exception."""
 
 import re
 import sys
@@ -63,10 +63,10 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "presets": ("List, show and copy the presets.", "pplr presets show market"),
     "doctor": ("Check the installation, data sets and weights.", "pplr doctor"),
 }
-"""Each command's line in `pplr --help`, and its examples: the first there, all in its own help."""
+"""Summary and examples of each command; `pplr --help` shows the first example."""
 
 _KEEP_LINES = "\b\n"
-"""Typer's mark for a paragraph that must not be wrapped."""
+"""Typer's mark for a paragraph that is not wrapped."""
 
 
 def _about(name: str) -> dict[str, Any]:
@@ -114,7 +114,10 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="The version.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     pass
@@ -165,7 +168,7 @@ def _fail(error: PplrError, cause: Exception | None = None) -> int:
 
 
 def _usage_error(error: TyperException, command: str) -> UsageError:
-    """Turn Typer's words for a wrong command line into ours: what is wrong, and the way out."""
+    """Rewrite Typer's message about a wrong command line, with a hint."""
     text, _, known = error.format_message().partition(" (Possible options: ")
     text, _, near = text.removesuffix("?").partition(" Did you mean ")
     text = re.sub(r"'([^']*)'", r"`\1`", text).replace("Value error, ", "").rstrip(". ")

@@ -1,4 +1,4 @@
-"""`pplr download-weights`: list and fetch the official weights and ImageNet backbones."""
+"""`pplr download-weights`: list and download the official weights and ImageNet backbones."""
 
 import string
 from pathlib import Path
@@ -19,17 +19,15 @@ if TYPE_CHECKING:
 
 Name = Annotated[
     str | None,
-    typer.Argument(metavar="NAME", help="What to fetch (default: list what there is)."),
+    typer.Argument(metavar="NAME", help="Weights to download (default: list all)."),
 ]
-Url = Annotated[str | None, typer.Option("--url", help="Fetch it from this web address instead.")]
-FromFile = Annotated[
-    Path | None, typer.Option("--from-file", help="Take a file that is here already (copied).")
-]
+Url = Annotated[str | None, typer.Option("--url", help="Download from this web address.")]
+FromFile = Annotated[Path | None, typer.Option("--from-file", help="Copy a local file.")]
 DriveFile = Annotated[
     str | None,
-    typer.Option("--drive-file", help="Path in the authors' folder, where names are not clear."),
+    typer.Option("--drive-file", help="Path in the authors' folder, if names are ambiguous."),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace the file that is there.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
 
 
 def download_weights(
@@ -42,14 +40,14 @@ def download_weights(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """List the weights that can be fetched, or fetch one of them and print its path."""
+    """List the weights, or download one of them and print its path."""
     from pplr_cli.weights.catalogue import everything
 
     console = Console(verbosity=verbose - quiet)
     entries = everything()
     if name is None:
         if force or any((url, from_file, drive_file)):
-            raise UsageError("no NAME is given", f"there are {', '.join(entries)}")
+            raise UsageError("missing NAME", f"there are {', '.join(entries)}")
         _list(list(entries.values()), console, json)
     elif name not in entries:
         raise UsageError(f"`{name}`: no such weights", nearest(name, list(entries)))
@@ -59,26 +57,20 @@ def download_weights(
 
 
 def _list(entries: list["Entry"], console: Console, json: bool) -> None:
-    """Print what there is, with size and file, and whether it is there."""
+    """Print each entry with its size, its file and whether the file exists."""
     documents = [_document(entry) for entry in entries]
     if json:
         console.document(documents)
         return
     rows = [
-        (
-            each["name"],
-            each["description"],
-            f"{each['size_mb']:.0f} MB",
-            "yes" if each["there"] else "no",
-            each["file"],
-        )
-        for each in documents
+        (name, what, f"{size:.0f} MB", "yes" if there else "no", file)
+        for name, what, _, size, there, file in map(dict.values, documents)
     ]
     console.table(("name", "weights", "size", "there", "file"), rows)
 
 
 def _document(entry: "Entry") -> dict[str, Any]:
-    """Return what the listing says of an entry; the size is the real one where the file is."""
+    """Return the facts of an entry; the size is that of the file if it exists."""
     there = entry.target.is_file()
     size = entry.target.stat().st_size if there else entry.size
     return {
@@ -94,7 +86,7 @@ def _document(entry: "Entry") -> dict[str, Any]:
 def _source(
     entry: "Entry", url: str | None, from_file: Path | None, drive_file: str | None
 ) -> "Source":
-    """Return the place that the options name."""
+    """Return the source that the options name."""
     from pplr_cli.weights.catalogue import ImageNet
     from pplr_cli.weights.sources import Local, Published, Web
 
@@ -112,26 +104,26 @@ def _source(
 
 
 def _checked(url: str) -> str:
-    """Return a web address, or say what it lacks."""
+    """Return a web address, quoted; `UsageError` if it is none."""
     try:
         parts = urlsplit(url)
         if parts.scheme in ("http", "https") and parts.hostname:
             return quote(url, safe=string.punctuation)  # spaces and letters beyond ASCII
     except ValueError:  # an unclosed bracket, for example
         pass
-    hint = "it begins with `https://` or `http://`; a local file is taken with `--from-file`"
-    raise UsageError(f"`--url {url}`: no web address", hint)
+    hint = "expected `https://...` or `http://...`; use `--from-file` for a local file"
+    raise UsageError(f"`--url {url}`: not a web address", hint)
 
 
 def _fetch(entry: "Entry", source: "Source", console: Console, force: bool, json: bool) -> None:
-    """Fetch an entry and print its path."""
+    """Download an entry and print its path."""
     from pplr_cli.weights.catalogue import Official
     from pplr_cli.weights.digest import file_sha256
     from pplr_cli.weights.sources import Published
     from pplr_cli.weights.store import obtain
 
     if entry.target.is_file() and not force and source != Published():
-        console.warn(f"`{entry.name}` is there already", "`--force` replaces it")
+        console.warn(f"`{entry.name}` exists already", "`--force` replaces it")
     path = obtain(entry, console, source, force, _fits)
     if json:
         console.document({**_document(entry), "sha256": file_sha256(path)})
@@ -142,7 +134,7 @@ def _fetch(entry: "Entry", source: "Source", console: Console, force: bool, json
 
 
 def _fits(state: "StateDict") -> None:
-    """Raise unless the weights are those of the network that the authors trained."""
+    """Raise `WeightsError` unless the weights fit the network that the authors trained."""
     import torch
 
     from pplr_cli.engine.network import Network

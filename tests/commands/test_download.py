@@ -87,12 +87,12 @@ def test_listing_as_a_document() -> None:
     ("arguments", "message", "hint"),
     [
         (["resnet5"], "`resnet5`: no such weights", "did you mean `resnet50`?"),
-        (["--force"], "no NAME is given", "there are market, market-cam,"),
-        (["--url", "http://a.b/c"], "no NAME is given", "there are market,"),
+        (["--force"], "missing NAME", "there are market, market-cam,"),
+        (["--url", "http://a.b/c"], "missing NAME", "there are market,"),
         (["veri", "--url", "http://a.b/c", "--from-file", "c"], "exclude each other", "keep one"),
-        (["veri", "--url", "c.pth"], "`--url c.pth`: no web address", "`--from-file`"),
-        (["veri", "--url", "file:///c.pth"], "no web address", "`--from-file`"),
-        (["veri", "--url", "http://[1/c.pth"], "no web address", "https://"),
+        (["veri", "--url", "c.pth"], "`--url c.pth`: not a web address", "`--from-file`"),
+        (["veri", "--url", "file:///c.pth"], "not a web address", "`--from-file`"),
+        (["veri", "--url", "http://[1/c.pth"], "not a web address", "https://"),
         (["resnet50", "--drive-file", "c"], "does not come from the authors'", "leave it out"),
     ],
 )
@@ -130,7 +130,7 @@ def test_file_that_is_there_already_is_kept_unless_forced(network: Path) -> None
     pplr_download_weights("veri", "--from-file", str(network))
     other = save_network(network.with_name("other.pth"), 1.0)
     done = CliRunner().invoke(app, ["veri", "--from-file", str(other)])
-    assert "`veri` is there already" in done.stderr
+    assert "`veri` exists already" in done.stderr
     assert "`--force` replaces it" in done.stderr
     assert everything()["veri"].target.read_bytes() == network.read_bytes()
     pplr_download_weights("veri", "--from-file", str(other), "--force")
