@@ -1,7 +1,6 @@
 """Part `labels` of `benchmarks.gpu`: the label stage, and the searches against each other."""
 
 import time
-from collections.abc import Callable
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -100,40 +99,22 @@ def stage(part: Part, world: World, features: Tensor, ids: np.ndarray) -> None:
 
 
 def searches(part: Part, features: Tensor) -> None:
-    """Compare the searches: seconds, memory, and how many neighbours a float64 search confirms."""
+    """Measure the search: seconds, and how many neighbours a float64 search confirms."""
     whole, k = features[0], CLUSTERING.k1
     squares = torch.einsum("nd,nd->n", whole, whole)
     reference = exact_neighbors(whole, k)
-    for name, search in available(part.device).items():
-        with part.guarded(f"search: {name}"):
-            search(whole, squares, k)  # sets things up
-            runs = []
-            for _ in range(3):
-                part.wait()
-                start = time.perf_counter()
-                ranks = search(whole, squares, k)
-                runs.append(time.perf_counter() - start)
-            free = torch.cuda.mem_get_info(part.device)[0] if part.device.type == "cuda" else 0
-            rows = np.asarray(ranks)[: len(reference)]
-            agreed = [len(set(a) & set(b)) for a, b in zip(rows, reference, strict=True)]
-            part.row(
-                what=f"search: {name}", seconds=median(runs), free_gb=free / 1e9,
-                confirmed=sum(agreed) / reference.size,
-            )  # fmt: skip
-
-
-def available(device: torch.device) -> dict[str, Callable[..., Any]]:
-    """Return the searches that this machine has for a device."""
-    if device.type == "cpu":
-        return {"symmetric (CPU)": neighbors.search_for(device), "torch": neighbors.torch_search}
-    found: dict[str, Callable[..., Any]] = {"torch": neighbors.torch_search}
-    try:
-        import faiss
-    except (ImportError, OSError, RuntimeError):
-        return found
-    if getattr(faiss, "get_num_gpus", int)() > 0:
-        found["faiss"] = neighbors.faiss_search
-    return found
+    search = neighbors.search_for(part.device)
+    search(whole, squares, k)  # sets things up
+    runs = []
+    for _ in range(3):
+        part.wait()
+        start = time.perf_counter()
+        ranks = search(whole, squares, k)
+        runs.append(time.perf_counter() - start)
+    rows = np.asarray(ranks)[: len(reference)]
+    agreed = [len(set(a) & set(b)) for a, b in zip(rows, reference, strict=True)]
+    confirmed = sum(agreed) / reference.size
+    part.row(what=f"search: {search.__name__}", seconds=median(runs), confirmed=confirmed)
 
 
 def exact_neighbors(features: Tensor, k: int, rows: int = 512) -> np.ndarray:

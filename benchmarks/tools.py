@@ -119,7 +119,7 @@ class Watch:
 class GpuMemory:
     """Samples how much of a GPU's memory is in use in `with` blocks, whoever allocated it.
 
-    faiss allocates beside PyTorch, so `torch.cuda.max_memory_allocated` misses its share.
+    Libraries allocate beside PyTorch, so `torch.cuda.max_memory_allocated` misses their share.
 
     Attributes:
         peak: the largest use seen, in GB.

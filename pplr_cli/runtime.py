@@ -10,6 +10,9 @@ from pplr_cli.distributed.processes import ALONE, Processes
 from pplr_cli.errors import DeviceError, UsageError
 from pplr_cli.progress import Reporter, Silent
 
+BF16_CAPABILITY = (8, 0)
+"""Compute capability from which a GPU computes in bf16; older ones emulate it, slowly."""
+
 
 @dataclass(frozen=True)
 class Runtime:
@@ -22,6 +25,9 @@ class Runtime:
         workers: threads that decode images.
         cache: whether decoded images are kept on disk.
         processes: those that share the run.
+
+    Raises:
+        DeviceError: bf16 on a GPU that only emulates it.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -30,6 +36,16 @@ class Runtime:
     workers: int = 1
     cache: bool = True
     processes: Processes = ALONE
+
+    def __post_init__(self) -> None:
+        if self.precision == "bf16" and self.device.type == "cuda":
+            capability = torch.cuda.get_device_capability(self.device)
+            if capability < BF16_CAPABILITY:
+                have, need = (".".join(map(str, c)) for c in (capability, BF16_CAPABILITY))
+                raise DeviceError(
+                    f"`--precision bf16`: this GPU has capability {have}, bf16 needs {need}",
+                    "use --precision fp32",
+                )
 
     def autocast(self) -> torch.autocast:
         """Return the context in which the network runs."""
@@ -62,6 +78,18 @@ def choose_device(name: str) -> torch.device:
     if index >= count:
         raise DeviceError(f"`--device {name}`: there are {count} GPUs", f"use 0 to {count - 1}")
     return torch.device("cuda", index)
+
+
+def use_deterministic_algorithms() -> None:
+    """Make PyTorch choose algorithms that give the same bits in each run on the same GPU.
+
+    To be called before the first product on a GPU. PyTorch warns of an operation that has no such
+    algorithm. On a CPU the results are always the same.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.deterministic = True
 
 
 def check_processes(device: torch.device, name: str, processes: int) -> None:

@@ -17,7 +17,7 @@ from pplr_cli.app import COMMANDS, run
 from pplr_cli.errors import DataError, PplrError
 
 PROGRAM = [sys.executable, "-m", "pplr_cli"]
-HEAVY = "torch torchvision faiss sklearn scipy numba matplotlib gdown PIL requests jinja2"
+HEAVY = "torch torchvision sklearn scipy numba matplotlib gdown PIL requests jinja2"
 
 
 def environment(**changes: str) -> dict[str, str]:

@@ -96,7 +96,6 @@ def _rows(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     memory = facts["memory_gb"]
     yield "memory", f"{memory['total']} GB, {memory['free']} GB free"
     yield from _gpu_rows(facts["cuda"])
-    yield "k-NN search", _search(facts["faiss"], facts["cuda"]["devices"])
     yield "data folder", facts["data_dir"] + _missing(facts["data_dir"])
     for name, about in facts["data_sets"].items():
         yield f"data set {name}", about["problem"] or _data_set(name, about)
@@ -129,15 +128,6 @@ def _data_set(name: str, about: dict[str, Any]) -> str:
         f"{counts} in {about['root']}; manifest intact (digest {about['digest'][:12]}); "
         f"images not opened: `pplr prepare {name} --check`"
     )
-
-
-def _search(faiss: dict[str, Any], gpus: list[Any]) -> str:
-    """Say what searches the nearest neighbours."""
-    if not gpus:
-        return "pplr's own, on the CPU"
-    if not faiss["usable"]:
-        return f"torch on the GPU (faiss: {faiss['note']})"
-    return "faiss on the GPU" if faiss["gpus"] else "torch on the GPU (faiss sees none)"
 
 
 def _missing(folder: str) -> str:

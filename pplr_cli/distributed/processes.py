@@ -146,8 +146,9 @@ class Group(Processes):
         with _connection():
             dist.all_reduce(flat)
         pieces = flat.split([gradient.numel() for gradient in gradients])
-        for gradient, piece in zip(gradients, pieces, strict=True):
-            gradient.copy_(piece.view_as(gradient))
+        torch._foreach_copy_(
+            gradients, [piece.view_as(own) for own, piece in zip(gradients, pieces, strict=True)]
+        )
 
     def copy_from_first(self, tensors: Iterable[Tensor]) -> None:  # noqa: D102
         for tensor in tensors:
@@ -208,9 +209,14 @@ def _attempt(job: Callable[[], T]) -> T | PplrError:
 
 @contextmanager
 def _connection() -> Iterator[None]:
-    """Turn what the backends raise into one error: they know no more than that somebody is gone."""
+    """Turn what the backends raise into one error: they only know that another process is gone.
+
+    A failure of this process's own GPU, which may show in a collective, stays what it is.
+    """
     try:
         yield
+    except (torch.OutOfMemoryError, torch.AcceleratorError):
+        raise
     except RuntimeError as error:
         what = str(error).splitlines()[0].rpartition("] ")[2][:200]
         raise ProcessError(

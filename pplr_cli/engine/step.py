@@ -35,27 +35,32 @@ def train_step(
         watch: gets the time of each call, as `train_network`, `train_losses` and `train_update`.
     """
     watch = watch or Stopwatch()
-    with watch.timing("train_network"):
-        output = _forward(network, images, method.clusters, runtime)
+    optimizer.zero_grad()
+    losses = compute_gradients(network, method, images, targets, epoch, runtime, watch)
+    with watch.timing("train_update"):
+        runtime.processes.sum_gradients(network.parameters())
+        optimizer.step()
+    return losses
+
+
+def compute_gradients(
+    network: Network,
+    method: PPLR,
+    images: Tensor,
+    targets: Targets,
+    epoch: int,
+    runtime: Runtime,
+    watch: Stopwatch,
+) -> dict[str, Tensor]:
+    """Add the gradients of a batch to the parameters; return its losses, detached.
+
+    Args: as of `train_step`.
+    """
+    with watch.timing("train_network"), runtime.autocast():
+        own = network(images, method.clusters)
     with watch.timing("train_losses"):
+        output = Output(*(runtime.processes.whole_batch(tensor) for tensor in own))
         losses = method.losses(output, targets, epoch)
     with watch.timing("train_update"):
-        _update(network, optimizer, losses["loss_total"], runtime)
+        losses["loss_total"].backward()
     return {name: value.detach() for name, value in losses.items()}
-
-
-def _forward(network: Network, images: Tensor, clusters: int, runtime: Runtime) -> Output:
-    """Return the network's output for all B images."""
-    with runtime.autocast():
-        own = network(images, clusters)
-    return Output(*(runtime.processes.whole_batch(tensor) for tensor in own))
-
-
-def _update(
-    network: Network, optimizer: torch.optim.Optimizer, loss: Tensor, runtime: Runtime
-) -> None:
-    """Replace the gradients by those of `loss` and take a step along them."""
-    optimizer.zero_grad()
-    loss.backward()
-    runtime.processes.sum_gradients(network.parameters())
-    optimizer.step()

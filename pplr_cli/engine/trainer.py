@@ -16,6 +16,7 @@ from pplr_cli.config.fields import Config
 from pplr_cli.engine.batches import Batches, TrainingImages
 from pplr_cli.engine.epoch import Epoch, EpochState
 from pplr_cli.engine.features import extract
+from pplr_cli.engine.graph import Steps
 from pplr_cli.engine.network import Network
 from pplr_cli.engine.optim import (
     build_optimizer,
@@ -25,7 +26,6 @@ from pplr_cli.engine.optim import (
 )
 from pplr_cli.engine.pplr import PPLR
 from pplr_cli.engine.replicas import set_replicas
-from pplr_cli.engine.step import train_step
 from pplr_cli.errors import TrainingError
 from pplr_cli.labelling.clustering import TOO_FEW
 from pplr_cli.labelling.stage import PseudoLabels, label
@@ -71,6 +71,8 @@ class Trainer:
         self.processes = runtime.processes
         if self.device.type == "cpu":
             host.keep_freed_memory()
+        else:
+            torch.cuda.set_device(self.device)  # Triton launches on the current device
         self.optimizer = build_optimizer(network, config.optim)
         self.method = PPLR(
             network,
@@ -79,6 +81,7 @@ class Trainer:
             with_cameras=with_cameras,
             processes=self.processes,
         )
+        self.steps = Steps(network, self.optimizer, self.method, runtime)
         self.epoch = 0
         self.current: EpochState | None = None
         set_replicas(network, config.batch.replicas // self.processes.size)
@@ -123,6 +126,7 @@ class Trainer:
         batches = self._batches(current)
         set_learning_rate(self.optimizer, learning_rate(self.config.optim, self.epoch))
         self.network.train()
+        self.steps.begin_epoch(self.epoch)
         title = f"epoch {self.epoch + 1}/{self.config.optim.epochs}"
         size = self.config.batch.size
         with self.runtime.reporter.task(
@@ -135,6 +139,7 @@ class Trainer:
                 task.advance(size, self._progress_note(current) if due else "")
                 at_boundary()
         self.check_losses(current)
+        self.steps.release()
         self.processes.copy_from_first(self.network.buffers())
         current.watch.total("train")
 
@@ -142,16 +147,7 @@ class Trainer:
         """Load one batch and train on it; return its losses."""
         with watch.timing("train_data"):
             images, targets = batches.load(step)
-        return train_step(
-            self.network,
-            self.optimizer,
-            self.method,
-            images,
-            targets,
-            self.epoch,
-            self.runtime,
-            watch,
-        )
+        return self.steps.take(images, targets, watch)
 
     def _extract(self) -> Tensor:
         """Return the features of all images, float32 [1 + P, N, D]."""

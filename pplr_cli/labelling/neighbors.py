@@ -1,7 +1,6 @@
 """Exact nearest neighbours under squared L2 distance, in float32.
 
-On the CPU by the symmetric search, on a GPU by faiss if it can use that GPU, else by a blocked
-matrix product in torch.
+The symmetric search serves the CPU, a blocked matrix product in torch a GPU.
 """
 
 from collections.abc import Callable
@@ -47,19 +46,7 @@ def nearest(features: Tensor, k: int) -> NDArray[np.int32]:
 
 def search_for(device: torch.device) -> Search:
     """Return the fastest search on `device`: it takes features, their squared norms and k."""
-    if device.type == "cpu":
-        return symmetric_search
-    return faiss_search if _faiss_serves(device) else torch_search
-
-
-def faiss_search(features: Tensor, squares: Tensor, k: int) -> NDArray[np.int32]:  # noqa: ARG001
-    """Search by faiss on the GPU that holds the features."""
-    import faiss
-
-    vectors = features.cpu().numpy()
-    index = features.device.index or 0
-    _, ranks = faiss.knn_gpu(faiss.StandardGpuResources(), vectors, vectors, k, device=index)
-    return np.ascontiguousarray(ranks, dtype=np.int32)
+    return symmetric_search if device.type == "cpu" else torch_search
 
 
 def torch_search(features: Tensor, squares: Tensor, k: int) -> NDArray[np.int32]:
@@ -86,14 +73,3 @@ def itself_first(ranks: NDArray[np.int32]) -> NDArray[np.int32]:
         order = np.argsort(moved != rows[:, None], axis=1, kind="stable")
         ranks[rows] = np.take_along_axis(moved, order, axis=1)
     return ranks
-
-
-def _faiss_serves(device: torch.device) -> bool:
-    """Tell whether faiss is installed and sees a GPU for a device of torch's."""
-    if device.type != "cuda":
-        return False
-    try:
-        import faiss
-    except (ImportError, OSError, RuntimeError):  # absent, or installed but broken
-        return False
-    return getattr(faiss, "get_num_gpus", int)() > 0

@@ -11,7 +11,7 @@ from pplr_cli import __version__, env, host
 from pplr_cli.errors import PplrError
 
 PACKAGES = (
-    *("torch", "torchvision", "faiss-gpu", "faiss-cpu", "numba", "numpy", "scipy"),
+    *("torch", "torchvision", "numba", "numpy", "scipy"),
     *("scikit-learn", "pillow", "pydantic", "typer", "rich", "matplotlib", "gdown"),
 )
 NEEDED = ("torch", "torchvision", "numba", "sklearn", "scipy", "PIL")
@@ -28,7 +28,6 @@ def describe() -> dict[str, Any]:
         "cpu": {"model": cpu_model(), "cores": host.cores()},
         "memory_gb": {name: round(size / 1e9, 1) for name, size in host.memory().items()},
         "cuda": _cuda(),
-        "faiss": _faiss(),
         "environment": {variable.name: variable.get() for variable in env.ALL},
     }
 
@@ -90,16 +89,6 @@ def _device(properties: Any) -> dict[str, Any]:
         "memory_gb": round(properties.total_memory / 1e9, 1),
         "capability": f"{properties.major}.{properties.minor}",
     }
-
-
-def _faiss() -> dict[str, Any]:
-    """Return whether faiss can be imported, and how many GPUs it sees."""
-    try:
-        faiss = import_module("faiss")
-    except Exception as error:
-        return {"usable": False, "gpus": 0, "note": _first_line(error)}
-    gpus = faiss.get_num_gpus() if hasattr(faiss, "get_num_gpus") else 0
-    return {"usable": True, "gpus": gpus, "note": None}
 
 
 def _first_line(error: object) -> str:

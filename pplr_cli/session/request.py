@@ -79,6 +79,10 @@ class TrainingRequest:
     precision: Annotated[
         Precision, Option("--precision", help="Precision of the forward pass.")
     ] = "fp32"
+    deterministic: Annotated[
+        bool,
+        Option("--deterministic", help="Use deterministic algorithms on the GPU (slower)."),
+    ] = False
     workers: Annotated[
         int, Option("--workers", help="Threads that decode images.", min=1, show_default="cores")
     ] = host.cores()

@@ -11,7 +11,13 @@ from pplr_cli.errors import PplrError, StoppedError
 from pplr_cli.progress import Reporter, Silent
 from pplr_cli.runs.folder import check_folder
 from pplr_cli.runs.status import end_status, read_status
-from pplr_cli.runtime import Runtime, check_processes, choose_device, process_device
+from pplr_cli.runtime import (
+    Runtime,
+    check_processes,
+    choose_device,
+    process_device,
+    use_deterministic_algorithms,
+)
 from pplr_cli.session.plan import find_inputs, plan
 from pplr_cli.session.request import TrainingRequest
 from pplr_cli.session.run import Run
@@ -28,6 +34,8 @@ def run_training(request: TrainingRequest, reporter: Reporter) -> Run | None:
         StoppedError: a signal ended the run, or another of its processes failed.
         PplrError: anything else that a user can cause or fix.
     """
+    if request.deterministic:
+        use_deterministic_algorithms()
     if started_by_launcher():
         return _join_run(request, reporter)
     device = _device(request)

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from benchmarks import gpu
+from benchmarks.gpu_profile import waiting_lines
 from benchmarks.gpu_report import Part, Report, head
-from benchmarks.gpu_step import waiting_lines
 
 CPU = torch.device("cpu")
 

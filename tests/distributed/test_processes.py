@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from pplr_cli.distributed.failures import Failure
-from pplr_cli.distributed.processes import ALONE, Processes, join
-from pplr_cli.errors import DataError
+from pplr_cli.distributed.processes import ALONE, Processes, _connection, join
+from pplr_cli.errors import DataError, ProcessError
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,3 +68,11 @@ def test_one_process_does_all_itself() -> None:
     assert ALONE.largest(7) == 7
     error = DataError("gone")
     assert ALONE.first_failure(error) == Failure(0, error)
+
+
+@pytest.mark.parametrize("kind", [torch.OutOfMemoryError, torch.AcceleratorError])
+def test_a_failure_of_the_own_gpu_is_not_blamed_on_others(kind: type[RuntimeError]) -> None:
+    with pytest.raises(kind, match="of this process"), _connection():
+        raise kind("of this process")
+    with pytest.raises(ProcessError, match="another process"), _connection():
+        raise RuntimeError("[gloo] Connection closed by peer")

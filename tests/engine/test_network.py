@@ -9,7 +9,13 @@ from torch.nn import functional as F
 from torchvision import models
 
 from pplr_cli.config import presets
-from pplr_cli.engine.network import Network, initial_network, stripes
+from pplr_cli.engine.network import (
+    Network,
+    equal_stripe_means,
+    initial_network,
+    stripe_means,
+    stripes,
+)
 from pplr_cli.errors import WeightsError
 from pplr_cli.progress import Silent
 
@@ -78,3 +84,11 @@ def test_the_seed_decides_what_is_drawn(tiny_preset: Path) -> None:
     first, same, other = (initial_network(c, None, Silent()).head("0").weight for c in configs)
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_equal_stripes_have_the_same_means_in_one_operation(parts: int) -> None:
+    grid = torch.randn(2, 5, 12, 4, dtype=torch.float64)
+    found = equal_stripe_means(grid, parts)
+    torch.testing.assert_close(found, stripe_means(grid, parts))
+    assert len(found) == parts

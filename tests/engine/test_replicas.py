@@ -64,7 +64,7 @@ def forms(
     nn.init.normal_(plain.weight)
     nn.init.normal_(plain.bias)
     other = copy.deepcopy(plain)
-    set_replicas(plain, replicas)
+    set_replicas(plain, replicas, "chunks")
     set_replicas(other, replicas, form)
     batch, slope = 3 * torch.randn(shape) + 5, torch.randn(shape)
     if len(shape) == 4:
@@ -76,17 +76,18 @@ def forms(
     return computed(other, *given), computed(plain, *given)
 
 
-@pytest.mark.parametrize("replicas", [2, 4])
-@pytest.mark.parametrize("shape", SHAPES[:3])
-def test_the_grouped_form_computes_the_same(shape: tuple[int, ...], replicas: int) -> None:
-    found, expected = forms(shape, replicas, "grouped", torch.device("cpu"), torch.float64)
-    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+def test_the_form_follows_the_device() -> None:
+    norm = ReplicaBatchNorm1d(3)
+    set_replicas(norm, 4)
+    assert (norm.replicas, norm.form) == (4, "chunks")
+    set_replicas(norm, 4, "fused")
+    assert norm.form == "fused"
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("replicas", [2, 4])
+@pytest.mark.parametrize("replicas", [1, 2, 4])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_fused_form_computes_the_same_on_a_gpu(
     shape: tuple[int, ...], replicas: int, dtype: torch.dtype
@@ -133,3 +134,13 @@ def test_evaluation_uses_the_running_statistics() -> None:
     set_replicas(norm, 2)
     batch = torch.randn(4, 3)
     torch.testing.assert_close(norm.eval()(batch), batch / (1 + norm.eps) ** 0.5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_gpu_computes_replicas_in_the_fused_form() -> None:
+    norm = ReplicaBatchNorm2d(8).cuda()
+    set_replicas(norm, 4)
+    assert norm.form == "fused"
+    set_replicas(norm, 1)
+    assert norm.form == "chunks"

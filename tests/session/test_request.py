@@ -37,6 +37,7 @@ def requests(draw: st.DrawFn) -> TrainingRequest:
         device=draw(st.sampled_from(["auto", "cpu", "cuda:1"])),
         devices=draw(st.integers(1, 4)),
         precision=draw(st.sampled_from(["fp32", "bf16"])),
+        deterministic=draw(st.booleans()),
         workers=draw(st.integers(1, 99)),
         cache=draw(st.booleans()),
         resume=resume,
@@ -74,7 +75,8 @@ def test_a_request_to_continue_needs_no_settings(request: TrainingRequest) -> No
     assert again.folder == request.folder
     assert not again.overwrite
     assert not {"--preset", "--set", "--seed", "--data"} & set(again.words())
-    kept = ("mode", "data_dir", "device", "devices", "precision", "workers", "cache")
+    kept = ("mode", "data_dir", "device", "devices", "precision", "deterministic")
+    kept += ("workers", "cache")
     assert all(getattr(again, name) == getattr(request, name) for name in kept)
     assert again.continued() == again
 
