@@ -1,7 +1,8 @@
-"""The five losses of PPLR, each one function over a batch of B images, C clusters and P parts.
+"""The five losses of PPLR, each a function of a batch of B images, C clusters and P parts.
 
-`labels` are cluster labels int64 [B]; `agreement` are cross agreement scores float32 [B, P];
-features are taken after the neck. All return a scalar.
+`global_logits` are float32 [B, C], `part_logits` [B, C, P], `labels` cluster labels int64 [B],
+`agreement` cross agreement scores float32 [B, P]. Features are [B, D], after the neck and not
+normalised. Each loss is a scalar.
 """
 
 import math
@@ -18,17 +19,10 @@ MIN_SQUARED_DISTANCE = 1e-12
 def label_refinement(
     global_logits: Tensor, part_logits: Tensor, labels: Tensor, agreement: Tensor, beta: float
 ) -> Tensor:
-    """Part-guided label refinement (the paper's PGLR).
+    """Compute part-guided label refinement (the paper's PGLR).
 
-    The target is beta x one-hot + (1 - beta) x the parts' predictions, weighted by a softmax of
-    their agreement; no gradient flows into it.
-
-    Args:
-        global_logits: [B, C].
-        part_logits: [B, C, P].
-        labels: [B].
-        agreement: [B, P].
-        beta: weight of the pseudo-label.
+    The target is `beta` x one-hot + (1 - `beta`) x the parts' predictions, weighted by a softmax
+    of their agreement; no gradient flows into it.
     """
     opinions = (part_logits.softmax(1) * agreement.softmax(1)[:, None]).sum(2)
     one_hot = F.one_hot(labels, global_logits.shape[1])
@@ -37,14 +31,9 @@ def label_refinement(
 
 
 def agreement_aware_smoothing(part_logits: Tensor, labels: Tensor, agreement: Tensor) -> Tensor:
-    """Agreement-aware label smoothing (the paper's AALS), mean over the parts.
+    """Compute agreement-aware label smoothing (the paper's AALS), mean over the parts.
 
-    ca x cross entropy + (1 - ca) x KL(uniform || prediction).
-
-    Args:
-        part_logits: [B, C, P].
-        labels: [B].
-        agreement: [B, P].
+    agreement x cross entropy + (1 - agreement) x KL(uniform || prediction).
     """
     log_probability = part_logits.log_softmax(1)
     picked = labels[:, None, None].expand(-1, 1, part_logits.shape[2])
@@ -54,26 +43,16 @@ def agreement_aware_smoothing(part_logits: Tensor, labels: Tensor, agreement: Te
 
 
 def smooth_cross_entropy(part_logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    """Cross entropy with the target (1 - smoothing) x one-hot + smoothing / C, mean over parts.
-
-    Args:
-        part_logits: [B, C, P].
-        labels: [B].
-        smoothing: share of the uniform target.
-    """
+    """Compute cross entropy to (1 - smoothing) x one-hot + smoothing / C, mean over the parts."""
     targets = labels[:, None].expand(-1, part_logits.shape[2])
     return F.cross_entropy(part_logits, targets, label_smoothing=smoothing)
 
 
 def soft_triplet(features: Tensor, labels: Tensor) -> Tensor:
-    """Batch-hard triplet loss with a soft margin (Hermans et al., 2017) over the whole batch.
+    """Compute the batch-hard triplet loss with a soft margin (Hermans et al., 2017).
 
-    Per image the farthest of its cluster d_ap and the nearest of another d_an; the loss is
-    -log softmax over (d_ap, d_an) taken at d_an.
-
-    Args:
-        features: [B, D], not normalised.
-        labels: [B], at least two different ones.
+    For each image, d_ap is the distance to the farthest of its cluster and d_an that to the nearest
+    of another (the batch must hold two); the loss is -log softmax over (d_ap, d_an) taken at d_an.
     """
     squares = features.square().sum(1)
     squared = torch.addmm(squares[:, None] + squares, features, features.T, alpha=-2)
@@ -93,17 +72,17 @@ def inter_camera(
     temperature: float,
     negatives: int,
 ) -> Tensor:
-    """Pull images to their cluster's proxies under other cameras (CAP, Wang et al., AAAI 2021).
+    """Pull images to their cluster's proxies of other cameras (CAP, Wang et al., AAAI 2021).
 
     Args:
-        features: [B, D], normalised here.
-        labels: [B].
+        features: normalised here.
+        labels: of the images.
         cameras: int64 [B].
-        proxies: fixed in the epoch.
-        branch: which features the proxies are of: 0 = global, 1.. = the parts.
+        proxies: of the epoch.
+        branch: the branch of the features: 0 = global, 1.. = the parts.
         temperature: of the softmax.
-        negatives: hardest proxies of other clusters compared (fewer where fewer exist, at least
-            one must).
+        negatives: number of hardest proxies of other clusters compared, or all if there are fewer
+            (at least one).
 
     Returns:
         Sum over the images that have a positive, divided by B.

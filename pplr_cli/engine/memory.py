@@ -1,8 +1,8 @@
-"""What a run takes of the memory, and how retrieval is cut to a budget.
+"""Estimate the memory of a run, and size retrieval's blocks of distances by a budget.
 
-Retrieval's blocks of distances obey the budget. The label stage has nothing to cut: its k-NN tile
-(16 MB) and Jaccard blocks (some MB a thread) are small at any N, and fixed, since a matrix product
-of another shape may round differently; what grows is what it finds, some kilobytes an image.
+The label stage ignores the budget: its k-NN tiles (2 x 16 MB) and Jaccard blocks (some MB a thread)
+are small for any N, and fixed, because a matrix product of another shape may round differently. Its
+results grow with N, by some kilobytes an image.
 """
 
 from typing import NamedTuple
@@ -16,21 +16,20 @@ from pplr_cli.engine.replicas import set_replicas
 from pplr_cli.labelling.cpu_search import TILE
 
 LARGEST_BLOCK = 1 << 28
-"""Bytes of a block of distances beyond which retrieval does not get faster."""
-
+"""Bytes of a block of distances: larger ones do not make retrieval faster."""
 ENTRY = 8
 """Bytes of a sparse entry: a float32 and an int32."""
 
 
 def budget(memory_gb: float | None) -> int:
-    """Return the bytes that may be used: `engine.memory_gb`, or half of what is free."""
+    """Return the budget in bytes: `engine.memory_gb`, or half of the free memory."""
     if memory_gb is not None:
         return int(memory_gb * 1e9)
     return host.memory()["free"] // 2 or 4 * LARGEST_BLOCK
 
 
 def distance_block(memory: int) -> int:
-    """Return the bytes of one block of distances under a budget: two of them and copies fit."""
+    """Return the bytes of a block of distances, so that two of them and copies fit a budget."""
     return min(LARGEST_BLOCK, memory // 4)
 
 
@@ -42,16 +41,16 @@ def features(images: int, branches: int, size: int) -> int:
 def label_stage(images: int, parts: int, clustering: Clustering, agreement: Agreement) -> int:
     """Estimate the peak of the label stage above the features, in bytes, on the CPU.
 
-    Assumes what was seen of crowded features: k-reciprocal sets of k1 images, four times as many
-    entries in an averaged row, 2 k1 images within eps.
+    Assumes what was measured on crowded features: k-reciprocal sets of k1 images, four times as
+    many entries in an averaged row, 2 k1 images within eps.
     """
     k1, near = clustering.k1, agreement.k + 1
     ranks = 4 * max(k1, near) + 4 * parts * near + ENTRY * near
     sets = ENTRY * k1 + 4 * k1
     averaged = ENTRY * k1 * min(4, clustering.k2)
     kept = ENTRY * 2 * k1
-    tile = 4 * min(TILE, images) ** 2
-    return tile + images * (ranks + sets + 2 * averaged + 2 * kept)
+    tiles = 2 * 4 * min(TILE, images) ** 2
+    return tiles + images * (ranks + sets + 2 * averaged + 2 * kept)
 
 
 def retrieval(queries: int, gallery: int, size: int, memory: int) -> int:
@@ -62,11 +61,11 @@ def retrieval(queries: int, gallery: int, size: int, memory: int) -> int:
 
 
 class Training(NamedTuple):
-    """What the network takes.
+    """The memory of the network in training.
 
     Attributes:
         state: bytes of the weights, their gradients and Adam's two moments.
-        batch: bytes that the backward pass of one batch needs; workspaces come on top.
+        batch: bytes kept for the backward pass of one batch, without workspaces.
         feature_size: D.
     """
 
@@ -76,7 +75,7 @@ class Training(NamedTuple):
 
 
 def training(config: Config) -> Training:
-    """Count what the network takes, by a forward pass of shapes alone."""
+    """Count the memory of the network by a forward pass on the meta device."""
     with torch.device("meta"):
         network = Network(config.model.backbone, config.model.parts, config.model.classes)
         images = torch.empty(config.batch.size, 3, config.data.height, config.data.width)

@@ -1,8 +1,7 @@
-"""The retrieval feature as an ONNX model that takes images as they are decoded.
+"""Export the retrieval feature as an ONNX model for decoded images.
 
 Input: uint8 [N, H, W, 3], RGB, resized. Scaling, normalisation and the L2 norm are part of the
-graph, so that the only thing left to do is what Pillow does: `convert("RGB")` and a bicubic
-`resize`.
+graph, so that the caller needs Pillow alone: `convert("RGB")` and a bicubic `resize`.
 """
 
 import io
@@ -27,7 +26,7 @@ PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 OPSET = 18
 INPUT, OUTPUT = "images", "features"
 TOLERANCE = 1e-3
-"""Largest Euclidean distance (0 to 2) that the features of torch and of the file may have."""
+"""Largest Euclidean distance (0 to 2) allowed between the features of torch and of the file."""
 
 
 class _Retrieval(nn.Module):
@@ -42,22 +41,22 @@ class _Retrieval(nn.Module):
 
 
 def require_packages() -> None:
-    """Make sure that the packages of the extra `onnx` are there.
+    """Check that the packages of the extra `onnx` can be imported.
 
     Raises:
-        PplrError: one of them cannot be imported; the hint has the command that installs it.
+        PplrError: one of them cannot; the hint has the command that installs it.
     """
     for name in PACKAGES:
         try:
             import_module(name)
         except ImportError as error:
             raise PplrError(
-                f"`import {name}` fails: {error}", "`pip install 'pplr[onnx]'` puts it in place"
+                f"`import {name}` fails: {error}", "`pip install 'pplr[onnx]'`"
             ) from error
 
 
 def preprocessing(height: int, width: int) -> dict[str, Any]:
-    """Return what has to be done with an image, and what the model does itself."""
+    """Describe the input, and the preprocessing that the model does itself."""
     return {
         "input": INPUT,
         "shape": ["N", height, width, 3],
@@ -74,24 +73,38 @@ def preprocessing(height: int, width: int) -> dict[str, Any]:
 
 
 def build(network: Network, height: int, width: int, about: Mapping[str, Any]) -> bytes:
-    """Return the ONNX model of a network's global feature; the batch size is free.
+    """Return the ONNX model of a network's global feature, for any batch size.
 
     Args:
         network: on the CPU, set to evaluation mode here.
         height: of the images in pixels.
         width: of the images in pixels.
-        about: further entries of the file's metadata, by name; plain values.
+        about: further metadata of the file: plain values by name.
     """
-    model = _Retrieval(network).eval()
-    example = torch.zeros(2, height, width, 3, dtype=torch.uint8)
-    with (
-        warnings.catch_warnings(),
-        redirect_stdout(io.StringIO()),
-        redirect_stderr(io.StringIO()),
-    ):
-        warnings.simplefilter("ignore")  # the exporter's notes on itself
+    output = {
+        "output": OUTPUT,
+        "shape": ["N", network.feature_size],
+        "dtype": "float32",
+        "norm": 1,
+        "compare": "Euclidean distance, 0 (alike) to 2",
+    }
+    proto = _exported(network, torch.zeros(2, height, width, 3, dtype=torch.uint8))
+    proto.producer_name, proto.producer_version = "pplr", __version__
+    entries = {"preprocessing": preprocessing(height, width), "output": output, **about}
+    for key, value in entries.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        proto.metadata_props.add(key=f"pplr.{key}", value=text)
+    content: bytes = proto.SerializeToString()
+    return content
+
+
+def _exported(network: Network, example: Tensor) -> Any:
+    """Return the model as a protocol buffer, without the exporter's messages and stack traces."""
+    silent = io.StringIO()
+    with warnings.catch_warnings(), redirect_stdout(silent), redirect_stderr(silent):
+        warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            model,
+            _Retrieval(network).eval(),
             (example,),
             dynamo=True,
             opset_version=OPSET,
@@ -102,49 +115,25 @@ def build(network: Network, height: int, width: int, about: Mapping[str, Any]) -
         )
     assert program is not None
     proto = program.model_proto
-    for part in (
-        proto.graph,
-        *proto.graph.node,
-        *proto.graph.input,
-        *proto.graph.output,
-        *proto.graph.value_info,
-        *proto.graph.initializer,
-    ):
-        del part.metadata_props[:]  # stack traces, with the paths of this machine
-    proto.producer_name, proto.producer_version = "pplr", __version__
-    entries = {"preprocessing": preprocessing(height, width), "output": _output(network), **about}
-    for key, value in entries.items():
-        text = value if isinstance(value, str) else json.dumps(value)
-        proto.metadata_props.add(key=f"pplr.{key}", value=text)
-    content: bytes = proto.SerializeToString()
-    return content
-
-
-def _output(network: Network) -> dict[str, Any]:
-    return {
-        "output": OUTPUT,
-        "shape": ["N", network.feature_size],
-        "dtype": "float32",
-        "norm": 1,
-        "compare": "Euclidean distance, 0 (alike) to 2",
-    }
+    graph = proto.graph
+    lists = (graph.node, graph.input, graph.output, graph.value_info, graph.initializer)
+    for part in (graph, *(each for parts in lists for each in parts)):
+        del part.metadata_props[:]  # stack traces contain the paths of this machine
+    return proto
 
 
 def largest_difference(content: bytes, network: Network, images: NDArray[np.uint8]) -> float:
-    """Run an ONNX model and the network on images; return how far their features are apart.
+    """Return the largest Euclidean distance between the ONNX model's features and the network's.
 
-    The model is run on all images at once and on the first alone: the batch size must be free.
+    Runs the model on all images and on the first alone, because the batch size must be free.
 
     Args:
         content: of the model's file.
         network: on the CPU, in evaluation mode.
         images: uint8 [N, H, W, 3].
 
-    Returns:
-        the largest Euclidean distance of an image's two features.
-
     Raises:
-        WeightsError: it is above `TOLERANCE`.
+        WeightsError: the distance is above `TOLERANCE`.
     """
     import onnxruntime
 
@@ -158,6 +147,6 @@ def largest_difference(content: bytes, network: Network, images: NDArray[np.uint
         raise WeightsError(
             f"the ONNX model's features differ from torch's by {largest:.2g} (Euclidean distance; "
             f"at most {TOLERANCE:g} is allowed): nothing was written",
-            "another version of onnxruntime or torch may agree: `pip install -U 'pplr[onnx]'`",
+            "try other versions of onnxruntime and torch: `pip install -U 'pplr[onnx]'`",
         )
     return largest

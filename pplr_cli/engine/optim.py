@@ -1,4 +1,4 @@
-"""Adam with its step schedule, and classifiers that grow while it runs."""
+"""Adam, its learning-rate schedule, and classifiers that grow during training."""
 
 import torch
 from torch import Tensor, nn
@@ -27,9 +27,9 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def grow_classifiers(network: Network, optimizer: torch.optim.Optimizer, classes: int) -> None:
-    """Give every classifier at least `classes` rows, with zero optimiser state for new rows.
+    """Extend every classifier to at least `classes` rows, with zero optimiser state for new rows.
 
-    The official code has 3,000 rows and fails beyond; new rows get their centroid right after.
+    The caller sets the new rows. (The official code fails beyond its 3,000 rows.)
     """
     for branch in network.branches:
         head = network.head(branch)
@@ -43,7 +43,7 @@ def grow_classifiers(network: Network, optimizer: torch.optim.Optimizer, classes
 
 
 def _replace(optimizer: torch.optim.Optimizer, old: Tensor, new: Tensor, missing: int) -> None:
-    """Let the optimiser carry on with `new` where it had `old`."""
+    """Replace the parameter `old` by `new` in the optimiser, its state included."""
     for group in optimizer.param_groups:
         group["params"] = [new if p is old else p for p in group["params"]]
     state = optimizer.state.pop(old, None)
