@@ -16,7 +16,13 @@ TEMPORARY = ".tmp"
 """How the names of unfinished files end; a killed process may leave one behind."""
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 """How files begin that stand for a file which Git LFS has not fetched."""
+_WEB_PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml")
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
+
+
+def is_web_page(start: bytes) -> bool:
+    """Return whether a file that starts so is a web page (a quota notice, a login)."""
+    return start[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_WEB_PAGES)
 
 
 def portable(name: str) -> str:

@@ -88,19 +88,19 @@ def _source(
 ) -> "Source":
     """Return the source that the options name."""
     from pplr_cli.weights.catalogue import ImageNet
-    from pplr_cli.weights.sources import Local, Published, Web
+    from pplr_cli.weights.sources import Source
 
     if sum(option is not None for option in (url, from_file, drive_file)) > 1:
         raise UsageError("`--url`, `--from-file` and `--drive-file` exclude each other", "keep one")
     if url is not None:
-        return Web(_checked(url))
+        return Source(url=_checked(url))
     if from_file is not None:
-        return Local(from_file)
+        return Source(file=from_file)
     if drive_file is not None and isinstance(entry, ImageNet):
         raise UsageError(
             f"`--drive-file`: `{entry.name}` does not come from the authors' folder", "leave it out"
         )
-    return Published(drive_file)
+    return Source(drive_file=drive_file)
 
 
 def _checked(url: str) -> str:
@@ -119,10 +119,10 @@ def _fetch(entry: "Entry", source: "Source", console: Console, force: bool, json
     """Download an entry and print its path."""
     from pplr_cli.weights.catalogue import Official
     from pplr_cli.weights.digest import file_sha256
-    from pplr_cli.weights.sources import Published
+    from pplr_cli.weights.sources import Source
     from pplr_cli.weights.store import obtain
 
-    if entry.target.is_file() and not force and source != Published():
+    if entry.target.is_file() and not force and source != Source():
         console.warn(f"`{entry.name}` exists already", "`--force` replaces it")
     path = obtain(entry, console, source, force, _fits)
     if json:

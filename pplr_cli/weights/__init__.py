@@ -1,1 +1,1 @@
-"""Weights: what can be downloaded, and the safe loading of foreign files."""
+"""Weights: downloads, and safe loading of foreign files."""

@@ -1,4 +1,4 @@
-"""What can be downloaded, from where, and where it is put."""
+"""The weights that can be downloaded, their sources and their local files."""
 
 import re
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ class Official:
     backbone: ClassVar[Backbone] = "resnet50"
     parts: ClassVar[int] = 3
     size: ClassVar[int] = 192_680_000
-    """About how many bytes: those of the tensors. The folder's listing gives no sizes."""
+    """Bytes, about: those of the tensors. The folder's listing gives no sizes."""
 
     @property
     def name(self) -> str:
-        """What `pplr download-weights` calls it."""
+        """The name in `pplr download-weights`."""
         return self.data_set + ("-cam" if self.camera else "")
 
     @property
@@ -43,16 +43,16 @@ class Official:
 
     @property
     def way_out(self) -> str:
-        """What to do where the source cannot be reached."""
+        """The hint where the source cannot be reached."""
         return f"open {DRIVE_URL} in a browser, {self.by_hand}"
 
     @property
     def by_hand(self) -> str:
-        """What to do with a page that is open in a browser."""
+        """The hint for a page that is open in a browser."""
         return f"save the file there, then `pplr download-weights {self.name} --from-file FILE`"
 
     def holds(self) -> bool:
-        """Check the local file by its recorded SHA-256; return False where there is none yet.
+        """Check the local file by its recorded SHA-256; return False if there is none yet.
 
         Raises:
             WeightsError: the file has changed.
@@ -69,21 +69,17 @@ OFFICIAL = tuple(
 
 @dataclass(frozen=True)
 class ImageNet:
-    """Torchvision's ImageNet weights of a backbone, the ones the official PPLR starts from."""
+    """Torchvision's ImageNet weights of a backbone, with which the official PPLR starts."""
 
     name: str
     url: str
     size: int
     """Bytes, within a kilobyte."""
-
-    @property
-    def description(self) -> str:
-        """One line for people."""
-        return "torchvision, ImageNet (IMAGENET1K_V1)"
+    description: ClassVar[str] = "torchvision, ImageNet (IMAGENET1K_V1)"
 
     @property
     def sha256(self) -> str:
-        """How the SHA-256 of the file begins; torchvision puts it into the file's name."""
+        """The first digits of the file's SHA-256, which torchvision puts into its name."""
         match = re.search(r"-([0-9a-f]{8,})\.", self.url)
         assert match is not None
         return match[1]
@@ -95,10 +91,10 @@ class ImageNet:
 
     @property
     def way_out(self) -> str:
-        """What to do where the source cannot be reached."""
+        """The hint where the source cannot be reached."""
         return (
             f"fetch {self.url} elsewhere, then `pplr download-weights {self.name} --from-file "
-            "FILE`; or train from another start: `--set model.weights=FILE`, or `=random`"
+            "FILE`; or train from other weights: `--set model.weights=FILE`, or `=random`"
         )
 
     def holds(self) -> bool:
@@ -126,7 +122,7 @@ def imagenet(backbone: str) -> ImageNet:
 
 
 def everything() -> dict[str, Entry]:
-    """Return all that can be downloaded, by name."""
+    """Return everything that can be downloaded, by name."""
     backbones = (
         ImageNet(name, f"https://download.pytorch.org/models/{name}-{sha}.pth", int(mib * 2**20))
         for name, (sha, mib) in IMAGENET.items()

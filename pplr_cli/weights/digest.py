@@ -1,7 +1,7 @@
-"""The SHA-256 of a weights file, and the record of it that stands beside the file.
+"""The SHA-256 of a weights file, and the record of it beside the file.
 
-`FILE.sha256` is one line as `sha256sum` writes it, so `sha256sum --check` reads it as well. Where
-there is one, the file is held to it each time it is read, whoever wrote the record.
+`FILE.sha256` is one line in the format of `sha256sum`, so `sha256sum --check` reads it as well. If
+it exists, the file is checked against it each time it is read, whoever wrote the record.
 """
 
 import hashlib
@@ -15,16 +15,16 @@ _RECORD = re.compile(r"([0-9a-fA-F]{64})(\s|$)")
 
 
 def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in hex."""
+    """Return the SHA-256 of a file in hexadecimal."""
     with naming(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_sha256(file: Path, expected: str, shown: str, hint: str) -> None:
-    """Check that the SHA-256 of `file`, which errors call `shown`, is (or begins with) `expected`.
+    """Check that the SHA-256 of `file`, which errors call `shown`, starts with `expected`.
 
     Raises:
-        WeightsError: it does not; both are named.
+        WeightsError: it does not; the message has both.
     """
     found = file_sha256(file)
     if not (expected and found.startswith(expected)):
@@ -34,17 +34,17 @@ def check_sha256(file: Path, expected: str, shown: str, hint: str) -> None:
 
 
 def record_path(file: Path) -> Path:
-    """Return where the SHA-256 of a file is recorded."""
+    """Return the path of the record of a file's SHA-256."""
     return file.with_name(f"{file.name}.sha256")
 
 
 def write_record(file: Path) -> None:
-    """Record the SHA-256 that a file has now."""
+    """Record the current SHA-256 of a file."""
     write_text(record_path(file), f"{file_sha256(file)}  {file.name}\n")
 
 
 def holds_record(file: Path, hint: str) -> bool:
-    """Check a file against its record; return False where there is none.
+    """Check a file against its record; return False if there is none.
 
     Raises:
         WeightsError: the file has another SHA-256, or the record holds none.

@@ -1,116 +1,168 @@
-"""HTTP downloads that resume, and end with either the whole file or an error."""
+"""HTTP downloads that resume, and end with either the complete file or an error."""
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from http.client import HTTPException, HTTPResponse
+from http.client import IncompleteRead
 from pathlib import Path
-from typing import IO
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from typing import IO, TYPE_CHECKING
 
 from pplr_cli import __version__
 from pplr_cli.errors import WeightsError
-from pplr_cli.files import check_space, naming
+from pplr_cli.files import check_space, is_web_page, naming
 from pplr_cli.progress import Reporter
+
+if TYPE_CHECKING:
+    from requests import Response
 
 TIMEOUT = 15.0
 """Seconds without an answer or a byte after which a server counts as gone."""
 ATTEMPTS = 6
-"""How often a server that is busy (429) or failing (5xx) is asked."""
+"""Attempts at a server that is busy (429) or failing (5xx)."""
 PATIENCE = 60.0
-"""Seconds that one pause between two attempts may last; who asks for more is believed."""
-CHUNK = 1 << 20
-_WEB_PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml")
+"""Longest pause between two attempts, in seconds; a server that asks for more is not retried."""
+CHUNK = 1 << 16
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 
-def transfer(url: str, part: Path, note: IO[str], reporter: Reporter, way_out: str) -> None:
-    """Download `url` to `part`, going on where it ends if the server has the same file still.
+@dataclass(frozen=True)
+class Transfer:
+    """One download.
 
-    Args:
+    Attributes:
         url: `http` or `https`.
-        part: what a download that was cut short left, or nothing yet; kept if this one is cut.
-        note: open text file that keeps the address and the validator of `part`.
-        reporter: told of progress.
-        way_out: the hint for a machine that cannot reach the server.
-
-    Raises:
-        WeightsError: no network, refused, cut short, or a web page.
+        way_out: the hint where the server cannot be reached.
+        reporter: gets the progress.
+        timeout: seconds without an answer or a byte.
+        sleep: waits the given seconds.
     """
-    note.seek(0)
-    known_url, _, validator = note.read().partition("\n")
-    done = part.stat().st_size if part.is_file() and validator and known_url == url else 0
-    with _ask(url, done, validator, reporter, way_out) as response:
-        resumed = response.status == HTTPStatus.PARTIAL_CONTENT
-        done = done if resumed else 0
-        total = _total(response, done)
-        check_space(part.parent, total - done, f"`{url}`")
-        with naming(part), part.open("ab" if resumed else "wb") as file:
-            note.seek(0)
-            note.truncate()
-            note.write(f"{url}\n{_validator(response)}")  # after old bytes are gone
-            note.flush()
-            for chunk in _chunks(response, url, done, total, reporter):
-                file.write(chunk)
 
+    url: str
+    way_out: str
+    reporter: Reporter
+    timeout: float = TIMEOUT
+    sleep: Callable[[float], None] = time.sleep
 
-def is_web_page(start: bytes) -> bool:
-    """Tell by its first bytes whether a file is a web page (a quota notice, a login)."""
-    return start[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_WEB_PAGES)
+    def to(self, part: Path, note: IO[str]) -> None:
+        """Download to `part`, continuing where it ends if the server still has the same file.
 
+        Args:
+            part: the result of an interrupted download, or no file; kept if this one fails.
+            note: open text file that keeps the address and the validator of `part`.
 
-def _ask(url: str, done: int, validator: str, reporter: Reporter, way_out: str) -> HTTPResponse:
-    """Ask for what is missing after `done` bytes, or for all where that is not surely the same."""
-    headers = {"Range": f"bytes={done}-", "If-Range": validator} if done else {}
-    response = _open(url, headers, reporter, way_out)
-    if response.status != HTTPStatus.PARTIAL_CONTENT or _continues(response, done, validator):
-        return response
-    response.close()
-    if not done:
-        raise WeightsError(f"`{url}`: the server sent a part of the file, unasked", way_out)
-    return _ask(url, 0, "", reporter, way_out)
+        Raises:
+            WeightsError: no network, refused, interrupted, or a web page.
+        """
+        note.seek(0)
+        known_url, _, validator = note.read().partition("\n")
+        known = part.is_file() and validator and known_url == self.url
+        with self._ask(part.stat().st_size if known else 0, validator) as response:
+            start, total = _extent(response)
+            check_space(part.parent, total - start, f"`{self.url}`")
+            with naming(part), part.open("ab" if start else "wb") as file:
+                note.seek(0)
+                note.truncate()
+                note.write(f"{self.url}\n{_validator(response)}")  # after old bytes are gone
+                note.flush()
+                for chunk in self._chunks(response, start, total):
+                    file.write(chunk)
 
-
-def _open(url: str, headers: dict[str, str], reporter: Reporter, way_out: str) -> HTTPResponse:
-    """Send a request; a server that is busy or failing is asked again, with pauses."""
-    sent = {"User-Agent": f"pplr/{__version__}", "Accept-Encoding": "identity", **headers}
-    for attempt in range(1, 1 + ATTEMPTS):
-        try:
-            response: HTTPResponse = urlopen(Request(url, headers=sent), timeout=TIMEOUT)
-        except HTTPError as error:
-            error.close()
-            if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and headers:
-                return _open(url, {}, reporter, way_out)
-            _pause(error, attempt, reporter, way_out)
-        except (OSError, HTTPException) as error:
-            reason = error.reason if isinstance(error, URLError) else error
-            raise WeightsError(f"`{url}`: no connection ({reason})", way_out) from error
-        else:
+    def _ask(self, done: int, validator: str) -> "Response":
+        """Request the bytes after `done`, or all if the server may have another file."""
+        headers = {"Range": f"bytes={done}-", "If-Range": validator} if done else {}
+        response = self._open(headers)
+        if response.status_code != HTTPStatus.PARTIAL_CONTENT:
             return response
-    raise AssertionError  # the last pause raises
+        same = _validator(response) in ("", validator)
+        if done and same and _extent(response)[0] == done:
+            return response
+        response.close()
+        if not done:
+            raise self._failed("the server sent a part of the file, unasked")
+        return self._ask(0, "")
+
+    def _open(self, headers: dict[str, str]) -> "Response":
+        """Send a request; a server that is busy or failing is asked again, with pauses."""
+        import requests
+
+        answers: list[Response] = []  # of redirects, too; requests leaves them open if it fails
+        hooks = {"response": lambda answer, **_: answers.append(answer)}
+        sent = {"User-Agent": f"pplr/{__version__}", "Accept-Encoding": "identity", **headers}
+        for attempt in range(1, 1 + ATTEMPTS):
+            try:
+                response = requests.get(
+                    self.url, headers=sent, hooks=hooks, stream=True, timeout=self.timeout
+                )
+            except (requests.RequestException, OSError, ValueError) as error:
+                for answer in answers:
+                    answer.close()
+                raise self._failed(f"no connection ({root_cause(error)})") from error
+            if response.status_code in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
+                break
+            response.close()
+            if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and headers:
+                return self._open({})
+            self._pause(response, attempt)
+        return response
+
+    def _pause(self, response: "Response", attempt: int) -> None:
+        """Wait before the next attempt, or raise if there is none."""
+        what = f"the server answered {response.status_code} {response.reason}"
+        seconds = _retry_after(response) or 2.0 ** (attempt - 1)
+        if response.status_code not in {HTTPStatus.TOO_MANY_REQUESTS, *range(500, 600)}:
+            raise self._failed(what)
+        if seconds > PATIENCE:
+            later = f"{what} and asks to come back in {seconds:,.0f} s"
+            raise self._failed(later, f"do so; or {self.way_out}")
+        if attempt == ATTEMPTS:
+            raise self._failed(f"{what}, {attempt} times")
+        self.reporter.info(f"{what}; trying again in {seconds:.0f} s")
+        self.sleep(seconds)
+
+    def _chunks(self, response: "Response", start: int, total: int) -> Iterator[bytes]:
+        """Yield the body in pieces; an incomplete body or a web page raises."""
+        import urllib3
+
+        done, how = start, "ended"
+        page = response.headers.get("Content-Type", "").startswith("text/html")
+        with self.reporter.task(f"fetch {self.url.rpartition('/')[2]}", total, "bytes") as task:
+            task.advance(done)
+            try:
+                for chunk in response.raw.stream(CHUNK, decode_content=False):
+                    if page or (done == 0 and is_web_page(chunk)):
+                        raise self._failed(
+                            "this is a web page, not a file",
+                            "open the link in a browser to see what it says, save the file there, "
+                            "then `pplr download-weights NAME --from-file FILE`",
+                        )
+                    done += len(chunk)
+                    task.advance(len(chunk))
+                    yield chunk
+                if total in (0, done):
+                    return
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                cause = root_cause(error)
+                how = how if isinstance(cause, IncompleteRead) else f"broke ({cause})"
+        of = f" of {total}" if total else ""
+        hint = "run the command again: it continues there, if the server supports that"
+        raise self._failed(f"the connection {how} after {done}{of} bytes", hint)
+
+    def _failed(self, what: str, hint: str | None = None) -> WeightsError:
+        return WeightsError(f"`{self.url}`: {what}", hint or self.way_out)
 
 
-def _pause(error: HTTPError, attempt: int, reporter: Reporter, way_out: str) -> None:
-    """Wait before the next attempt, or raise if there shall be none."""
-    what = f"the server answered {error.code} {error.reason}"
-    seconds = _retry_after(error) or 2.0 ** (attempt - 1)
-    if error.code != HTTPStatus.TOO_MANY_REQUESTS and error.code < 500:
-        raise WeightsError(f"`{error.url}`: {what}", way_out) from error
-    if seconds > PATIENCE:
-        later = f"{what} and asks to come back in {seconds:,.0f} s"
-        raise WeightsError(f"`{error.url}`: {later}", f"do so; or {way_out}") from error
-    if attempt == ATTEMPTS:
-        raise WeightsError(f"`{error.url}`: {what}, {attempt} times", way_out) from error
-    reporter.info(f"{what}; trying again in {seconds:.0f} s")
-    time.sleep(seconds)
+def root_cause(error: BaseException) -> BaseException:
+    """Return the first cause of an error that requests and urllib3 wrapped several times."""
+    inner = error.__cause__ or error.__context__
+    return error if inner is None else root_cause(inner)
 
 
-def _retry_after(error: HTTPError) -> float:
+def _retry_after(response: "Response") -> float:
     """Return the seconds that `Retry-After` asks for, in either of its forms; 0 = none."""
-    text = (error.headers["Retry-After"] or "").strip()
+    text = response.headers.get("Retry-After", "").strip()
     if text.isdecimal():
         return float(text)
     try:
@@ -119,58 +171,16 @@ def _retry_after(error: HTTPError) -> float:
         return 0.0
 
 
-def _continues(response: HTTPResponse, done: int, validator: str) -> bool:
-    """Tell whether a partial answer starts after `done` bytes of the file that they are from."""
-    match = _RANGE.match(response.headers["Content-Range"] or "")
-    same = _validator(response) in ("", validator)
-    return done > 0 and same and match is not None and int(match[1]) == done
+def _extent(response: "Response") -> tuple[int, int]:
+    """Return where the body starts in the file, and the size of the file; 0 = unknown."""
+    if response.status_code == HTTPStatus.PARTIAL_CONTENT:
+        match = _RANGE.match(response.headers.get("Content-Range", ""))
+        return (int(match[1]), int(match[2])) if match else (0, 0)
+    length = response.headers.get("Content-Length", "")
+    return 0, int(length) if length.isdecimal() else 0
 
 
-def _total(response: HTTPResponse, done: int) -> int:
-    """Return how many bytes the whole file has; 0 = the server does not say."""
-    match = _RANGE.match(response.headers["Content-Range"] or "")
-    if match and match[2].isdecimal():
-        return int(match[2])
-    return 0 if response.length is None else done + response.length
-
-
-def _chunks(
-    response: HTTPResponse, url: str, done: int, total: int, reporter: Reporter
-) -> Iterator[bytes]:
-    """Give the body piece by piece; one that is cut short or a web page raises."""
-    name = url.rpartition("/")[2]
-    page = response.headers.get_content_type() == "text/html"
-    with reporter.task(f"fetch {name}", total, "bytes") as task:
-        task.advance(done)
-        while chunk := _read(response, url, done, total):
-            if page or (done == 0 and is_web_page(chunk)):
-                raise WeightsError(
-                    f"`{url}`: this is a web page, not a file",
-                    "open the link in a browser to see what it says; a file that you save there "
-                    "is taken with `pplr download-weights NAME --from-file FILE`",
-                )
-            done += len(chunk)
-            task.advance(len(chunk))
-            yield chunk
-
-
-def _read(response: HTTPResponse, url: str, done: int, total: int) -> bytes:
-    """Read a piece, b"" at the end of the file; a body that ends before raises."""
-    if 0 < total <= done:
-        return b""
-    try:
-        chunk = response.read1(CHUNK)  # what is there: little is lost if the connection breaks
-        if chunk or not total:
-            return chunk
-        what = "ended"
-    except (OSError, HTTPException) as error:
-        what = f"broke ({error})"
-    of = f" of {total}" if total else ""
-    hint = "run the command again: it goes on from there, if the server can do that"
-    raise WeightsError(f"`{url}`: the connection {what} after {done}{of} bytes", hint)
-
-
-def _validator(response: HTTPResponse) -> str:
-    """Return what `If-Range` needs to tell whether the file is still the same."""
-    tag = response.headers["ETag"] or ""
-    return tag if tag and not tag.startswith("W/") else response.headers["Last-Modified"] or ""
+def _validator(response: "Response") -> str:
+    """Return what `If-Range` needs to decide whether the file is still the same."""
+    tag = response.headers.get("ETag", "")
+    return tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")

@@ -11,7 +11,7 @@ from pplr_cli.files import check_space
 from pplr_cli.progress import Reporter, Task
 from pplr_cli.text import listed
 from pplr_cli.weights.catalogue import DRIVE_FOLDER, DRIVE_URL, Official
-from pplr_cli.weights.download import TIMEOUT
+from pplr_cli.weights.download import TIMEOUT, root_cause
 
 SUFFIXES = (".pth", ".pt", ".tar")
 _QUOTA = re.compile("quota|too many (users|accesses)", re.IGNORECASE)
@@ -32,16 +32,16 @@ class DriveFile:
 
 
 def fetch(entry: Official, part: Path, reporter: Reporter, chosen: str | None = None) -> str:
-    """Download official weights to `part`, going on where an earlier call was cut short.
+    """Download official weights to `part`, continuing an interrupted download.
 
     Args:
         entry: which ones.
-        part: where to put them.
-        reporter: told of progress.
-        chosen: path in the Drive folder, where the names there do not decide.
+        part: the file to write.
+        reporter: gets the progress.
+        chosen: path in the Drive folder, if the names there are ambiguous.
 
     Returns:
-        What errors about the content call the file.
+        The name of the file in errors about its content.
 
     Raises:
         WeightsError: no network, refused, or no or several files that fit.
@@ -58,7 +58,7 @@ def list_folder(entry: Official) -> list[DriveFile]:
     """List the files of the Drive folder that can be weights.
 
     Raises:
-        WeightsError: no network, or refused; `entry` tells the way out.
+        WeightsError: no network, or refused.
     """
     import gdown
 
@@ -75,10 +75,10 @@ def list_folder(entry: Official) -> list[DriveFile]:
 
 
 def pick(entry: Official, files: list[DriveFile], chosen: str | None = None) -> DriveFile:
-    """Return the file that `entry` means: by path if chosen, else by data set and mode.
+    """Return the file of an entry: by path if chosen, else by data set and mode.
 
     Raises:
-        WeightsError: none or several are meant; the message lists them.
+        WeightsError: none or several match; the message lists them.
     """
     if chosen is not None:
         fitting = [file for file in files if file.path == chosen]
@@ -97,7 +97,7 @@ def pick(entry: Official, files: list[DriveFile], chosen: str | None = None) -> 
 
 
 def _fits(entry: Official, path: str) -> bool:
-    """Tell by its words whether a path names the data set and the mode."""
+    """Return whether a path contains the words of the data set and the mode."""
     text = path.lower()
     without = re.search(r"(wo|w/o|without|no)[ _-]*cam", text) is not None
     camera = "cam" in text and not without
@@ -105,7 +105,7 @@ def _fits(entry: Official, path: str) -> bool:
 
 
 def _download(entry: Official, file: DriveFile, path: Path, reporter: Reporter) -> None:
-    """Download a file; what is cut short stays beside `path`, and the next call goes on there."""
+    """Download a file; an interrupted download stays beside `path` and is continued next time."""
     import gdown
 
     way_out = f"open {file.url} in a browser, {entry.by_hand}"
@@ -122,12 +122,12 @@ def _download(entry: Official, file: DriveFile, path: Path, reporter: Reporter) 
             )
         except gdown.DownloadError as error:
             if error.__cause__ is None and not isinstance(error, gdown.FileURLRetrievalError):
-                _forget(path)  # not cut short: it is no part of what the server has by now
+                _forget(path)  # complete: the server has another file now
             raise
 
 
 def _forget(path: Path) -> None:
-    """Remove what gdown keeps of a download to `path`."""
+    """Remove the partial downloads to `path` that gdown keeps."""
     for part in path.parent.glob(f"{path.name}????????.part"):
         part.unlink()
 
@@ -136,7 +136,7 @@ def _forget(path: Path) -> None:
 def _counting(
     file: DriveFile, folder: Path, reporter: Reporter
 ) -> Iterator[Callable[[int, int | None], None]]:
-    """Give gdown's callback: once it hears of the size, it checks the disk and opens a task."""
+    """Yield gdown's callback: its first call checks the disk and opens a task."""
     with ExitStack() as stack:
         task: Task | None = None
         done = 0
@@ -154,7 +154,7 @@ def _counting(
 
 @contextmanager
 def _asking(url: str, way_out: str) -> Iterator[None]:
-    """Turn what goes wrong between gdown and Google into a `WeightsError`."""
+    """Turn errors of gdown and of the network into a `WeightsError`."""
     import requests
     from gdown.exceptions import DownloadError
 
@@ -166,14 +166,14 @@ def _asking(url: str, way_out: str) -> Iterator[None]:
         status = error.response.status_code if error.response is not None else "an error"
         raise _refusal(url, f"status code {status}", way_out) from error
     except requests.RequestException as error:
-        raise WeightsError(f"`{url}`: no connection ({_root(error)})", way_out) from error
+        raise WeightsError(f"`{url}`: no connection ({root_cause(error)})", way_out) from error
     except _NOT_UNDERSTOOD as error:
         what = f"an answer that gdown does not understand ({type(error).__name__}: {error})"
         raise WeightsError(f"`{url}`: {what}", way_out) from error
 
 
 def _refusal(url: str, text: str, way_out: str) -> WeightsError:
-    """Return the error for what gdown says: its reason, without its own advice."""
+    """Return the error for a message of gdown: its reason without its advice."""
     if _QUOTA.search(text):
         what = "Google Drive's download quota of this file is used up"
         return WeightsError(f"`{url}`: {what}", f"try again in 24 hours, or {way_out}")
@@ -181,13 +181,7 @@ def _refusal(url: str, text: str, way_out: str) -> WeightsError:
         return WeightsError(f"`{url}`: Google Drive answered {status[1]}", way_out)
     if cut := re.search(r"received (\d+) bytes but the server announced (\d+)", text):
         what = f"the connection ended after {cut[1]} of {cut[2]} bytes"
-        return WeightsError(f"`{url}`: {what}", "run the command again: it goes on from there")
+        return WeightsError(f"`{url}`: {what}", "run the command again: it continues there")
     reason = re.search(r"url:\s+(.*?)\s+You may", text, re.DOTALL)
     said = " ".join((reason[1] if reason else text).split())
     return WeightsError(f"`{url}`: Google Drive refuses: {said}", way_out)
-
-
-def _root(error: BaseException) -> BaseException:
-    """Return the first cause; requests wraps it in layers of its own."""
-    inner = error.__cause__ or error.__context__
-    return error if inner is None else _root(inner)

@@ -1,4 +1,4 @@
-"""Fitting the weights of a file into a network: every name and shape must agree."""
+"""Loads the weights of a file into a network: every name and shape must agree."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,20 +10,19 @@ from pplr_cli.text import named
 from pplr_cli.weights.loading import StateDict, read_state_dict
 
 STAGES = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6", "layer4": "7"}
-"""Torchvision's names of a ResNet's stages, and their places in our sequential backbone."""
+"""Torchvision's names of a ResNet's stages, and their positions in our sequential backbone."""
 PREFIXES = ("", "encoder_q.", "base_encoder.", "backbone.", "encoder.", "base.", "model.")
-"""Where pretraining scripts (MoCo, LUPerson, ...) and re-ID baselines keep the backbone."""
+"""Prefixes of the backbone in pretraining scripts (MoCo, LUPerson, ...) and re-ID baselines."""
 HEAD = "classifier"
-"""Start of the names of the classifiers, which evaluation does not need."""
+"""Prefix of the classifiers, which evaluation does not need."""
 COUNTER = "num_batches_tracked"
-"""End of the names that files older than PyTorch 0.4.1 lack; nothing is computed from them."""
+"""Suffix of entries that files older than PyTorch 0.4.1 lack; nothing is computed from them."""
 
 
 def fit_network(state: StateDict, network: nn.Module) -> tuple[str, ...]:
-    """Load a whole network for evaluation and return notes on what was left out, for people.
+    """Load a complete network for evaluation; return notes for people on what was left out.
 
-    Classifiers of another size, or none at all, do not matter here: features do not depend on
-    them.
+    Classifiers may be missing or of another size: features do not depend on them.
 
     Raises:
         WeightsError: another name is missing or unknown, or a shape differs.
@@ -46,8 +45,7 @@ def fit_network(state: StateDict, network: nn.Module) -> tuple[str, ...]:
 def load_backbone(path: Path, backbone: nn.Module) -> tuple[str, ...]:
     """Load a ResNet in torchvision's naming, or the backbone of a PPLR network.
 
-    Its classifier and whatever else a file holds beside the backbone are left out. Returns notes
-    for people.
+    Everything else in the file is left out. Returns notes for people.
 
     Raises:
         WeightsError: the file is not usable (see `read_state_dict`), holds no ResNet, or one of
@@ -57,8 +55,8 @@ def load_backbone(path: Path, backbone: nn.Module) -> tuple[str, ...]:
     prefix = _backbone_prefix(state.tensors)
     if prefix is None:
         raise WeightsError(
-            f"`{path}`: holds no ResNet: neither `conv1.weight` nor `base.0.weight` is there",
-            "expected are the names of torchvision's ResNets",
+            f"`{path}`: holds no ResNet: neither `conv1.weight` nor `base.0.weight`",
+            "give a ResNet with torchvision's names",
         )
     tensors, others = {}, []
     for name, value in state.tensors.items():
@@ -75,7 +73,7 @@ def load_backbone(path: Path, backbone: nn.Module) -> tuple[str, ...]:
 
 
 def _backbone_prefix(tensors: Mapping[str, Tensor]) -> str | None:
-    """Return what stands before the first convolution's name, None if there is none."""
+    """Return the prefix of the first convolution, None if there is none."""
     for prefix in PREFIXES:
         if f"{prefix}conv1.weight" in tensors or f"{prefix}0.weight" in tensors:
             return prefix
@@ -107,6 +105,6 @@ def _load(
     if faults:
         raise WeightsError(
             f"`{path}`: another architecture: {'; '.join(faults)}",
-            "choose the preset, or `model.backbone` and `model.parts`, that the file was made with",
+            "choose the preset, or `model.backbone` and `model.parts`, of the file",
         )
     module.load_state_dict(tensors, strict=False)

@@ -1,4 +1,4 @@
-"""The weights that a training run starts from: ImageNet, a local file, the shipped ones, none."""
+"""The initial weights of a training run: ImageNet, a local file, the included ones, or random."""
 
 from pathlib import Path
 
@@ -10,16 +10,16 @@ from pplr_cli.weights.store import obtain
 
 NAMED = ("random", "synthetic", "imagenet")
 SYNTHETIC = Path(__file__).with_name("tiny_synthetic.pth")
-"""Our own weights of the `tiny` backbone (made by scripts/pretrain_tiny.py)."""
+"""Included weights of the `tiny` backbone (from scripts/pretrain_tiny.py)."""
 
 
 def initial_weights(model: Model, reporter: Reporter) -> Path | None:
-    """Return the file of `model.weights`, fetched if need be; None = random weights.
+    """Return the file of `model.weights`, fetched if it is missing; None = random weights.
 
-    Called before any image is read, so that a missing network shows at once.
+    Called before any image is read, so that a missing network is reported at once.
 
     Raises:
-        WeightsError: the file is missing, or cannot be fetched.
+        WeightsError: the file is missing or cannot be fetched.
     """
     check_initial_weights(model)
     if model.weights == "random":
@@ -32,7 +32,7 @@ def initial_weights(model: Model, reporter: Reporter) -> Path | None:
 
 
 def check_initial_weights(model: Model) -> None:
-    """Make sure that a file named in the settings is there; `WeightsError` if not."""
+    """Check that a file named in the settings exists; `WeightsError` if not."""
     if model.weights not in NAMED and not Path(model.weights).is_file():
         raise WeightsError(
             f"`model.weights` = `{model.weights}`: no such file",

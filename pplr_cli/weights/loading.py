@@ -1,6 +1,6 @@
-"""Reading weights files, ours and others', without ever running what is in them.
+"""Reads weights files, our own and foreign ones, without running anything in them.
 
-Everything goes through `torch.load(..., weights_only=True)`; what that refuses is refused here.
+Every file goes through `torch.load(..., weights_only=True)`; what that refuses is refused here.
 """
 
 import pickle
@@ -16,42 +16,42 @@ import torch
 from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
-from pplr_cli.errors import WeightsError
+from pplr_cli.errors import WeightsError, is_out_of_memory
+from pplr_cli.files import LFS_POINTER, is_web_page
 from pplr_cli.text import named
 from pplr_cli.weights.digest import holds_record, record_path
-from pplr_cli.weights.download import is_web_page
 
 METADATA = "pplr"
-"""Entry of a state dict's `_metadata` in which our own files say how they came about."""
+"""Entry of a state dict's `_metadata` in which our own files record their origin."""
 FORMAT = 1
-"""Version of that entry: raised when older pplr would misread it."""
+"""Version of that entry; raised if an older pplr would misread it."""
 ABOUT: dict[str, type] = {"format": int, "settings": dict, "mode": str, "epoch": int}
-"""What is read of that entry; none of it must be there."""
+"""The keys of that entry that are read, all optional."""
 NESTS = ("state_dict", "model", "model_state_dict")
 """Keys under which training scripts store the state dict beside other things."""
 DEPTH = 2
-"""How deep they are nested, at most: a whole training state under `model`, for example."""
+"""Largest depth of nesting, e.g. a complete training state under `model`."""
 WRAPPERS = ("module.", "_orig_mod.")
 """Prefixes that data parallelism and compilation put before every name."""
 ARCHIVE = b"PK\x03\x04"
-"""How zip archives begin, the format of torch.save since PyTorch 1.6."""
+"""First bytes of a zip archive, the format of torch.save since PyTorch 1.6."""
 NUMBERS = {
     *(torch.float64, torch.float32, torch.float16, torch.bfloat16),
     *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
 }
-"""Types of the tensors that networks are made of."""
+"""Accepted types of tensors."""
 AGAIN = "download or copy the file again"
 
 
 @dataclass(frozen=True)
 class StateDict:
-    """What a weights file holds.
+    """The content of a weights file.
 
     Attributes:
         path: the file.
         tensors: tensors on the CPU by name, without wrapper prefixes; all values are finite.
-        about: what our own files say of themselves (settings, mode, epoch, ...), else None.
-        notes: plain sentences on what was noticed, for people.
+        about: origin of our own files (settings, mode, epoch, ...), else None.
+        notes: remarks for people.
     """
 
     path: Path
@@ -67,6 +67,7 @@ def read_state_dict(path: Path) -> StateDict:
         WeightsError: the file is missing, empty, cut short, damaged, a web page, not what its
             recorded SHA-256 says, holds other objects than tensors and plain values or a tensor
             with NaN or infinite values, or was written by a newer pplr.
+        MemoryError: it does not fit into memory.
     """
     start = _start(path)
     holds_record(path, f"{AGAIN}, or remove `{record_path(path).name}` if the change was meant")
@@ -84,14 +85,14 @@ def read_state_dict(path: Path) -> StateDict:
 
 
 def _about(content: Mapping[Any, Any], path: Path) -> dict[str, Any] | None:
-    """Return what a file of ours says of itself; PyTorch keeps it as an attribute."""
+    """Return the origin that a file of ours records; PyTorch keeps it as an attribute."""
     metadata = getattr(content, "_metadata", None)
     about = metadata.get(METADATA) if isinstance(metadata, Mapping) else None
     if not isinstance(about, dict):
         return None
     for key, kind in ABOUT.items():
         if not isinstance(about.get(key, kind()), kind):
-            raise WeightsError(f"`{path}`: what it says of itself is damaged: `{key}`", AGAIN)
+            raise WeightsError(f"`{path}`: the record of its origin is damaged: `{key}`", AGAIN)
     if about.get("format", FORMAT) > FORMAT:
         raise WeightsError(
             f"`{path}`: format {about['format']}, this pplr reads {FORMAT}", "upgrade pplr"
@@ -100,10 +101,12 @@ def _about(content: Mapping[Any, Any], path: Path) -> dict[str, Any] | None:
 
 
 def _start(path: Path) -> bytes:
-    """Return the first bytes, unless they show at first sight that this is no weights file."""
+    """Return the first bytes; raise if they show that this is no weights file."""
     if not path.is_file():
         what = "a folder, not a weights file" if path.is_dir() else "no such weights file"
-        raise WeightsError(f"`{path}`: {what}", "check the path of the file")
+        inside = sorted(path.glob("*.pth"))
+        hint = f"did you mean `{inside[0]}`?" if inside else "check the path of the file"
+        raise WeightsError(f"`{path}`: {what}", hint)
     with path.open("rb") as file:
         start = file.read(512)
     if not start:
@@ -111,9 +114,12 @@ def _start(path: Path) -> bytes:
     if is_web_page(start):
         raise WeightsError(
             f"`{path}`: this is a web page, not a weights file",
-            "the download gave a page instead of the file (a quota or a login, most often): "
-            "open the link in a browser and save the file itself",
+            "the server sent a page instead of the file (often a quota or a login): open the link "
+            "in a browser and save the file itself",
         )
+    if start.startswith(LFS_POINTER):
+        what = "a Git LFS pointer, not the weights themselves"
+        raise WeightsError(f"`{path}`: {what}", "fetch the file: `git lfs pull`")
     return start
 
 
@@ -121,18 +127,18 @@ def _load(path: Path) -> Any:
     """Load a file of tensors and plain values."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's notes on formats; the outcome tells enough
+            warnings.simplefilter("ignore")  # torch's notes on formats
             return torch.load(path, map_location="cpu", weights_only=True)
-    except MemoryError:
-        raise
-    except Exception as error:  # whatever a reader may meet in bytes that are no weights
+    except Exception as error:  # bytes that are no weights raise anything
+        if is_out_of_memory(error):
+            raise MemoryError from error
         foreign = _foreign_objects(path)
         if foreign and isinstance(error, (pickle.UnpicklingError, RuntimeError)):
             # not chained: torch's own message recommends to load such files all the same
             raise WeightsError(
                 f"`{path}`: holds more than weights, and none of it was run: {named(foreign)}",
-                "get a file of tensors alone, or turn this one into a plain state dict on a "
-                "machine that has nothing to lose and no network",
+                "get a file of tensors only, or convert this one to a plain state dict on an "
+                "isolated machine without network",
             ) from None
         raise WeightsError(
             f"`{path}`: not a weights file of PyTorch, or cut short", AGAIN
@@ -140,18 +146,20 @@ def _load(path: Path) -> Any:
 
 
 def _check_archive(path: Path) -> None:
-    """Check that the zip is whole: torch.load takes a flipped bit in silence."""
+    """Check the checksums of the zip: torch.load accepts a flipped bit silently."""
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
-    except Exception as error:  # a damaged directory leads anywhere
+    except Exception as error:  # a damaged directory raises anything
+        if is_out_of_memory(error):
+            raise
         raise WeightsError(f"`{path}`: damaged or cut short ({error})", AGAIN) from error
     if damaged:
         raise WeightsError(f"`{path}`: damaged: `{damaged}` fails its checksum", AGAIN)
 
 
 def _foreign_objects(path: Path) -> list[str]:
-    """List the classes and functions of a file that weights do not need; runs none of them."""
+    """List the classes and functions in a file that weights do not need; none of them is run."""
     try:
         return sorted(get_unsafe_globals_in_checkpoint(path))
     except Exception:  # an old-style file, or a damaged one
@@ -160,9 +168,9 @@ def _foreign_objects(path: Path) -> list[str]:
 
 
 def _pickle_globals(path: Path) -> Iterator[str]:
-    """Yield the classes and functions that the pickles of an old-style file name."""
+    """Yield the names of the classes and functions in the pickles of an old-style file."""
     with path.open("rb") as file:
-        while file.peek(1):  # one pickle after the other
+        while file.peek(1):  # several pickles follow each other
             try:
                 yield from _named_in_pickle(file)
             except ValueError:  # raw tensors follow the pickles
@@ -170,7 +178,7 @@ def _pickle_globals(path: Path) -> Iterator[str]:
 
 
 def _named_in_pickle(file: IO[bytes]) -> Iterator[str]:
-    """Yield what one pickle names; `STACK_GLOBAL` takes the two strings put down before it."""
+    """Yield the names in one pickle; `STACK_GLOBAL` uses the two strings pushed before it."""
     strings, memo = ["", ""], dict[Any, str]()
     for operation, argument, _ in pickletools.genops(file):
         match operation.name:
@@ -212,10 +220,10 @@ def _tensors(content: Mapping[Any, Any]) -> Iterator[tuple[str, Tensor]]:
 
 
 def _unwrapped(tensors: dict[str, Tensor], notes: list[str]) -> dict[str, Tensor]:
-    """Take the prefixes off that wrappers put before every name."""
+    """Remove the prefixes that wrappers put before every name."""
     for wrapper in WRAPPERS:
         if all(name.startswith(wrapper) for name in tensors):
-            notes.append(f"took the prefix `{wrapper}` off every name")
+            notes.append(f"removed the prefix `{wrapper}` from every name")
             inner = {name.removeprefix(wrapper): value for name, value in tensors.items()}
             return _unwrapped(inner, notes)
     return tensors
@@ -227,16 +235,24 @@ def _check_values(tensors: dict[str, Tensor], path: Path) -> None:
             raise WeightsError(
                 f"`{path}`: tensor `{name}` is of a kind that weights do not have here "
                 f"({tensor.dtype}, {tensor.layout}, {tensor.device})",
-                "store the plain values: dense, on the CPU, as float32",
+                "store plain values: dense, on the CPU, as float32",
             )
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if tensor.is_floating_point() and not bool(torch.isfinite(_stored(tensor)).all()):
             raise WeightsError(
                 f"`{path}`: tensor `{name}` holds NaN or infinite values",
                 "use a file saved before training went wrong",
             )
 
 
+def _stored(tensor: Tensor) -> Tensor:
+    """Return the stored values of a tensor: an expanded one may be far larger than its storage."""
+    storage = tensor.untyped_storage()
+    if tensor.numel() * tensor.element_size() <= storage.nbytes():
+        return tensor
+    return torch.empty(0, dtype=tensor.dtype).set_(storage)
+
+
 def _is_plain(tensor: Tensor) -> bool:
-    """Tell whether a tensor is a dense array of numbers that is really there."""
+    """Return whether a tensor is a dense array of numbers on the CPU."""
     dense = tensor.layout == torch.strided and not tensor.is_nested
     return dense and tensor.device.type == "cpu" and tensor.dtype in NUMBERS

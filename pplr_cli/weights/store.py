@@ -1,4 +1,4 @@
-"""Where weights come to lie: fetched once, by one process, checked, and whole under their name."""
+"""Stores weights under their final names: fetched once, by one process, complete and checked."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -11,13 +11,13 @@ from pplr_cli.files import locked, sync_folder
 from pplr_cli.progress import Reporter
 from pplr_cli.weights.catalogue import Entry, ImageNet, Official
 from pplr_cli.weights.digest import check_sha256, record_path, write_record
-from pplr_cli.weights.sources import Published, Source
+from pplr_cli.weights.sources import Source
 
 if TYPE_CHECKING:
     from pplr_cli.weights.loading import StateDict
 
 Fits = Callable[["StateDict"], object]
-"""Raises `WeightsError` if the official weights in a file are of another network."""
+"""Raises `WeightsError` if the official weights in a file belong to another network."""
 
 
 def obtain(
@@ -27,21 +27,19 @@ def obtain(
     force: bool = False,
     fits: Fits | None = None,
 ) -> Path:
-    """Return the local file of some weights, fetching it unless it is there.
+    """Return the local file of some weights; fetch it if it is missing.
 
-    An interrupted download is gone on with by the next call. Several processes at once fetch it
-    only once.
+    The next call continues an interrupted download. Several processes at once fetch only once.
 
     Args:
         entry: which weights.
-        reporter: told of progress.
+        reporter: gets the progress.
         source: where to take them from (default: where they are published).
-        force: replace what is there.
-        fits: makes sure that official weights, which have no published SHA-256, are what they
-            shall be.
+        force: replace an existing file.
+        fits: checks official weights, which have no published SHA-256.
 
     Raises:
-        WeightsError: not to be had, not these weights, or what is there is damaged.
+        WeightsError: they cannot be fetched, are other weights, or the existing file is damaged.
     """
     target = entry.target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +47,7 @@ def obtain(
         part = target.with_name(f".{target.name}.part")
         with _sole_writer(part, entry.name, reporter) as note:
             if force or not target.is_file():
-                shown = (source or Published()).bring(entry, part, note, reporter)
+                shown = (source or Source()).bring(entry, part, note, reporter)
                 _take(entry, part, shown, fits)
     elif not entry.holds():
         _check(entry, target, str(target), fits)
@@ -59,7 +57,7 @@ def obtain(
 
 
 def _take(entry: Entry, part: Path, shown: str, fits: Fits | None) -> None:
-    """Give what was fetched its final name once it is checked; what is wrong is thrown away."""
+    """Check a fetched file and rename it to its final name; remove it if it is wrong."""
     target = entry.target
     try:
         _check(entry, part, shown, fits)
@@ -72,13 +70,13 @@ def _take(entry: Entry, part: Path, shown: str, fits: Fits | None) -> None:
     part.replace(target)
     if isinstance(entry, Official):
         write_record(target)
-    for left in target.parent.glob(f".{target.name}.*.part"):  # cut short, from another source
+    for left in target.parent.glob(f".{target.name}.*.part"):  # interrupted, from another source
         left.unlink()
     sync_folder(target.parent)
 
 
 def _check(entry: Entry, file: Path, shown: str, fits: Fits | None) -> None:
-    """Make sure that a file holds the weights of an entry; errors call it `shown`."""
+    """Check that a file holds the weights of an entry; errors call it `shown`."""
     if isinstance(entry, ImageNet):
         hint = "this is not the file that torchvision publishes: take it from another place"
         check_sha256(file, entry.sha256, shown, hint)
@@ -91,7 +89,7 @@ def _check(entry: Entry, file: Path, shown: str, fits: Fits | None) -> None:
             fits(state)
     except WeightsError as error:
         what = error.message.replace(str(file), shown)
-        hint = f"this is no file of the official weights; {entry.way_out}"
+        hint = f"these are not the official weights; {entry.way_out}"
         raise WeightsError(what, hint) from error
 
 
@@ -99,7 +97,7 @@ def _check(entry: Entry, file: Path, shown: str, fits: Fits | None) -> None:
 def _sole_writer(part: Path, name: str, reporter: Reporter) -> Iterator[IO[str]]:
     """Lock a file beside `part` against other processes; yield it, it keeps notes on the part.
 
-    It lives as long as the part does; a part without a byte is none.
+    It exists as long as the part does; an empty part is removed.
     """
     lock = part.with_suffix(".lock")
 

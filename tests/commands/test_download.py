@@ -24,7 +24,7 @@ from pplr_cli.errors import UsageError, WeightsError
 from pplr_cli.weights import store
 from pplr_cli.weights.catalogue import everything
 from pplr_cli.weights.digest import file_sha256
-from pplr_cli.weights.sources import Published
+from pplr_cli.weights.sources import Source
 
 app = typer.Typer()
 app.command()(download_weights)
@@ -113,7 +113,10 @@ def test_names_lead_to_their_source(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "obtain", obtain)
     assert pplr_download_weights("veri-cam", "--drive-file", "a/b.pth") == "file.pth\n"
     assert pplr_download_weights("resnet34", "--force") == "file.pth\n"
-    assert asked == [("veri-cam", Published("a/b.pth"), False), ("resnet34", Published(), True)]
+    assert asked == [
+        ("veri-cam", Source(drive_file="a/b.pth"), False),
+        ("resnet34", Source(), True),
+    ]
 
 
 def test_file_at_hand_is_taken_and_told(network: Path) -> None:
@@ -141,7 +144,7 @@ def test_other_networks_are_refused(tmp_path: Path) -> None:
     file = save_network(tmp_path / "small.pth", 0.0, "resnet18")
     with pytest.raises(WeightsError, match=rf"`{file}`: another architecture: ") as caught:
         pplr_download_weights("veri", "--from-file", str(file))
-    assert "no file of the official weights" in str(caught.value.hint)
+    assert "these are not the official weights" in str(caught.value.hint)
     assert not everything()["veri"].target.exists()
 
 

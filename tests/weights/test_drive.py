@@ -22,7 +22,7 @@ from pplr_cli.progress import Silent
 from pplr_cli.weights import drive as module
 from pplr_cli.weights.catalogue import DRIVE_FOLDER, DRIVE_URL, OFFICIAL, Official
 from pplr_cli.weights.drive import DriveFile, list_folder, pick
-from pplr_cli.weights.sources import Local, Published
+from pplr_cli.weights.sources import Source
 from pplr_cli.weights.store import obtain
 
 MARKET = OFFICIAL[0]
@@ -256,7 +256,7 @@ def test_weights_arrive_checked_and_recorded(google: Google, warning: bool) -> N
 
 def test_chosen_file(google: Google) -> None:
     google.items = {"a.pth": Item(WHOLE), "b.pth": Item(b"")}
-    obtain(MARKET, Silent(), Published("a.pth"))
+    obtain(MARKET, Silent(), Source(drive_file="a.pth"))
     assert MARKET.target.read_bytes() == WHOLE
 
 
@@ -309,7 +309,7 @@ def test_cut_download_goes_on_where_it_ended(google: Google) -> None:
     item = Item(WHOLE, cut=CUT)
     google.items = {"market.pth": item}
     error = refused(f"the connection ended after {CUT} of {len(WHOLE)} bytes$")
-    assert error.hint == "run the command again: it goes on from there"
+    assert error.hint == "run the command again: it continues there"
     (left,) = MARKET.target.parent.iterdir()
     assert left.read_bytes() == WHOLE[:CUT]
     item.cut = None
@@ -325,7 +325,7 @@ def test_cut_download_is_forgotten_once_another_source_has_served(
     google.items = {"market.pth": Item(WHOLE, cut=CUT)}
     refused("ended after")
     (tmp_path / "mine.pth").write_bytes(WHOLE)
-    obtain(MARKET, Silent(), Local(tmp_path / "mine.pth"))
+    obtain(MARKET, Silent(), Source(file=tmp_path / "mine.pth"))
     assert names(MARKET) == ["pplr-market.pth", "pplr-market.pth.sha256"]
 
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pplr_cli.errors import WeightsError
+from pplr_cli.errors import WeightsError, is_out_of_memory
 from pplr_cli.weights.digest import write_record
 from pplr_cli.weights.loading import ABOUT, FORMAT, METADATA, read_state_dict
 
@@ -51,7 +51,7 @@ def test_nested_and_wrapped_weights_are_accepted_and_reported(tmp_path, nest):
     assert list(state.tensors) == list(weights())
     assert state.notes == (
         f"took the weights from the entry `{nest}`",
-        "took the prefix `module.` off every name",
+        "removed the prefix `module.` from every name",
     )
 
 
@@ -94,10 +94,10 @@ def cycle(key):
         ({0: torch.ones(1)}, "holds no state dict, only `0`"),
         (cycle("state_dict"), "holds no state dict, only `state_dict`"),
         ({"model": {"model": {"model": {"model": weights()}}}}, "holds no state dict"),
-        ({"format": "x"}, "what it says of itself is damaged: `format`"),
-        ({"settings": [1]}, "what it says of itself is damaged: `settings`"),
-        ({"mode": torch.ones(1)}, "what it says of itself is damaged: `mode`"),
-        ({"epoch": "one"}, "what it says of itself is damaged: `epoch`"),
+        ({"format": "x"}, "the record of its origin is damaged: `format`"),
+        ({"settings": [1]}, "the record of its origin is damaged: `settings`"),
+        ({"mode": torch.ones(1)}, "the record of its origin is damaged: `mode`"),
+        ({"epoch": "one"}, "the record of its origin is damaged: `epoch`"),
     ],
 )
 def test_what_is_not_laid_out_as_it_should_be(tmp_path, content, what):
@@ -126,6 +126,52 @@ def test_a_missing_file_and_a_folder(tmp_path):
         read_state_dict(tmp_path / "none.pth")
     with pytest.raises(WeightsError, match="a folder, not a weights file"):
         read_state_dict(tmp_path)
+    for name in ("last.pth", "best.pth"):
+        (tmp_path / name).touch()
+    with pytest.raises(WeightsError, match="a folder, not a weights file") as caught:
+        read_state_dict(tmp_path)
+    assert caught.value.hint == f"did you mean `{tmp_path / 'best.pth'}`?"
+
+
+def test_a_pointer_of_git_lfs(tmp_path):
+    path = tmp_path / "weights.pth"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 190000000\n")
+    with pytest.raises(WeightsError, match="a Git LFS pointer") as caught:
+        read_state_dict(path)
+    assert "git lfs pull" in caught.value.hint
+
+
+def test_a_tensor_that_is_far_larger_than_its_storage(tmp_path):
+    huge = torch.tensor(2.0).expand(10**7, 10**7)
+    state = read_state_dict(saved(tmp_path, {**weights(), "huge": huge}))
+    assert state.tensors["huge"].shape == (10**7, 10**7)
+    bad = torch.tensor(float("nan")).expand(10**7, 10**7)
+    with pytest.raises(WeightsError, match="`huge` holds NaN"):
+        read_state_dict(saved(tmp_path, {**weights(), "huge": bad}))
+
+
+def test_a_tensor_that_reaches_beyond_its_storage(tmp_path):
+    path = saved(tmp_path, {"a": torch.ones(3, 1000)}, _use_new_zipfile_serialization=False)
+    data = path.read_bytes()
+    assert data.count(b"M\xe8\x03") == 2  # 1000 as the shape and the stride
+    path.write_bytes(data.replace(b"M\xe8\x03", b"M\xff\xff", 1))
+    with pytest.raises(WeightsError, match="not a weights file of PyTorch, or cut short"):
+        read_state_dict(path)
+
+
+@pytest.mark.parametrize("where", ["torch.load", "zipfile.ZipFile.testzip"])
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("[enforce fail] can't allocate memory")]
+)
+def test_memory_that_runs_out_is_no_damage(tmp_path, monkeypatch, where, error):
+    def fail(*_, **__):
+        raise error
+
+    path = saved(tmp_path, weights())
+    monkeypatch.setattr(where, fail)
+    with pytest.raises((MemoryError, RuntimeError)) as caught:
+        read_state_dict(path)
+    assert is_out_of_memory(caught.value)
 
 
 def test_an_empty_file(tmp_path):
@@ -267,7 +313,7 @@ def test_foreign_objects_are_listed_with_a_way_out(tmp_path):
     text = refused(saved(tmp_path, content))
     assert "`argparse.Namespace`" in text
     assert "numpy" in text
-    assert "no network" in text
+    assert "without network" in text
 
 
 def test_a_whole_module_is_no_state_dict(tmp_path):

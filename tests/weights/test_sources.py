@@ -9,16 +9,16 @@ from pplr_cli.errors import PplrError
 from pplr_cli.progress import Silent
 from pplr_cli.weights import drive, sources
 from pplr_cli.weights.catalogue import OFFICIAL, imagenet
-from pplr_cli.weights.sources import Local, Published
+from pplr_cli.weights.sources import Source
 
 
 def test_publishers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[object] = []
-    monkeypatch.setattr(sources, "transfer", lambda url, *_: asked.append(url))
+    monkeypatch.setattr(sources.Transfer, "to", lambda self, *_: asked.append(self.url))
     monkeypatch.setattr(drive, "fetch", lambda entry, part, _, chosen: asked.append(chosen))
     with (tmp_path / "note").open("a+") as note:
         for entry in (imagenet("resnet50"), OFFICIAL[0]):
-            Published("a/b.pth").bring(entry, tmp_path / "part", note, Silent())
+            Source(drive_file="a/b.pth").bring(entry, tmp_path / "part", note, Silent())
     assert asked == [imagenet("resnet50").url, "a/b.pth"]
 
 
@@ -30,5 +30,5 @@ def test_room_for_a_copy_is_checked_first(tmp_path: Path, monkeypatch: pytest.Mo
         pytest.raises(PplrError, match=r"a\.pth` needs 2\.0 MB, 1\.0 MB are free"),
         (tmp_path / "note").open("a+") as note,
     ):
-        Local(file).bring(OFFICIAL[0], part, note, Silent())
+        Source(file=file).bring(OFFICIAL[0], part, note, Silent())
     assert not part.exists()

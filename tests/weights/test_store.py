@@ -19,7 +19,7 @@ from pplr_cli.progress import Silent
 from pplr_cli.weights.catalogue import OFFICIAL, Entry, ImageNet
 from pplr_cli.weights.digest import file_sha256
 from pplr_cli.weights.loading import StateDict
-from pplr_cli.weights.sources import Local, Web
+from pplr_cli.weights.sources import Source
 from pplr_cli.weights.store import obtain
 
 MARKET = OFFICIAL[0]
@@ -93,8 +93,8 @@ def network(folder: Path) -> Path:
     return path
 
 
-def web(shop: Shop, path: Path) -> Web:
-    return Web(f"http://127.0.0.1:{shop.server_address[1]}/{path.name}")
+def web(shop: Shop, path: Path) -> Source:
+    return Source(url=f"http://127.0.0.1:{shop.server_address[1]}/{path.name}")
 
 
 def names(entry: Entry) -> list[str]:
@@ -184,7 +184,7 @@ def test_official_weights_from_elsewhere_are_checked_and_recorded(
     shop: Shop, network: Path, source: str
 ) -> None:
     before = network.read_bytes()
-    obtain(MARKET, Silent(), web(shop, network) if source == "web" else Local(network))
+    obtain(MARKET, Silent(), web(shop, network) if source == "web" else Source(file=network))
     assert MARKET.target.read_bytes() == before == network.read_bytes()
     assert names(MARKET) == ["pplr-market.pth", "pplr-market.pth.sha256"]
     record = MARKET.target.with_name("pplr-market.pth.sha256").read_text()
@@ -211,26 +211,26 @@ def test_what_is_no_pplr_network_is_refused(
         torch.save({name: torch.tensor([value]) for name, value in values.items()}, network)
     else:
         network.write_bytes(b"<!DOCTYPE html>" if content == "page" else whole[:-100])
-    place = web(shop, network) if source == "web" else Local(network)
+    place = web(shop, network) if source == "web" else Source(file=network)
     error = refused(MARKET, place, match=message)
-    assert error.message.startswith(f"`{getattr(place, 'url', network)}`: ")
+    assert error.message.startswith(f"`{place.url or network}`: ")
     assert names(MARKET) == []
 
 
 def test_altered_file_is_noticed_and_replaced_by_force(network: Path) -> None:
-    path = obtain(MARKET, Silent(), Local(network))
+    path = obtain(MARKET, Silent(), Source(file=network))
     path.write_bytes(path.read_bytes() + b"x")
     error = refused(MARKET, match="wrong content")
     assert error.hint == "fetch it again: `pplr download-weights market --force`"
-    obtain(MARKET, Silent(), Local(network), force=True)
+    obtain(MARKET, Silent(), Source(file=network), force=True)
     assert MARKET.holds()
 
 
 def test_failing_force_leaves_the_old_file_and_record(network: Path, folder: Path) -> None:
-    obtain(MARKET, Silent(), Local(network))
+    obtain(MARKET, Silent(), Source(file=network))
     page = folder / "page.pth"
     page.write_text("<html>")
-    refused(MARKET, Local(page), True, match="web page")
+    refused(MARKET, Source(file=page), True, match="web page")
     assert MARKET.target.read_bytes() == network.read_bytes()
     assert MARKET.holds()
 
@@ -248,9 +248,9 @@ def test_file_put_there_by_hand_is_checked_and_recorded_at_first_use(network: Pa
 def test_part_of_another_source_is_not_taken(shop: Shop, network: Path, folder: Path) -> None:
     shop.cut = 100
     refused(MARKET, web(shop, network), match="ended after 100")
-    refused(MARKET, Local(folder / "none.pth"), match="no such file")
-    refused(MARKET, Local(folder), match="a folder")
-    obtain(MARKET, Silent(), Local(network))
+    refused(MARKET, Source(file=folder / "none.pth"), match="no such file")
+    refused(MARKET, Source(file=folder), match="a folder")
+    obtain(MARKET, Silent(), Source(file=network))
     assert MARKET.target.read_bytes() == network.read_bytes()
     assert names(MARKET) == ["pplr-market.pth", "pplr-market.pth.sha256"]
 
@@ -261,43 +261,52 @@ def test_part_of_another_source_is_not_taken(shop: Shop, network: Path, folder: 
 FETCH = """
 import sys
 from pplr_cli.progress import Silent
-from pplr_cli.weights.catalogue import OFFICIAL
-from pplr_cli.weights.sources import Web
+from pplr_cli.weights.catalogue import ImageNet
 from pplr_cli.weights.store import obtain
-print(obtain(OFFICIAL[0], Silent(), Web(sys.argv[1])))
+print(obtain(ImageNet("resnet18", sys.argv[1], 1), Silent()))
 """
 
 
-def start(url: str) -> "subprocess.Popen[str]":
+def start(entry: ImageNet) -> "subprocess.Popen[str]":
     root = str(Path(__file__).parents[2])
     return subprocess.Popen(
-        [sys.executable, "-c", FETCH, url],
+        [sys.executable, "-c", FETCH, entry.url],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": root},
     )
 
 
-def test_two_at_once_fetch_once(shop: Shop, network: Path) -> None:
+@pytest.fixture
+def large(folder: Path, shop: Shop) -> ImageNet:
+    """A backbone of 1 MB."""
+    content = bytes(1_000_000)
+    name = f"resnet18-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    (folder / name).write_bytes(content)
+    return ImageNet("resnet18", f"http://127.0.0.1:{shop.server_address[1]}/{name}", len(content))
+
+
+def test_two_at_once_fetch_once(shop: Shop, large: ImageNet) -> None:
     shop.delay = 0.5
-    processes = [start(web(shop, network).url) for _ in range(2)]
+    processes = [start(large) for _ in range(2)]
     outputs = [process.communicate(timeout=60)[0] for process in processes]
-    assert outputs == [f"{MARKET.target}\n"] * 2
-    assert shop.asked == ["/market.pth"]
-    assert names(MARKET) == ["pplr-market.pth", "pplr-market.pth.sha256"]
+    assert outputs == [f"{large.target}\n"] * 2
+    assert len(shop.asked) == 1
+    assert names(large) == [large.target.name]
 
 
-def test_killed_download_leaves_nothing_under_the_final_name(shop: Shop, network: Path) -> None:
+def test_killed_download_leaves_nothing_under_the_final_name(shop: Shop, large: ImageNet) -> None:
     shop.pause = 60
-    part = MARKET.target.with_name(".pplr-market.pth.part")
-    process = start(web(shop, network).url)
+    name = large.target.name
+    part = large.target.with_name(f".{name}.part")
+    process = start(large)
     while not (part.is_file() and part.stat().st_size > 50_000):
         assert process.poll() is None
         time.sleep(0.01)
     process.kill()
     process.communicate()
-    assert names(MARKET) == [".pplr-market.pth.lock", ".pplr-market.pth.part"]
+    assert names(large) == [f".{name}.lock", f".{name}.part"]
     shop.pause = 0
-    obtain(MARKET, Silent(), web(shop, network))
-    assert MARKET.holds()
-    assert names(MARKET) == ["pplr-market.pth", "pplr-market.pth.sha256"]
+    obtain(large, Silent())
+    assert large.target.read_bytes() == bytes(1_000_000)
+    assert names(large) == [name]
