@@ -19,9 +19,29 @@ from pplr_cli.data.cache import decode_images
 from pplr_cli.data.manifest import ImageSet, Manifest, Split
 from pplr_cli.progress import Silent
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers have all cores busy
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # for child processes
+    torch.set_num_threads(1)
+
 settings.register_profile("ci", derandomize=True, database=None)
 if os.environ.get("CI"):  # the same examples every time: a change is judged by what it changes
     settings.load_profile("ci")
+
+
+MOST_WORKERS = 4
+"""Each takes a gigabyte of memory."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Share the suite among the cores; run a selection of files in this process."""
+    everything = config.args_source == pytest.Config.ArgsSource.TESTPATHS
+    return min(MOST_WORKERS, len(os.sched_getaffinity(0))) if everything else 0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slowest folder: no worker is left with it at the end."""
+    items.sort(key=lambda item: "faults" not in item.path.parts)
 
 
 def pytest_configure() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pplr_cli.app import run
-from pplr_cli.data.manifest import Manifest
+from pplr_cli.data.manifest import Manifest, Split
 
 DOCS = Path(__file__).parents[2] / "docs"
 SMALL = (
@@ -37,7 +37,10 @@ def follow(command: str) -> int:
 
 
 def plant_demo(tiny_data: Path, data_dir: Path) -> None:
-    """Put the tiny data set into a data folder, under the name `demo`."""
+    """Put the tiny data set into a data folder as `demo`, with two queries to draw."""
     shutil.copytree(tiny_data / "tiny", data_dir / "demo")
     folder = data_dir / "demo"
-    replace(Manifest.load(folder / "manifest.json"), name="demo").save(folder)
+    manifest = Manifest.load(folder / "manifest.json")
+    queries = [image for image in manifest.images if image.split == Split.QUERY]
+    images = tuple(image for image in manifest.images if image not in queries[2:])
+    replace(manifest, name="demo", images=images).save(folder)

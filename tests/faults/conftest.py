@@ -135,9 +135,11 @@ def runs(
         server.send_signal(signal.SIGKILL)
 
 
-def in_second_step(runs: Runs, folder: Path, *more: str, mode: str = "train") -> Process:
-    """Start a run and wait until it lingers in its second step."""
-    process = runs.start(folder, *more, mode=mode, faults=(NAP,))
+def in_second_step(
+    runs: Runs, folder: Path, *more: str, mode: str = "train", what: str = "nap"
+) -> Process:
+    """Start a run and wait until it lingers in its second step: for a `nap` or a `sleep`."""
+    process = runs.start(folder, *more, mode=mode, faults=(NAP._replace(what=what),))
     process.wait_for((folder / "state.previous.pt").exists)  # saved before and after the first
     return process
 

@@ -40,7 +40,7 @@ def test_a_second_signal_ends_it_at_once(
 ) -> None:
     mode, expected, _ = undisturbed
     folder = tmp_path / "run"
-    process = in_second_step(runs, folder, mode=mode)
+    process = in_second_step(runs, folder, mode=mode, what="sleep")
     process.send(signal.SIGINT)
     time.sleep(0.2)
     start = time.monotonic()

@@ -14,6 +14,7 @@ import dataclasses
 import json
 import os
 import resource
+import select
 import signal
 import sys
 import time
@@ -150,7 +151,11 @@ def kill() -> None:
 
 
 def nap() -> None:
-    time.sleep(1.5)
+    """Linger for 1.5 s, or until a signal is handled."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing)
+    select.select([reading], [], [], 1.5)
 
 
 def fail(error: BaseException) -> None:
@@ -209,6 +214,7 @@ BEFORE: dict[str, Callable[[], None]] = {
     "out of memory": lambda: fail(torch.OutOfMemoryError("CUDA out of memory")),
     "hang": lambda: time.sleep(600),
     "nap": nap,
+    "sleep": lambda: time.sleep(1.5),
 }
 """What a fault does ahead of a call."""
 
