@@ -1,10 +1,11 @@
 """`report.html`: a run on one page, drawn from its folder and the training images."""
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from pplr_cli.data.manifest import ImageSet
@@ -57,6 +58,13 @@ def write_report(folder: Path, images: ImageSet, pixels: Pixels) -> Path:
 
 def render(records: Records, images: ImageSet, pixels: Pixels) -> str:
     """Return the page."""
+    page = _template().render(_context(records, images, pixels))
+    return printable(page)
+
+
+@cache
+def _template() -> Template:
+    """Compile the template: once, not after each epoch."""
     environment = Environment(
         loader=PackageLoader("pplr_cli.report"),
         autoescape=True,
@@ -65,8 +73,7 @@ def render(records: Records, images: ImageSet, pixels: Pixels) -> str:
         lstrip_blocks=True,
     )
     environment.filters["code"] = _code
-    page = environment.get_template("report.html").render(_context(records, images, pixels))
-    return printable(page)
+    return environment.get_template("report.html")
 
 
 def _code(text: str) -> Markup:
