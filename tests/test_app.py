@@ -103,15 +103,19 @@ def cpu_seconds_of_children() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def test_version() -> None:
-    assert pplr("--version").stdout == f"pplr {pplr_cli.__version__}\n"
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"pplr {pplr_cli.__version__}\n"
 
 
 @pytest.mark.parametrize("arguments", [[], ["presets"]])
-def test_without_a_command_the_help_comes_on_stderr(arguments: list[str]) -> None:
-    done = pplr(*arguments)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("Usage: pplr ")
+def test_without_a_command_the_help_comes_on_stderr(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("Usage: pplr ")
 
 
 # wrong usage
@@ -226,12 +230,14 @@ def test_bug_keeps_its_traceback() -> None:
     ],
 )
 def test_traceback_only_with_pplr_debug(
-    arguments: list[str], line: str, debug: str, traces: int
-) -> None:
-    done = pplr(*arguments, PPLR_DEBUG=debug)
-    assert done.returncode == 2
-    assert min(done.stderr.count("Traceback"), 1) == traces
-    assert line in done.stderr
+    arguments: list[str], line: str, debug: str, traces: int,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("PPLR_DEBUG", debug)
+    assert run(arguments) == 2
+    err = capsys.readouterr().err
+    assert min(err.count("Traceback"), 1) == traces
+    assert line in err
 
 
 # streams
@@ -270,7 +276,7 @@ def test_ascii_locale_escapes_what_it_cannot_spell(tmp_path: Path) -> None:
 
 
 def test_no_codes_without_a_terminal() -> None:
-    for done in (pplr("presets", "list"), pplr("--help"), pplr("nothing")):
+    for done in (pplr("presets", "list"), pplr("nothing")):
         assert "\x1b" not in done.stdout + done.stderr
 
 
