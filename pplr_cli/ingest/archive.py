@@ -1,9 +1,9 @@
-"""Unpacks zip, tar and tar.gz archives that nobody vouches for.
+"""Unpacks untrusted zip, tar and tar.gz archives.
 
-Only regular files and folders are taken. Absolute and parent paths, links, devices, sparse,
-encrypted or damaged members end it with one error; caps on count, bytes and ratio hold while
-streaming, so that no header is believed. The caller gives a staged folder (`staging.py`), so that
-nothing stays of an archive that fails.
+Only regular files and folders are extracted. Absolute and parent paths, links, devices, sparse,
+encrypted or damaged members end the extraction with one error; caps on count, bytes and ratio are
+measured while streaming, so that no header is trusted. The caller provides a staged folder
+(`staging.py`), so that nothing remains of an archive that fails.
 """
 
 import errno
@@ -12,52 +12,54 @@ import gzip
 import re
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO, cast
+from pathlib import Path, PurePosixPath
+from typing import IO, NamedTuple, cast
 
 from pplr_cli.errors import DataError, PplrError
-from pplr_cli.files import MEGABYTE, check_space, native
+from pplr_cli.files import LFS_POINTER, MEGABYTE, check_space, is_web_page
+from pplr_cli.ingest.limits import Budget, Limits
 from pplr_cli.ingest.tar_stream import Counted, TarStream
-from pplr_cli.progress import Reporter, Task
+from pplr_cli.progress import Reporter
 
 CHUNK = 1 << 20
+GZIP = b"\x1f\x8b"
 NO_ROOM = "make room there, or choose another data folder with `--data-dir`"
-"""The way out where a data set does not fit on the disk."""
+"""The hint where a data set does not fit on the disk."""
 DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,
     gzip.BadGzipFile,
     zlib.error,
+    struct.error,
     EOFError,
-    UnicodeDecodeError,
+    LookupError,
+    OverflowError,
+    RecursionError,
+    ValueError,
 )
-"""What the archive modules raise on damaged input."""
+"""What the archive modules raise on damaged input, broken sparse and pax headers included."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What an archive may hold.
+class Member(NamedTuple):
+    """One member of an archive.
 
     Attributes:
-        members: files and folders.
-        bytes: unpacked bytes.
-        ratio: unpacked bytes for each byte of the archive, looked at beyond `ratio_from` bytes.
-        path: characters in a member's path.
-        part: bytes in the name of one file or folder.
+        name: its path in the archive.
+        problem: why it cannot be extracted, or None.
+        content: None for a folder.
+        position: bytes of the archive up to the end of its header.
     """
 
-    members: int = 1_000_000
-    bytes: int = 200 * 10**9
-    ratio: int = 100
-    ratio_from: int = 10_000_000
-    path: int = 500
-    part: int = 255
+    name: str
+    problem: str | None
+    content: IO[bytes] | Counted | None
+    position: int
 
 
 def archive_stem(name: str) -> str | None:
@@ -67,9 +69,9 @@ def archive_stem(name: str) -> str | None:
 
 
 def extract_parts(archives: Sequence[Path], folder: Path, reporter: Reporter) -> None:
-    """Unpack the archives that a data set comes in into one folder, as `extract` does.
+    """Unpack the archives of one data set into one folder, as `extract` does.
 
-    A file that several hold is kept once, if it is the same in all.
+    A file that is in several archives must be the same in all.
 
     Raises:
         DataError: as `extract`, or a file that differs between two archives.
@@ -89,64 +91,77 @@ def extract_parts(archives: Sequence[Path], folder: Path, reporter: Reporter) ->
 def _merge(part: Path, folder: Path, archive: Path) -> None:
     """Move the files of a part into the folder."""
     for file in sorted(path for path in part.rglob("*") if path.is_file()):
-        target = folder / file.relative_to(part)
+        name = file.relative_to(part)
+        target = folder / name
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            clash = target.exists() and not (
-                target.is_file() and filecmp.cmp(file, target, shallow=False)
-            )
+            same = target.is_file() and filecmp.cmp(file, target, shallow=False)
+            clash = target.exists() and not same
         except (FileExistsError, NotADirectoryError):
             clash = True
         if clash:
-            message = (
-                f"`{archive}`: its `{file.relative_to(part)}` is another than that of a part before"
-            )
-            raise DataError(message, "give the parts of one data set, each once")
+            message = f"`{archive}`: its `{name}` differs from that of an earlier archive"
+            raise DataError(message, "give the archives of one data set, each once")
         file.replace(target)
 
 
 def extract(archive: Path, folder: Path, reporter: Reporter, limits: Limits | None = None) -> None:
-    """Unpack `archive` (known by its content, not its name) into an empty folder.
+    """Unpack `archive`, whatever its name, into an empty folder.
 
     Raises:
         DataError: no archive, a damaged or encrypted one, a forbidden member.
         PplrError: too little space.
     """
-    kind = _kind(archive)
+    unpack = _unpacker(archive)
     size = archive.stat().st_size
-    budget = _Budget(archive, size, limits or Limits())
+    budget = Budget(archive, size, limits or Limits())
     folder.mkdir(parents=True, exist_ok=True)
     with (
         _faults_named(archive, folder),
         reporter.task(f"unpacking {archive.name}", -(-size // MEGABYTE), "MB") as task,
     ):
-        if kind == "zip":
-            _extract_zip(archive, folder, budget, task)
-        else:
-            _extract_tar(archive, folder, budget, task, compressed=kind == "gzip")
+        done = 0
+        for member in unpack(archive, folder, budget):
+            path = budget.member(member.name)
+            if member.problem is not None:
+                raise budget.refuse(f"member `{member.name}` {member.problem}")
+            if member.content is not None:
+                _write(member.content, folder, path, budget)
+            if step := member.position // MEGABYTE - done:
+                task.advance(step)
+                done += step
 
 
-def _kind(archive: Path) -> str:
+def _unpacker(archive: Path) -> Callable[[Path, Path, Budget], Iterator[Member]]:
+    """Return what reads an archive, by its first bytes."""
     with archive.open("rb") as file:
         start = file.read(512)
     if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return "zip"
-    if start.startswith(b"\x1f\x8b"):
-        return "gzip"
+        return _zip_members
+    if start.startswith(GZIP) or _is_tar(start):
+        return _tar_members
+    if start.startswith(LFS_POINTER):
+        raise DataError(f"`{archive}`: a Git LFS pointer, no archive", "run `git lfs pull`")
+    if is_web_page(start):
+        raise DataError(f"`{archive}`: a web page, no archive", "download the archive itself")
+    raise DataError(
+        f"`{archive}`: no archive, or of a kind that cannot be read",
+        "zip, tar and tar.gz archives can be read; unpack others and give the folder; join the "
+        "pieces of one first: `cat x.zip.* > x.zip`",
+    )
+
+
+def _is_tar(start: bytes) -> bool:
     try:
         tarfile.TarInfo.frombuf(start, "utf-8", "surrogateescape")
-    except tarfile.TarError as error:
-        hint = (
-            "zip, tar and tar.gz archives can be read; unpack others and give the folder; join the "
-            "pieces of one first: `cat x.zip.* > x.zip`"
-        )
-        raise DataError(f"`{archive}`: no archive, or a kind that cannot be read", hint) from error
-    return "tar"
+    except tarfile.TarError:
+        return False
+    return True
 
 
 @contextmanager
 def _faults_named(archive: Path, folder: Path) -> Iterator[None]:
-    """Turn damaged input and a disk that fills up into one error."""
+    """Turn damaged input and a full disk into one error."""
     try:
         yield
     except DAMAGE as error:
@@ -167,44 +182,7 @@ def _damaged(archive: Path, error: Exception) -> DataError:
     return DataError(f"`{archive}`: damaged or cut short ({error})", "fetch the archive again")
 
 
-class _Budget:
-    """Counts what comes out of an archive and stops at the limits."""
-
-    def __init__(self, archive: Path, size: int, limits: Limits) -> None:
-        self.archive, self._size, self._limits = archive, size, limits
-        self._members = self._bytes = 0
-
-    def refuse(self, what: str) -> DataError:
-        hint = "data set archives hold plain files; unpack it yourself if you trust it"
-        return DataError(f"`{self.archive}`: {what}", hint)
-
-    def member(self, name: str) -> PurePosixPath:
-        """Count a member and return its path, which is relative and stays inside."""
-        self._members += 1
-        if self._members > self._limits.members:
-            raise self.refuse(f"more than {self._limits.members:,} members")
-        if not name or "\0" in name:
-            raise self.refuse("a member has no name, or a damaged one")
-        path = PurePosixPath(name)
-        if path.is_absolute() or PureWindowsPath(name).drive or ".." in path.parts:
-            raise self.refuse(f"member `{name}` points outside")
-        longest = max(
-            (len(part.encode(errors="surrogateescape")) for part in path.parts), default=0
-        )
-        if len(name) > self._limits.path or longest > self._limits.part:
-            raise self.refuse(f"member `{name[:60]}...` has a path that is too long")
-        return PurePosixPath(native(name))
-
-    def count(self, amount: int) -> None:
-        """Count unpacked bytes."""
-        self._bytes += amount
-        if self._bytes > self._limits.bytes:
-            raise self.refuse(f"unpacks to more than {self._limits.bytes:,} bytes")
-        if self._bytes > max(self._limits.ratio_from, self._size * self._limits.ratio):
-            raise self.refuse(f"unpacks to more than {self._limits.ratio} times its size")
-
-
-def _write(source: IO[bytes] | Counted, folder: Path, path: PurePosixPath, budget: _Budget) -> None:
+def _write(source: IO[bytes] | Counted, folder: Path, path: PurePosixPath, budget: Budget) -> None:
     target = folder / path
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -214,67 +192,43 @@ def _write(source: IO[bytes] | Counted, folder: Path, path: PurePosixPath, budge
         raise budget.refuse(f"holds `{path}` twice") from error
 
 
-# zip
-
-
-def _extract_zip(archive: Path, folder: Path, budget: _Budget, task: Task) -> None:
+def _zip_members(archive: Path, folder: Path, budget: Budget) -> Iterator[Member]:
     with zipfile.ZipFile(archive) as file:
         members = file.infolist()
         needed = sum(member.file_size for member in members)
         check_space(folder.parent, needed, f"unpacking `{archive}`", NO_ROOM)
-        progress = _Megabytes(task)
-        for member in members:
-            path = budget.member(member.filename.replace("\\", "/"))
-            _check_zip_member(member, budget)
-            if not member.is_dir():
-                with file.open(member) as source:
-                    _write(Counted(source, budget.count), folder, path, budget)
-            progress.reach(progress.done + member.compress_size)
+        position = 0
+        for info in members:
+            name, problem = info.filename.replace("\\", "/"), _zip_problem(info)
+            position += info.compress_size
+            if problem or info.is_dir():
+                yield Member(name, problem, None, position)
+                continue
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise NotImplementedError(f"method {info.compress_type}")
+            with file.open(info) as source:
+                yield Member(name, None, Counted(source, budget.count), position)
 
 
-def _check_zip_member(member: zipfile.ZipInfo, budget: _Budget) -> None:
-    if member.flag_bits & 1:
-        raise budget.refuse(f"member `{member.filename}` is encrypted")
-    kind = stat.S_IFMT(member.external_attr >> 16)
-    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise budget.refuse(f"member `{member.filename}` is a link or a device")
-    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise NotImplementedError(f"method {member.compress_type}")
+def _zip_problem(info: zipfile.ZipInfo) -> str | None:
+    if info.flag_bits & 1:
+        return "is encrypted"
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    return None if kind in (0, stat.S_IFREG, stat.S_IFDIR) else "is a link or a device"
 
 
-# tar
-
-
-def _extract_tar(
-    archive: Path, folder: Path, budget: _Budget, task: Task, *, compressed: bool
-) -> None:
+def _tar_members(archive: Path, folder: Path, budget: Budget) -> Iterator[Member]:
     check_space(folder.parent, archive.stat().st_size, f"unpacking `{archive}`", NO_ROOM)
-    progress = _Megabytes(task)
     with archive.open("rb") as packed:
-        opened = gzip.GzipFile(fileobj=packed) if compressed else packed
-        stream = TarStream(cast(IO[bytes], opened), budget.count)
+        compressed = packed.read(len(GZIP)) == GZIP
+        packed.seek(0)
+        opened = cast(IO[bytes], gzip.GzipFile(fileobj=packed)) if compressed else packed
+        stream = TarStream(opened, budget.count)
         with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|", encoding="utf-8") as file:
-            for member in file:
-                path = budget.member(member.name)
-                if member.issparse():  # its holes are made up, and never counted
-                    raise budget.refuse(f"member `{member.name}` is a sparse file")
-                if member.isreg():
-                    source = file.extractfile(member)
-                    assert source is not None  # a regular file has content
-                    _write(source, folder, path, budget)
-                elif not member.isdir():
-                    raise budget.refuse(f"member `{member.name}` is a link or a device")
-                progress.reach(packed.tell())
+            for info in file:
+                problem = None if info.isreg() or info.isdir() else "is a link or a device"
+                if info.issparse():  # its holes are never counted
+                    problem = "is a sparse file"
+                content = file.extractfile(info) if info.isreg() and not problem else None
+                yield Member(info.name, problem, content, packed.tell())
             stream.check_end(file.offset)
-
-
-class _Megabytes:
-    """Advances a task in whole megabytes of the archive."""
-
-    def __init__(self, task: Task) -> None:
-        self._task, self.done = task, 0
-
-    def reach(self, position: int) -> None:
-        before, self.done = self.done // MEGABYTE, position
-        if position // MEGABYTE > before:
-            self._task.advance(position // MEGABYTE - before)

@@ -1,4 +1,4 @@
-"""Reads a tar archive so that no header is believed: bytes are counted, and its end is checked."""
+"""Reads a tar archive without trusting its headers: counts the bytes, and checks its end."""
 
 import tarfile
 from collections.abc import Callable
@@ -9,7 +9,7 @@ PIECE = 1 << 20
 
 
 class Counted:
-    """Reads a file forwards and tells `count` the bytes of every piece."""
+    """Reads a file forwards and calls `count` with the bytes of every piece."""
 
     def __init__(self, file: IO[bytes], count: Callable[[int], None]) -> None:
         self._file, self._count = file, count
@@ -22,10 +22,10 @@ class Counted:
 
 
 class TarStream(Counted):
-    """What `tarfile` reads from (mode `r|`); tells a whole archive from one cut short.
+    """The input of `tarfile` in mode `r|`, which detects archives that were cut.
 
     `tarfile` ends silently at a damaged header, and where a file is cut between two members; a
-    whole archive ends with blocks of zeros.
+    complete archive ends with blocks of zeros.
     """
 
     def __init__(self, file: IO[bytes], count: Callable[[int], None]) -> None:
@@ -41,7 +41,7 @@ class TarStream(Counted):
         return piece
 
     def check_end(self, offset: int) -> None:
-        """Check that nothing but zeros stands from `offset` on, one block at least.
+        """Check that only zeros follow from `offset` on, at least one block.
 
         Reads to the end, which also makes gzip compare its checksum.
 
@@ -49,7 +49,7 @@ class TarStream(Counted):
             offset: where `tarfile` found no further member.
 
         Raises:
-            tarfile.ReadError: something else stands there, or nothing.
+            tarfile.ReadError: something else follows, or nothing.
         """
         rest = self._last[max(0, offset - self._start) :]
         if len(rest) < BLOCK:

@@ -9,7 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -127,20 +129,30 @@ def everything_below(folder: Path) -> dict[str, bytes | None]:
 shares = st.floats(0, 1)
 
 
-@given(
+archives = given(
     found=st.lists(members, max_size=6),
     flags=st.integers(0, 41),
     as_zip=st.booleans(),
     cut=st.just(1.0) | shares,
     flips=st.just([]) | st.lists(st.tuples(shares, st.integers(0, 7)), max_size=4),
 )
-@settings(max_examples=150, deadline=None)
-def test_no_archive_writes_outside_or_leaves_half_a_data_set(
-    found: list[Member],
-    flags: int,
-    as_zip: bool,
-    cut: float,
-    flips: list[tuple[float, int]],
+
+
+@archives
+@settings(max_examples=60, deadline=None)
+def test_no_archive_writes_outside_or_leaves_half_a_data_set(**made_up: Any) -> None:
+    check(**made_up)
+
+
+@pytest.mark.long
+@archives
+@settings(max_examples=3000, deadline=None)
+def test_no_archive_of_many_does(**made_up: Any) -> None:
+    check(**made_up)
+
+
+def check(
+    found: list[Member], flags: int, as_zip: bool, cut: float, flips: list[tuple[float, int]]
 ) -> None:
     with tempfile.TemporaryDirectory() as name:
         outer = Path(name)
