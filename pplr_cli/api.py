@@ -83,7 +83,7 @@ def prepare(
         UsageError: options that exclude each other.
         DataError: the source cannot be used.
     """
-    files = [Path(source) for source in sources]
+    files = tuple(map(Path, sources))
     request = PrepareRequest(layout, files, env.data_dir(_path(data_dir)), **options)
     return library.prepare(request, reporter)
 

@@ -1,8 +1,11 @@
 """Options that several commands share, and those that a request's fields declare."""
 
-from inspect import Parameter, Signature
+from collections.abc import Callable, Iterator
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from types import GenericAlias
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -12,24 +15,43 @@ from pplr_cli.errors import UsageError
 from pplr_cli.session.request import TrainingRequest
 
 
-def signature(request: type) -> Signature:
-    """Return the signature of a command that takes every option of a request."""
+def takes(request: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command every option of a request, ahead of its own; lists arrive as tuples."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def call(**values: Any) -> None:
+            command(**{n: tuple(v) if isinstance(v, list) else v for n, v in values.items()})
+
+        own = signature(command).parameters.values()
+        given = [each for each in own if each.kind is not Parameter.VAR_KEYWORD]
+        keywords = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in given]
+        call.__signature__ = Signature([*_parameters(request), *keywords])  # type: ignore[attr-defined]
+        return call
+
+    return decorate
+
+
+def _parameters(request: type) -> Iterator[Parameter]:
+    """Yield a parameter for each option of a request; a tuple is a list for Typer."""
     types = get_type_hints(request)
-    types |= {name: list[str] for name, kind in types.items() if kind == tuple[str, ...]}
-    parameters = [
-        Parameter(
+    for name, kind in types.items():
+        if get_origin(kind) is tuple:
+            types[name] = GenericAlias(list, get_args(kind)[:1])
+    for name, option in options_of(request).items():
+        default = getattr(request, name, Parameter.empty)
+        yield Parameter(
             name,
             Parameter.KEYWORD_ONLY,
-            default=getattr(request, name, Parameter.empty),
+            default=default,
             annotation=Annotated[types[name], _typer_option(option)],
         )
-        for name, option in options_of(request).items()
-    ]
-    return Signature(parameters)
 
 
 def _typer_option(option: Option) -> Any:
-    return typer.Option(*option.flags, **option.about)
+    if option.flags:
+        return typer.Option(*option.flags, **option.about)
+    return typer.Argument(**option.about)
 
 
 def _training(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""`pplr prepare`: check a data set and leave it where the other commands find it."""
+"""`pplr prepare`: check a data set and store it in the data folder."""
 
 import shlex
 from pathlib import Path
@@ -11,6 +11,7 @@ from pplr_cli.commands import options
 from pplr_cli.config import presets
 from pplr_cli.errors import UsageError
 from pplr_cli.files import portable
+from pplr_cli.ingest.request import PrepareRequest
 from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
@@ -19,103 +20,32 @@ if TYPE_CHECKING:
     from pplr_cli.ingest.counts import Count
     from pplr_cli.ingest.prepare import Prepared
 
-LayoutName = Annotated[
-    str,
-    typer.Argument(
-        metavar="LAYOUT",
-        help="market, msmt17, veri, duke, folder (plain crops), mot (video sequences) or synthetic "
-        "(drawn); with --check "
-        "the name of a prepared data set.",
-        show_default=False,
-    ),
-]
-Sources = Annotated[
-    list[Path] | None,
-    typer.Argument(
-        metavar="SOURCE",
-        help="Archive (zip, tar, tar.gz), several if the data set has parts, or a folder "
-        "(default: found in the data folder).",
-        show_default=False,
-    ),
-]
-Name = Annotated[
-    str | None,
-    typer.Option("--name", help="Name of the data set (default: the layout's; synthetic: demo)."),
-]
-AllowPartial = Annotated[
-    bool,
-    typer.Option("--allow-partial", help="Accept counts that differ from the published ones."),
-]
-Link = Annotated[
-    bool, typer.Option("--link", help="Use the SOURCE folder in place, do not copy it.")
-]
-Pattern = Annotated[
-    str | None,
-    typer.Option(
-        "--pattern",
-        metavar="REGEX",
-        help="For `folder`: regular expression searched in each path; optional groups identity, "
-        "camera, split, track, frame or time.",
-    ),
-]
-Table = Annotated[
-    Path | None,
-    typer.Option(
-        "--csv",
-        metavar="FILE",
-        help="A table with the columns path, camera, identity, split, track, frame or time; other "
-        "layouts than `folder` take the tracks from it.",
-    ),
-]
-Boxes = Annotated[
-    Path | None,
-    typer.Option(
-        "--boxes",
-        metavar="FILE",
-        help="For `mot`: the file of boxes in each sequence, or a folder with `<sequence>.txt`, "
-        "e.g. a tracker's results (default: gt/gt.txt, or det/det.txt).",
-    ),
-]
-Every = Annotated[
-    int, typer.Option("--every", metavar="N", min=1, help="For `mot`: read every N-th frame.")
-]
 Check = Annotated[
     bool, typer.Option("--check", help="Compare a prepared data set with its manifest.")
 ]
 
 
+@options.takes(PrepareRequest)
 def prepare(
-    layout: LayoutName,
-    sources: Sources = None,
-    name: Name = None,
     data_dir: options.DataDir = None,
-    allow_partial: AllowPartial = False,
-    link: Link = False,
-    pattern: Pattern = None,
-    table: Table = None,
-    skip_bad: options.SkipBad = False,
-    boxes: Boxes = None,
-    every: Every = 1,
     check: Check = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
+    **values: Any,
 ) -> None:
     """Check a data set and store it under its name in the data folder."""
     console = Console(verbosity=verbose - quiet)
     folder = env.data_dir(data_dir)
     if check:
-        others = (sources, name, allow_partial, link, pattern, table, skip_bad, boxes, every > 1)
-        _check(layout, folder, console, json, alone=not any(others))
+        layout = values.pop("layout")
+        given = [name for name in values if values[name] != getattr(PrepareRequest, name)]
+        _check(layout, folder, console, json, alone=not given)
         return
+    request = PrepareRequest(**values, data_dir=folder)
 
     from pplr_cli.ingest import library
-    from pplr_cli.ingest.request import PrepareRequest
 
-    labels = (pattern, table)
-    request = PrepareRequest(
-        layout, sources or (), folder, name, allow_partial, link, *labels, skip_bad, boxes, every
-    )
     prepared = library.prepare(request, console)
     picture = _draw_people(prepared)
     following = _next_command(prepared, data_dir)
@@ -126,10 +56,10 @@ def prepare(
 
 
 def _check(name: str, folder: Path, console: Console, json: bool, *, alone: bool) -> None:
-    """Say whether a prepared data set is as it was; if it is not, fail and name the images."""
+    """Compare a prepared data set with its manifest; raise `DataError` if they differ."""
     if not alone:
         raise UsageError(
-            "`--check` goes with a name, `--data-dir` and `--json` only", "leave the rest out"
+            "`--check` takes a name, `--data-dir` and `--json` only", "leave the rest out"
         )
 
     from pplr_cli.ingest import library
@@ -144,11 +74,11 @@ def _check(name: str, folder: Path, console: Console, json: bool, *, alone: bool
     if checked.faults:
         raise changed(manifest, checked.faults)
     if not json:
-        console.result(f"{manifest.name}: all {len(manifest.images):,} images are as they were")
+        console.result(f"{manifest.name}: all {len(manifest.images):,} images are unchanged")
 
 
 def _draw_people(prepared: "Prepared") -> Path | None:
-    """Draw a few training identities under all cameras, where the data set knows both."""
+    """Draw some training identities under all cameras, if the data set has both labels."""
     from pplr_cli.data.manifest import Split
     from pplr_cli.ingest.prepare import PICTURE
     from pplr_cli.report.contact_sheet import contact_sheet
@@ -167,7 +97,7 @@ def _draw_people(prepared: "Prepared") -> Path | None:
 
 def _print(prepared: "Prepared", picture: Path | None, following: str, console: Console) -> None:
     if not prepared.new:
-        console.info(f"`{prepared.manifest.name}` was prepared already; checked again")
+        console.info(f"`{prepared.manifest.name}` is prepared already; checked it again")
     published = any(split.images.published for split in prepared.counts)
     columns = ["split"]
     for what in ("images", "identities", "cameras"):
@@ -198,7 +128,7 @@ def _document(prepared: "Prepared", picture: Path | None, following: str) -> dic
 
 
 def _facts(manifest: "Manifest", path: Path) -> dict[str, Any]:
-    """Return what a manifest says, as plain values."""
+    """Return the facts of a manifest as plain values."""
     from pplr_cli.ingest.counts import count_splits
 
     return {

@@ -18,7 +18,7 @@ def training_command(mode: Mode) -> Callable[..., None]:
     """Return the command of a mode; its options are the fields of `TrainingRequest`."""
 
     def command(**values: Any) -> None:
-        request = TrainingRequest(mode, **values | {"settings": tuple(values["settings"])})
+        request = TrainingRequest(mode, **values)
         request.config()  # report wrong settings before torch is imported
 
         from pplr_cli.session import start
@@ -35,8 +35,7 @@ def training_command(mode: Mode) -> Callable[..., None]:
 
     cameras = "with" if mode == "train-cam" else "without"
     command.__doc__ = f"Train {cameras} camera labels; weights and report go to the run folder."
-    command.__signature__ = options.signature(TrainingRequest)  # type: ignore[attr-defined]
-    return command
+    return options.takes(TrainingRequest)(command)
 
 
 def _print(run: "Run", request: TrainingRequest, console: Console) -> None:

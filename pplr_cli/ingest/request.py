@@ -2,11 +2,12 @@
 
 import re
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 from pplr_cli import env
+from pplr_cli.config.options import Option, words
 from pplr_cli.data.manifest import FILE_NAME
 from pplr_cli.errors import UsageError
 from pplr_cli.ingest.crops import compile_pattern
@@ -19,38 +20,78 @@ DEMO = "demo"
 
 @dataclass(frozen=True)
 class PrepareRequest:
-    """What shall be prepared, and how.
+    """What `pplr prepare` was asked to do; each field declares its option.
 
-    Attributes:
-        layout: one of `layouts.KNOWN`.
-        sources: a folder, an archive, or the archives that a data set comes in; none looks in the
-            data folder under the usual names, or checks what is prepared already.
-        data_dir: the data folder; a source folder inside it is used where it is.
-        name: the data set's name (default: the layout's, `demo` for `synthetic`).
-        allow_partial: counts that differ from the published ones are a warning, not an error.
-        link: use the source folder where it is instead of copying it.
-        pattern: regular expression for identities, cameras, splits and tracks (layout `folder`).
-        table: CSV file of identities, cameras, splits and tracks; in the layouts other than
-            `folder`, of tracks alone.
-        skip_bad: images that cannot be decoded are left out, not an error.
-        boxes: the file of boxes of each sequence (layout `mot`, see `mot.cut_crops`).
-        every: frames from one that is read to the next (layout `mot`).
+    A source folder inside `data_dir` is used in place. Without sources, a known data set is looked
+    for in the data folder, and a prepared one is checked.
 
     Raises:
-        UsageError: options that do not go together.
+        UsageError: options that exclude each other.
     """
 
-    layout: str
-    sources: Sequence[Path]
-    data_dir: Path
-    name: str | None = None
-    allow_partial: bool = False
-    link: bool = False
-    pattern: str | None = None
-    table: Path | None = None
-    skip_bad: bool = False
-    boxes: Path | None = None
-    every: int = 1
+    layout: Annotated[
+        str,
+        Option(
+            metavar="LAYOUT",
+            help="market, msmt17, veri, duke, folder (plain crops), mot (video sequences) or "
+            "synthetic (drawn); with --check the name of a prepared data set.",
+            show_default=False,
+        ),
+    ]
+    sources: Annotated[
+        tuple[Path, ...],
+        Option(
+            metavar="SOURCE",
+            help="Archive (zip, tar, tar.gz), several if the data set has parts, or a folder "
+            "(default: found in the data folder).",
+            show_default=False,
+        ),
+    ] = ()
+    data_dir: Path = field(default_factory=env.data_dir)
+    name: Annotated[
+        str | None,
+        Option("--name", help="Name of the data set (default: the layout's; synthetic: demo)."),
+    ] = None
+    allow_partial: Annotated[
+        bool,
+        Option("--allow-partial", help="Accept counts that differ from the published ones."),
+    ] = False
+    link: Annotated[
+        bool, Option("--link", help="Use the SOURCE folder in place, do not copy it.")
+    ] = False
+    pattern: Annotated[
+        str | None,
+        Option(
+            "--pattern",
+            metavar="REGEX",
+            help="For `folder`: regular expression searched in each path; optional groups "
+            "identity, camera, split, track, frame or time.",
+        ),
+    ] = None
+    table: Annotated[
+        Path | None,
+        Option(
+            "--csv",
+            metavar="FILE",
+            help="A table with the columns path, camera, identity, split, track, frame or time; "
+            "other layouts than `folder` take the tracks from it.",
+        ),
+    ] = None
+    skip_bad: Annotated[bool, Option("--skip-bad", help="Skip images that cannot be decoded.")] = (
+        False
+    )
+    boxes: Annotated[
+        Path | None,
+        Option(
+            "--boxes",
+            metavar="FILE",
+            help="For `mot`: the file of boxes in each sequence, or a folder with "
+            "`<sequence>.txt`, e.g. a tracker's results (default: gt/gt.txt, or det/det.txt).",
+        ),
+    ] = None
+    every: Annotated[
+        int, Option("--every", metavar="N", min=1, help="For `mot`: read every N-th frame.")
+    ] = 1
 
     def __post_init__(self) -> None:
         if self.layout not in KNOWN:
@@ -100,18 +141,8 @@ class PrepareRequest:
 
     def command(self, *more: str) -> str:
         """Return the request as a command line, with `more` options."""
-        words = ["pplr", "prepare", self.layout]
-        words += map(str, self.sources)
-        words += ["--name", self.name] if self.name is not None else []
-        words += ["--data-dir", str(self.data_dir)] if self.data_dir != env.data_dir() else []
-        words += ["--link"] if self.link else []
-        words += ["--pattern", self.pattern] if self.pattern is not None else []
-        words += ["--csv", str(self.table)] if self.table is not None else []
-        words += ["--allow-partial"] if self.allow_partial else []
-        words += ["--skip-bad"] if self.skip_bad else []
-        words += ["--boxes", str(self.boxes)] if self.boxes is not None else []
-        words += ["--every", str(self.every)] if self.every != 1 else []
-        return shlex.join([*words, *more])
+        folder = [] if self.data_dir == env.data_dir() else ["--data-dir", str(self.data_dir)]
+        return shlex.join(["pplr", "prepare", *words(self), *folder, *more])
 
 
 def check_name(name: str) -> None:

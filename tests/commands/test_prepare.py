@@ -50,7 +50,7 @@ def test_it_ends_with_a_table_the_manifest_and_the_next_command(
 
     again = run("veri", "--data-dir", data, "--allow-partial")
     assert again.stdout == result.stdout
-    assert "prepared already" in again.stderr
+    assert "is prepared already" in again.stderr
 
 
 def test_json_is_one_document_on_stdout(tmp_path: Path, plant: Plant) -> None:
@@ -97,7 +97,8 @@ def test_a_table_of_labels_and_a_list_of_what_was_skipped(tmp_path: Path, plant:
     arguments = ("folder", tmp_path / "crops", "--csv", table, "--data-dir", tmp_path / "data")
     failed = run(*arguments)
     assert isinstance(failed.exception, DataError)
-    assert (failed.exception.hint or "").endswith(f"--csv {table} --skip-bad`")
+    again = f"--csv {table} --data-dir {tmp_path / 'data'} --skip-bad`"
+    assert (failed.exception.hint or "").endswith(again)
     document = json.loads(run(*arguments, "--skip-bad", "--json").stdout)
     assert document["skipped"] == [{"path": "b.jpg", "reason": "empty"}]
     assert document["notes"] == {"unusable images left out (--skip-bad)": 1}
@@ -110,7 +111,7 @@ def test_a_check_passes_or_names_what_differs(tmp_path: Path, plant: Plant) -> N
     run("folder", source, "--name", "shop", "--data-dir", data)
     whole = run("shop", "--check", "--data-dir", data)
     assert whole.exit_code == 0
-    assert whole.stdout == "shop: all 3 images are as they were\n"
+    assert whole.stdout == "shop: all 3 images are unchanged\n"
     document = json.loads(run("shop", "--check", "--data-dir", data, "--json").stdout)
     assert (document["intact"], document["differences"]) == (True, [])
     assert document["splits"]["train"]["images"] == {"count": 3, "published": []}
@@ -154,7 +155,7 @@ def test_an_ascii_locale_prepares_and_checks_any_name(tmp_path: Path, plant: Pla
     assert done.returncode == 0, done.stderr
     assert b"\\udcff.jpg: empty" in done.stderr
     assert (tmp_path / "data/folder.bad.txt").read_bytes() == b"\xff.jpg\tempty\n"
-    assert call("folder", "--check").stdout == b"folder: all 2 images are as they were\n"
+    assert call("folder", "--check").stdout == b"folder: all 2 images are unchanged\n"
     checked = run("folder", "--check", *data)
     assert checked.exit_code == 0, checked.exception
 
@@ -171,7 +172,7 @@ def test_failures_reach_the_table_of_errors(tmp_path: Path, plant: Plant) -> Non
 def test_the_command_module_imports_nothing_heavy() -> None:
     code = (
         "import sys, pplr_cli.commands.prepare\n"
-        "heavy = {'torch', 'PIL', 'numpy', 'pplr_cli.ingest.library'} & set(sys.modules)\n"
+        "heavy = {'torch', 'PIL', 'pplr_cli.ingest.library'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

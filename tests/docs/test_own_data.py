@@ -46,7 +46,7 @@ def test_the_page_can_be_followed(
     for command in commands:
         assert follow(command) == 0, command
     said = capsys.readouterr().out
-    assert "shop: all 144 images are as they were" in said
+    assert "shop: all 144 images are unchanged" in said
     assert "weights: runs/market-shop-train/last.pth" in said
     assert "weights: runs/labelled/best.pth" in said
 

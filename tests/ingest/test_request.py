@@ -70,8 +70,8 @@ def test_the_command_is_the_whole_request(monkeypatch: pytest.MonkeyPatch) -> No
         skip_bad=True,
     )
     assert shlex.split(request.command("--allow-partial")) == [
-        *("pplr", "prepare", "folder", "my crops", "--name", "x", "--data-dir", "far"),
-        *("--link", "--pattern", r"(?P<camera>\d)", "--skip-bad", "--allow-partial"),
+        *("pplr", "prepare", "folder", "my crops", "--name", "x", "--link"),
+        *("--pattern", r"(?P<camera>\d)", "--skip-bad", "--data-dir", "far", "--allow-partial"),
     ]
     parts = PrepareRequest("msmt17", [Path("1.zip"), Path("2.zip")], Path("data"))
     assert parts.command("--skip-bad") == "pplr prepare msmt17 1.zip 2.zip --skip-bad"
