@@ -9,7 +9,7 @@ POINTS = {
     "extract": ("pplr_cli.engine.trainer", "extract"),
     "cluster": ("pplr_cli.labelling.stage", "cluster"),
     "begin epoch": ("pplr_cli.engine.pplr", "PPLR.begin_epoch"),
-    "step": ("pplr_cli.engine.trainer", "train_step"),
+    "step": ("pplr_cli.engine.graph", "train_step"),
     "losses": ("pplr_cli.engine.pplr", "PPLR.losses"),
     "evaluate": ("pplr_cli.retrieval.evaluator", "evaluate"),
     "record": ("pplr_cli.runs.folder", "csv_text"),
