@@ -8,18 +8,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from PIL import Image as Picture
 
+from benchmarks.gpu_data import TINY_MARKET, Market, fast_folder, make_market, tiny_demo
 from benchmarks.gpu_report import Part
 from pplr_cli import host
-from pplr_cli.data.manifest import Image, Manifest, Split
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("engine", "labelling", "retrieval", "data")
@@ -28,7 +27,7 @@ FOLDERS = ("engine", "labelling", "retrieval", "data")
 def agree(part: Part) -> None:
     """Run the golden tests and those marked `gpu`: this card against the CPU and the release."""
     folders = [f"tests/{name}" for name in FOLDERS]
-    command = [sys.executable, "-m", "pytest", *folders, "-m", "gpu", "-q", "-rfE"]
+    command = [sys.executable, "-m", "pytest", *folders, "-m", "gpu", "-q", "-rA"]
     command += ["-o", "filterwarnings=default", "-p", "no:cacheprovider"]
     if part.tiny:
         command += ["--collect-only"]
@@ -39,33 +38,23 @@ def agree(part: Part) -> None:
     )
     lines = done.stdout.strip().splitlines() or done.stderr.strip().splitlines()
     part.row(what="tests", result=lines[-1] if lines else "", seconds=time.monotonic() - start)
+    passed = re.findall(r"^PASSED tests/(\S+?)\.py::", done.stdout, re.MULTILINE)
+    for name, count in Counter(passed).items():
+        part.row(what=f"tests of {name}", passed=count)
     for line in lines:
-        if line.startswith(("FAILED", "ERROR")):
+        if line.startswith(("FAILED", "ERROR", "E  ")) or "Warning: " in line:
             part.row(failed=line[:300])
-
-
-class Market(NamedTuple):
-    """A data set's size: images of training, queries and gallery, and identities of each half."""
-
-    train: int = 12936
-    query: int = 3368
-    gallery: int = 15913
-    identities: int = 751
-
-
-TINY_MARKET = Market(64, 8, 24, 8)
-CAMERAS = 6
 
 
 def epoch(part: Part) -> None:
     """Train two epochs of Market-1501's size on made-up images, with one evaluation."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=fast_folder()) as name:
         folder = Path(name)
         start = time.monotonic()
         make_market(folder / "data" / "bench", TINY_MARKET if part.tiny else Market())
         part.row(what="drawing the images", seconds=time.monotonic() - start)
         for precision in ("bf16",) if part.tiny else ("bf16", "fp32"):
-            with part.guarded(f"epoch, {precision}", needs=0 if part.tiny else 30) as fits:
+            with part.guarded(f"epoch, {precision}", needs=0 if part.tiny else 60) as fits:
                 if fits:
                     one_epoch(part, folder, precision)
 
@@ -84,47 +73,18 @@ def one_epoch(part: Part, folder: Path, precision: str) -> None:
     if not rows:
         return
     last = {k.removeprefix("seconds_"): v for k, v in rows[-1].items() if "seconds_" in k}
+    images = (2 * 16 if part.tiny else 400 * 64) / last["train"]
     stages = {k: v for k, v in last.items() if "_" not in k}
     epoch_seconds = sum(v for k, v in stages.items() if k != "evaluate")
     evaluation = stages.get("evaluate", 0.0)
     part.row(
-        what=f"epoch {len(rows)}, {precision}", seconds=epoch_seconds, bar=20.0,
+        what=f"epoch {len(rows)}, {precision}", seconds=epoch_seconds, bar=20.0, images_s=images,
         evaluate_s=evaluation, wall_s=wall, clusters=rows[-1]["clusters"],
         fifty_epochs_min=(50 * epoch_seconds + 10 * evaluation) / 60, bar_min=15.0,
     )  # fmt: skip
     for row in rows:
         seconds = {k.removeprefix("seconds_"): v for k, v in row.items() if "seconds_" in k}
         part.row(what=f"seconds of epoch {row['epoch']}, {precision}", **seconds)
-
-
-def make_market(folder: Path, market: Market) -> None:
-    """Write JPEGs of 128 x 64: an identity's coloured stripes, a camera's tint, noise."""
-    rng = np.random.default_rng(0)
-    tints = rng.normal(0, 12, (CAMERAS, 1, 1, 3))
-    images: list[Image] = []
-    jobs = []
-    counts = {Split.TRAIN: market.train, Split.QUERY: market.query, Split.GALLERY: market.gallery}
-    for split, count in counts.items():
-        (folder / "images" / split).mkdir(parents=True)
-        first = 0 if split is Split.TRAIN else market.identities
-        for number in range(count):
-            identity = first + number % market.identities
-            camera = (number // market.identities + (split is Split.QUERY)) % CAMERAS
-            path = f"{split}/{identity:04d}_c{camera + 1}_{number:05d}.jpg"
-            images.append(Image(split, path, identity + 1, camera))
-            jobs.append((folder / "images" / path, identity, camera, number))
-
-    def draw(job: tuple[Path, int, int, int]) -> None:
-        path, identity, camera, number = job
-        look = np.random.default_rng([1, identity]).integers(0, 256, (16, 4, 3))
-        noise = np.random.default_rng([2, identity, number])
-        grid = look + tints[camera] + noise.normal(0, 25, (16, 4, 3))
-        pixels = np.kron(grid.clip(0, 255).astype(np.uint8), np.ones((8, 16, 1), np.uint8))
-        Picture.fromarray(np.roll(pixels, noise.integers(-8, 9), 0)).save(path, quality=90)
-
-    with ThreadPoolExecutor(host.cores()) as pool:
-        list(pool.map(draw, jobs, chunksize=64))
-    Manifest("bench", "synthetic", folder / "images", tuple(images), {}).save(folder)
 
 
 class Lesson(NamedTuple):
@@ -145,7 +105,7 @@ def learn(part: Part) -> None:
     """Train the demo and a resnet18 in fp32 and bf16, two seeds each, all at the same time."""
     lessons = LESSONS[:1] if part.tiny else LESSONS
     seeds = (1,) if part.tiny else (1, 2)
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=fast_folder()) as name:
         folder = Path(name)
         if part.tiny:
             tiny_demo(folder / "data" / "demo")
@@ -153,12 +113,15 @@ def learn(part: Part) -> None:
             command = ["prepare", "synthetic", "--data-dir", str(folder / "data"), "-q"]
             subprocess.run([sys.executable, "-m", "pplr_cli", *command], check=False, cwd=ROOT)
         keys = [(x, p, s) for x in lessons for p in ("fp32", "bf16") for s in seeds]
+        threads = max(1, host.cores() // len(keys))
 
         def one(key: tuple[Lesson, str, int]) -> list[dict[str, Any]]:
             lesson, precision, seed = key
             settings = [*lesson.settings, *(QUICK if part.tiny else ())]
             command = ["--preset", "demo", "--seed", str(seed), "--precision", precision]
-            return train(part, folder, f"{lesson.name}-{precision}-{seed}", command, settings)
+            command += ["--workers", str(threads)]
+            name = f"{lesson.name}-{precision}-{seed}"
+            return train(part, folder, name, command, settings, threads)
 
         with ThreadPoolExecutor(len(keys)) as pool:
             rows = dict(zip(keys, pool.map(one, keys), strict=True))
@@ -175,13 +138,6 @@ def learn(part: Part) -> None:
                 start=round(100 * found[0][0].get("mAP", 0.0), 2) if found[0] else None,
             )
         part.row(what=f"{lesson.name}: bf16 - fp32, points", value=final["bf16"] - final["fp32"])
-
-
-def tiny_demo(folder: Path) -> None:
-    """Write a few made-up people under the demo's name."""
-    make_market(folder, Market(96, 8, 24, 8))
-    manifest = Manifest.load(folder / "manifest.json")
-    Manifest("demo", "synthetic", manifest.root, manifest.images, {}).save(folder)
 
 
 def devices(part: Part) -> None:
@@ -215,16 +171,20 @@ def devices(part: Part) -> None:
 
 
 def train(
-    part: Part, folder: Path, name: str, command: list[str], settings: list[str]
+    part: Part, folder: Path, name: str, command: list[str], settings: list[str], threads: int = 0
 ) -> list[dict[str, Any]]:
-    """Run `pplr train` until the part's deadline; return the rows that it recorded."""
+    """Run `pplr train` until the part's deadline; return the rows that it recorded.
+
+    `threads` limits the cores that it uses; 0 = all.
+    """
     run = folder / name
     words = ["train", *command, "--data-dir", folder / "data", "--run-dir", run, "-q"]
     words += ["--device", part.device.type, *(f"--set={setting}" for setting in settings)]
     began = subprocess.run(
         ["timeout", "--signal=KILL", f"{max(1.0, part.left):.0f}", sys.executable, "-m",
          "pplr_cli", *map(str, words)],
-        cwd=ROOT, env=environment(folder / "cache"), capture_output=True, text=True, check=False,
+        cwd=ROOT, env=environment(folder / "cache", threads),
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     if began.returncode:
         told = re.sub(r"\s+", " ", began.stderr)[-300:]
@@ -234,8 +194,10 @@ def train(
     return [json.loads(line) for line in lines]
 
 
-def environment(cache: Path | None = None) -> dict[str, str]:
+def environment(cache: Path | None = None, threads: int = 0) -> dict[str, str]:
     """Return the environment of a command: this project first on the path, a cache of its own."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     own = {"PPLR_CACHE_DIR": str(cache)} if cache is not None else {}
+    if threads:
+        own |= {"OMP_NUM_THREADS": str(threads), "NUMBA_NUM_THREADS": str(threads)}
     return {**os.environ, "PYTHONPATH": path, **own}

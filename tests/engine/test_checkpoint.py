@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,21 @@ class OnGpu(torch.Tensor):
 
     def cpu(self, *_: Any) -> torch.Tensor:  # type: ignore[override]
         return self.as_subclass(torch.Tensor)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_weights_saved_on_a_gpu_load_where_there_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "best.pth"
+    save_weights(Network("tiny", classes=4).cuda(), path, ABOUT)
+    program = f"import torch; state = torch.load({str(path)!r}, weights_only=True); "
+    program += "assert not torch.cuda.is_available(); print(len(state))"
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert int(done.stdout) == len(Network("tiny").state_dict()), done.stderr
 
 
 def test_weights_of_a_gpu_are_saved_as_those_of_a_cpu(

@@ -156,3 +156,18 @@ def test_a_cuda_graph_takes_the_steps(precision: Any, with_cameras: bool) -> Non
     for name, weight in expected.items():
         error = (weights[name].double() - weight.double()).norm() / weight.double().norm().clamp(1)
         assert error < tolerance, name
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_deterministic_algorithms_give_the_same_bits() -> None:
+    network, runtime = Network("tiny", classes=8), Runtime(torch.device("cuda", 0))
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        first, second = (
+            trained(copy.deepcopy(network), runtime, by_graph=True, with_cameras=True)
+            for _ in range(2)
+        )
+    finally:
+        torch.use_deterministic_algorithms(False)
+    torch.testing.assert_close(first, second, rtol=0, atol=0)

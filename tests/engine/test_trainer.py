@@ -36,6 +36,16 @@ def config(request: pytest.FixtureRequest, tiny_preset: Path) -> Config:
     return presets.resolve(str(tiny_preset), request.param)
 
 
+class Heard(Silent):
+    """Keeps the warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, message: str, hint: str | None = None) -> None:
+        self.warnings.append(message)
+
+
 def new_trainer(config: Config, images: TrainingImages, *, with_cameras: bool) -> Trainer:
     network = initial_network(config, None, Silent())
     return Trainer(config, network, images, Runtime(), with_cameras=with_cameras)
@@ -175,6 +185,37 @@ def test_every_state_of_a_run_leads_to_its_end(
             assert (mine.number, mine.losses, mine.rate) == (
                 theirs.number, theirs.losses, theirs.rate
             )  # fmt: skip
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_state_saved_on_a_gpu_leads_to_the_same_end(
+    tiny_preset: Path, images: TrainingImages, tmp_path: Path, precision: Any
+) -> None:
+    config = presets.resolve(str(tiny_preset), "train-cam", ["optim.iters=8"])
+    heard = Heard()
+    runtime = Runtime(torch.device("cuda", 0), heard, precision)
+
+    def begun() -> Trainer:
+        network = initial_network(config, None, Silent())
+        return Trainer(config, network, images, runtime, with_cameras=True)
+
+    trainer, path = begun(), tmp_path / "state.pt"
+
+    def keep() -> None:
+        if trainer.epoch == 1 and trainer.current is not None and trainer.current.steps == 5:
+            save_state(trainer.state_dict(), path)
+
+    trainer.run(lambda _: None, keep)
+    other = begun()
+    other.load_state_dict(load_state(path))
+    other.run(lambda _: None)
+    tolerance = 1e-3 if precision == "fp32" else 5e-2
+    for name, weight in trainer.network.state_dict().items():
+        change = (other.network.state_dict()[name].double() - weight.double()).norm()
+        assert change <= tolerance * weight.double().norm().clamp(1), name
+    assert heard.warnings == []  # graphs were recorded
 
 
 def test_grown_classifiers_are_restored(
