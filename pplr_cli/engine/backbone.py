@@ -17,36 +17,20 @@ from pplr_cli.engine.replicas import ReplicaBatchNorm2d
 TINY_WIDTHS = (16, 32, 64, 128)
 
 
-class Backbone(nn.Module):
-    """What the network needs of a backbone.
+class Backbone(nn.Sequential):
+    """The layers from images to a feature map.
 
-    BatchNorms must be `ReplicaBatchNorm2d`, or they would normalise over all replicas at once.
-
-    Attributes:
+    Args:
+        layers: in order; a BatchNorm must be a `ReplicaBatchNorm2d`.
         channels: D, the number of channels of the map.
     """
 
-    channels: int
-
-    def map(self, images: Tensor) -> Tensor:
-        """Return the feature map [B, D, H', W'] of normalised images [B, 3, H, W]."""
-        raise NotImplementedError
-
-
-class ResNet(nn.Sequential, Backbone):
-    """A residual network whose map has 1/16 of the image's height and width.
-
-    Args:
-        stages: conv1, bn1, relu, maxpool, layer1 to layer4.
-        channels: D.
-    """
-
-    def __init__(self, *stages: nn.Module, channels: int) -> None:
-        super().__init__(*stages)
+    def __init__(self, *layers: nn.Module, channels: int) -> None:
+        super().__init__(*layers)
         self.channels = channels
 
     def map(self, images: Tensor) -> Tensor:
-        """Return the feature map [B, D, H/16, W/16] of normalised images [B, 3, H, W]."""
+        """Return the feature map [B, D, H', W'] of normalised images [B, 3, H, W]."""
         features: Tensor = self(images)
         return features
 
@@ -56,7 +40,7 @@ def build_backbone(name: backbones.Backbone) -> Backbone:
     return BACKBONES[name]()
 
 
-def _resnet(name: str) -> ResNet:
+def _resnet(name: str) -> Backbone:
     """Return a ResNet of torchvision, with stride 1 in layer4."""
     net = models.get_model(name, weights=None, norm_layer=ReplicaBatchNorm2d)
     for module in net.layer4[0].modules():
@@ -64,10 +48,10 @@ def _resnet(name: str) -> ResNet:
             module.stride = (1, 1)
     stages = (net.layer1, net.layer2, net.layer3, net.layer4)
     stem = (net.conv1, net.bn1, net.relu, net.maxpool)
-    return ResNet(*stem, *stages, channels=net.fc.in_features)
+    return Backbone(*stem, *stages, channels=net.fc.in_features)
 
 
-def _tiny() -> ResNet:
+def _tiny() -> Backbone:
     """Return a ResNet of a quarter of ResNet-18's width (about 0.7 M parameters)."""
     width = TINY_WIDTHS[0]
     stem = (
@@ -79,7 +63,7 @@ def _tiny() -> ResNet:
     inputs = (width, *TINY_WIDTHS[:-1])
     strides = (1, 2, 2, 1)
     stages = [_stage(*args) for args in zip(inputs, TINY_WIDTHS, strides, strict=True)]
-    net = ResNet(*stem, *stages, channels=TINY_WIDTHS[-1])
+    net = Backbone(*stem, *stages, channels=TINY_WIDTHS[-1])
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

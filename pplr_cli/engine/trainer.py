@@ -129,9 +129,8 @@ class Trainer:
         self.steps.begin_epoch(self.epoch)
         title = f"epoch {self.epoch + 1}/{self.config.optim.epochs}"
         size = self.config.batch.size
-        with self.runtime.reporter.task(
-            title, size * len(batches), "images", size * current.steps
-        ) as task:
+        total, done = size * len(batches), size * current.steps
+        with self.runtime.reporter.task(title, total, "images", done) as task:
             at_boundary()
             for step in range(current.steps, len(batches)):
                 current.losses.append(self._step(batches, step, current.watch))
@@ -220,9 +219,7 @@ class Trainer:
             "classes": self.network.classes,
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "current": None
-            if current is None
-            else {**current.state_dict(), **self.method.state_dict()},
+            "current": current and {**current.state_dict(), **self.method.state_dict()},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
