@@ -99,7 +99,7 @@ def report_times(precision: str, rows: list[dict[str, Any]]) -> None:
     for key in keys:
         seconds = sum(row[key] for row in measured) / len(measured)
         print(f"  {key.removeprefix(STAGES):20} {seconds:9.2f} s")
-    print("  (a stage that starts like another and goes on is a part of it)")
+    print("  (`<stage>_<part>` is a part of `<stage>`)")
 
 
 def report_scores(precision: str, rows: list[dict[str, Any]]) -> None:

@@ -127,11 +127,11 @@ def compare(
     compare_pairs(features[0], distances, clustering)
 
 
-def compare_pairs(whole: np.ndarray, distances: np.ndarray, clustering: Clustering) -> None:
+def compare_pairs(vectors: np.ndarray, distances: np.ndarray, clustering: Clustering) -> None:
     """Print the pairs that only one side takes for neighbours, and the labels if ties all count."""
     limit = clustering.eps + dense.TIE
-    ranks = stage.nearest(torch.from_numpy(whole), clustering.k1)
-    ours = stage.jaccard_distance(whole, ranks, clustering.k1, clustering.k2, limit)
+    ranks = stage.nearest(torch.from_numpy(vectors), clustering.k1)
+    ours = stage.jaccard_distance(vectors, ranks, clustering.k1, clustering.k2, limit)
     rows, columns = ours.tocoo().coords
     taken = np.zeros(distances.shape, bool)
     taken[rows, columns] = ours.data <= clustering.eps

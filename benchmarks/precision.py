@@ -52,7 +52,7 @@ def main() -> None:
     print(f"{len(images)} images of {options.people} people, {device}, preset demo")
     report("fp32", reference, reference, images.identities)
     report("fp32, half batches", labels("fp32", options.batch // 2), reference, images.identities)
-    if device.type == "cuda":  # what PyTorch computes for fp32 unless it is told otherwise
+    if device.type == "cuda":  # PyTorch's default for fp32
         tf32 = labels("fp32", options.batch, tf32=True)
         report("fp32 in TF32", tf32, reference, images.identities)
     report("bf16", labels("bf16", options.batch), reference, images.identities)

@@ -143,10 +143,10 @@ def main() -> None:
     found: dict[Variant, list[dict[str, float]]] = defaultdict(list)
     for _ in range(options.rounds):
         for variant in variants:
-            whole = bench.timed(variant, apart=False)
+            total = bench.timed(variant, apart=False)
             on_gpu = bench.device.type == "cuda"
-            parts = bench.timed(variant, apart=True) if on_gpu else whole
-            found[variant].append(parts | {"": whole[""]})
+            parts = bench.timed(variant, apart=True) if on_gpu else total
+            found[variant].append(parts | {"": total[""]})
     report(found, options)
 
 

@@ -105,7 +105,7 @@ class Watch:
     def without(self, name: str, part: str) -> float:
         """Return the median of the seconds of `name` without those of its part."""
         pairs = zip(self.seconds[name], self.seconds[part], strict=True)
-        return median(whole - inner for whole, inner in pairs)
+        return median(total - inner for total, inner in pairs)
 
     def median(self, name: str) -> float:
         """Return the median of the seconds of `name`."""

@@ -1,4 +1,4 @@
-"""What an epoch under way knows of itself."""
+"""The state of an epoch in progress."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Estimates against what is really taken."""
+"""Estimates of memory against measurements."""
 
 import subprocess
 import sys
@@ -39,7 +39,7 @@ def resettable() -> bool:
     return True
 
 
-def test_the_budget_is_what_is_set_or_half_of_what_is_free(
+def test_the_budget_is_the_setting_or_half_of_the_free_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(host, "memory", lambda: {"total": 9 << 30, "free": 6 << 30})
@@ -55,20 +55,20 @@ def test_a_block_is_a_quarter_of_the_budget_at_most() -> None:
 
 
 @pytest.mark.skipif(not resettable(), reason="needs a resettable peak of resident memory")
-def test_the_label_stage_takes_what_the_plan_says() -> None:
+def test_the_label_stage_needs_what_is_estimated() -> None:
     done = subprocess.run([sys.executable, "-c", STAGE], check=True, capture_output=True, text=True)
     estimate = memory.label_stage(8000, 3, Clustering(), Agreement())
     assert 0.3 * estimate < int(done.stdout) < 2 * estimate  # threads and allocators differ
 
 
-def test_evaluation_takes_two_blocks_and_the_features() -> None:
+def test_evaluation_needs_two_blocks_and_the_features() -> None:
     assert memory.retrieval(10, 20, 5, 1 << 30) == 4 * 30 * 5 + 2 * 4 * 10 * 20
     assert memory.retrieval(1000, 20, 5, 16_000) == 4 * 1020 * 5 + 2 * 4000
     assert memory.retrieval(1000, 20, 5, 1) == 4 * 1020 * 5 + 2 * 80  # a row is the least
     assert memory.retrieval(0, 0, 5, 1 << 30) == 0
 
 
-def test_the_network_and_its_batches(tiny_preset: Path) -> None:
+def test_batches_of_twice_the_size_need_twice_the_memory(tiny_preset: Path) -> None:
     small, large = (
         memory.training(presets.resolve(str(tiny_preset), "train", [f"batch.size={size}"]))
         for size in (16, 32)
@@ -78,7 +78,7 @@ def test_the_network_and_its_batches(tiny_preset: Path) -> None:
     assert small.feature_size == 128
 
 
-def test_the_batch_of_a_residual_network_is_that_of_its_layers() -> None:
+def test_a_resnet_needs_what_its_layers_keep() -> None:
     config = presets.resolve("market", "train", ["model.weights=random"])
     found = memory.training(config)
     assert found.state == pytest.approx(16 * (23.5e6 + 4 * 3000 * 2048), rel=0.01)

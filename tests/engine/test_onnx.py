@@ -40,7 +40,7 @@ def test_features_are_those_of_torch_at_any_batch_size(
         assert onnx.largest_difference(content, network, images[:count]) < 1e-5
 
 
-def test_another_network_is_told_apart(content: bytes, images: np.ndarray) -> None:
+def test_the_features_of_another_network_are_refused(content: bytes, images: np.ndarray) -> None:
     torch.manual_seed(1)
     other = Network("tiny", classes=4).eval()
     with pytest.raises(WeightsError, match="nothing was written"):
@@ -68,7 +68,9 @@ def test_nothing_of_the_parts_and_classifiers_is_in_the_file(content: bytes) -> 
     assert b"classifier" not in content
 
 
-def test_missing_packages_are_named_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_packages_are_named_with_the_command_that_installs_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def missing(name: str) -> Any:
         if name == "onnxscript":
             raise ModuleNotFoundError(f"No module named '{name}'", name=name)

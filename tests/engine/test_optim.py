@@ -44,7 +44,7 @@ def step(network: Network, optimizer: torch.optim.Optimizer, clusters: int) -> N
     optimizer.step()
 
 
-def test_growing_does_not_disturb_the_rows_that_were_there() -> None:
+def test_growing_keeps_the_existing_rows() -> None:
     plain = Network("tiny", parts=2, classes=5)
     grown = copy.deepcopy(plain)
     optimizers = [build_optimizer(n, Optim()) for n in (plain, grown)]
@@ -62,7 +62,7 @@ def test_growing_does_not_disturb_the_rows_that_were_there() -> None:
     assert (grown.head("").weight[5:] != 0).any()
 
 
-def test_shrinking_is_not_a_thing() -> None:
+def test_classifiers_never_shrink() -> None:
     network = Network("tiny", classes=5)
     weight = network.head("").weight
     grow_classifiers(network, build_optimizer(network, Optim()), 3)

@@ -1,5 +1,6 @@
 """The training loop on a tiny data set, and its states: each of them leads to the same end."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,7 @@ def run(
 
 
 @pytest.mark.parametrize("with_cameras", [False, True])
-def test_an_epoch_tells_what_it_did(
-    config: Config, images: TrainingImages, with_cameras: bool
-) -> None:
+def test_the_record_of_an_epoch(config: Config, images: TrainingImages, with_cameras: bool) -> None:
     network, epochs = run(config, images, with_cameras=with_cameras)
     assert [epoch.number for epoch in epochs] == [0, 1, 2]
     assert ("loss_camera" in epochs[1].losses) == with_cameras
@@ -78,6 +77,37 @@ def test_an_epoch_tells_what_it_did(
     assert pseudo is not None
     assert len(pseudo.labels) == len(images.store)
     assert network.classes == max(6, *(e.pseudo.clusters for e in epochs if e.pseudo))
+
+
+def test_every_wait_for_the_gpu_is_measured(
+    tiny_preset: Path, images: TrainingImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three steps: the only check of their losses is after the last one."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    original = torch.Tensor.tolist
+
+    def slow(tensor: torch.Tensor) -> Any:
+        now[0] += 5.0
+        return original(tensor)
+
+    monkeypatch.setattr(torch.Tensor, "tolist", slow)
+    _, epochs = run(presets.resolve(str(tiny_preset), "train"), images)
+    assert [epoch.seconds["train_wait"] for epoch in epochs[1:]] == [5.0, 5.0]
+
+
+def test_extraction_ends_when_the_gpu_has_the_features(
+    tiny_preset: Path, images: TrainingImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the time of its queued work counts as that of the neighbour search."""
+    trainer = new_trainer(presets.resolve(str(tiny_preset), "train"), images, with_cameras=False)
+    waited: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+    trainer._extract()
+    assert not waited
+    trainer.device = torch.device("cuda", 1)
+    trainer._extract()
+    assert waited == [trainer.device]
 
 
 def test_the_same_seed_gives_the_same_bits(tiny_preset: Path, images: TrainingImages) -> None:

@@ -34,14 +34,14 @@ def test_nearest_first_and_ties_by_index(
 ) -> None:
     k = data.draw(st.one_of(st.just(count), st.integers(1, count)))
     rng = np.random.default_rng(seed)
-    whole = rng.integers(0, levels, (count, 3)).astype(np.float32)  # exact: many ties, duplicates
-    distances = ((whole[:, None] - whole) ** 2).sum(2)
+    vectors = rng.integers(0, levels, (count, 3)).astype(np.float32)  # exact: many ties, duplicates
+    distances = ((vectors[:, None] - vectors) ** 2).sum(2)
     expected = distances.argsort(axis=1, kind="stable")[:, :k]
-    assert search(torch.from_numpy(whole), k, tile, threads).tolist() == expected.tolist()
+    assert search(torch.from_numpy(vectors), k, tile, threads).tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("count", [2 * cpu_search.TILE, 2 * cpu_search.TILE + 37])
-def test_whole_tiles_and_a_remainder(count: int) -> None:
+def test_full_tiles_and_a_remainder(count: int) -> None:
     vectors = torch.nn.functional.normalize(
         torch.randn(count, 8, generator=torch.Generator().manual_seed(count))
     )

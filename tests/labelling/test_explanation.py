@@ -39,6 +39,6 @@ def test_is_what_the_definition_says(n: int, k1: int, eps: float, seed: int) -> 
 
 def test_blocks_make_no_difference(monkeypatch) -> None:  # type: ignore[no-untyped-def]
     ranks = ranks_of(np.random.default_rng(0).standard_normal((30, 3)), 8)
-    whole = module._reciprocal(ranks)
+    expected = module._reciprocal(ranks)
     monkeypatch.setattr(module, "BLOCK_ROWS", 7)
-    np.testing.assert_array_equal(module._reciprocal(ranks), whole)
+    np.testing.assert_array_equal(module._reciprocal(ranks), expected)

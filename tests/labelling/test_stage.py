@@ -37,15 +37,15 @@ def _search(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 def stage_input(path: Path) -> tuple[torch.Tensor, np.ndarray, Clustering, Agreement]:
     golden = np.load(path)
-    whole, parts = golden["features_global"], golden["features_part"]
-    features = torch.from_numpy(np.concatenate((whole[None], parts.transpose(2, 0, 1))))
+    vectors, parts = golden["features_global"], golden["features_part"]
+    features = torch.from_numpy(np.concatenate((vectors[None], parts.transpose(2, 0, 1))))
     clustering = Clustering(
         k1=int(golden["k1"]),
         k2=int(golden["k2"]),
         eps=float(golden["eps"]),
         min_samples=int(golden["min_samples"]),
     )
-    cameras = np.zeros(len(whole), np.int64)
+    cameras = np.zeros(len(vectors), np.int64)
     return features, cameras, clustering, Agreement(k=int(golden["k"]))
 
 
@@ -125,7 +125,7 @@ def made(*counts: int, seed: int = 0) -> torch.Tensor:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_explanation_is_that_of_dense_matrices(seed: int) -> None:
-    """The whole stage: what clusters must not change what is explained."""
+    """Clustering must not change what is explained."""
     features = made(*([7] * 12), *([1] * 20), seed=seed)
     settings = Clustering(k1=8, k2=3, eps=0.5 + TIE)
     found = labelled(features, settings, Agreement(k=5)).explanation
@@ -194,7 +194,7 @@ def test_features_that_are_not_finite_are_refused(branch: int, value: float) -> 
         labelled(features, Clustering(k1=5), Agreement(k=4))
 
 
-def test_exact_duplicates_share_a_cluster_whatever_their_number() -> None:
+def test_any_number_of_exact_duplicates_shares_a_cluster() -> None:
     features = made(*[1] * 6).repeat_interleave(10, 1)  # more copies than neighbours
     found = labelled(features, Clustering(k1=6, k2=3), Agreement(k=5))
     again = labelled(features.clone(), Clustering(k1=6, k2=3), Agreement(k=5))
