@@ -155,7 +155,7 @@ def test_without_a_command_the_help_comes_on_stderr(
         (
             "train --preset markt",
             "`markt`: no such preset",
-            "did you mean `market`? (the path of a YAML file does as well)",
+            "did you mean `market`? (or the path of a YAML file)",
         ),
         (
             "presets show market --set optim.epoch=1",

@@ -1,12 +1,11 @@
-"""Resolved settings as a YAML text for people: every field with its description."""
+"""Settings as a preset file in which every field has its description."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import BaseModel
-
 from pplr_cli.config.fields import Config
 from pplr_cli.config.presets import CAMERA, scalar
+from pplr_cli.config.problems import schemas
 
 COMMENT_COLUMN = 32
 
@@ -35,29 +34,20 @@ def flat(values: Any, prefix: str = "") -> dict[str, Any]:
 
 def annotated(config: Config, camera: Mapping[str, Any] | None = None) -> str:
     """Return `config` as a preset file, with `camera` as its block for train-cam."""
-    lines = list(_block(config, config.document(), ""))
-    if camera:
-        lines += [_line(f"{CAMERA}:", "what train-cam changes"), *_plain(camera, "  ")]
-    return "\n".join(lines) + "\n"
+    values = config.document() | ({CAMERA: dict(camera)} if camera else {})
+    return "\n".join(_lines(values)) + "\n"
 
 
-def _block(section: BaseModel, values: Mapping[str, Any], indent: str) -> Iterator[str]:
-    for name, field in type(section).model_fields.items():
-        inner = getattr(section, name)
-        if isinstance(inner, BaseModel):
-            yield f"{indent}{name}:"
-            yield from _block(inner, values[name], indent + "  ")
-        else:
-            yield _line(f"{indent}{name}: {scalar(values[name])}", field.description or "")
-
-
-def _plain(values: Mapping[str, Any], indent: str) -> Iterator[str]:
+def _lines(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    indent = "  " * prefix.count(".")
     for name, value in values.items():
         if isinstance(value, dict):
-            yield f"{indent}{name}:"
-            yield from _plain(value, indent + "  ")
+            about = "what train-cam changes" if name == CAMERA else ""
+            yield _line(f"{indent}{name}:", about)
+            yield from _lines(value, f"{prefix}{name}.")
         else:
-            yield f"{indent}{name}: {scalar(value)}"
+            about = schemas().get(prefix + name, {}).get("description", "")
+            yield _line(f"{indent}{name}: {scalar(value)}", about)
 
 
 def _line(setting: str, comment: str) -> str:

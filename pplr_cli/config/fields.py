@@ -26,22 +26,22 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
-    """A block of settings: unknown keys forbidden, values immutable, no NaN or infinity."""
+    """A block of settings: immutable, without unknown keys, NaN or infinity."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
     def _refuse_bool_as_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """Keep `true` from passing for 1."""
+        """Refuse `true` where pydantic would take it for 1."""
         name = info.field_name
         if isinstance(value, bool) and name and cls.model_fields[name].annotation is not bool:
-            raise ValueError("true or false where something else is wanted")
+            raise ValueError("must not be true or false")
         return value
 
 
 class Data(Section):
-    """Which data set, and the size its images are resized to."""
+    """Data set and image size."""
 
     name: str = Field(min_length=1, description="data set name under the data folder")
     height: Count = Field(384, description="image height in pixels")
@@ -55,7 +55,7 @@ class Model(Section):
     weights: str = Field(
         "imagenet",
         min_length=1,
-        description="start: `imagenet`, `random`, `synthetic` (tiny only, shipped) or a file path",
+        description="initial: `imagenet`, `random`, `synthetic` (for tiny, shipped) or a path",
     )
     parts: Count = Field(3, description="horizontal stripes with a feature and classifier each")
     classes: Count = Field(3000, description="classifier rows at the start; grows when needed")
@@ -83,7 +83,9 @@ class Agreement(Section):
 class Loss(Section):
     """Loss weights (paper, section 3; camera loss: CAP, Wang et al., AAAI 2021)."""
 
-    beta: Fraction = Field(0.5, description="weight of the pseudo-label against the parts' opinion")
+    beta: Fraction = Field(
+        0.5, description="weight of the pseudo-label; the rest is the prediction of the parts"
+    )
     aals_epoch: int = Field(5, ge=0, description="first epoch of agreement-aware label smoothing")
     smoothing: Fraction = Field(0.1, description="label smoothing before `aals_epoch`")
     camera_weight: Annotated[float, Field(ge=0)] = Field(
@@ -94,12 +96,12 @@ class Loss(Section):
 
 
 class Batch(Section):
-    """How a training batch is drawn and normalised."""
+    """Sampling and normalisation of a training batch."""
 
     size: Annotated[int, Field(ge=2)] = Field(64, description="images in a batch")
     instances: Annotated[int, Field(ge=2)] = Field(4, description="images of each cluster drawn")
     replicas: Count = Field(
-        4, description="consecutive chunks that BatchNorm treats apart (the official 4 GPUs)"
+        4, description="consecutive chunks that BatchNorm normalises separately (official: 4 GPUs)"
     )
 
     @model_validator(mode="after")
@@ -124,33 +126,37 @@ class Optim(Section):
     iters: Count = Field(400, description="batches in an epoch")
     lr: Positive = Field(3.5e-4, description="learning rate")
     weight_decay: Annotated[float, Field(ge=0)] = Field(5e-4, description="L2 in the gradient")
-    lr_step: Count = Field(20, description="epochs between two cuts of the learning rate")
-    lr_factor: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="factor of each cut")
+    lr_step: Count = Field(20, description="epochs between two reductions of the learning rate")
+    lr_factor: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.1, description="factor of each reduction"
+    )
 
 
 class Evaluation(Section):
-    """When the labelled query/gallery split is looked at (never used for training)."""
+    """Evaluation on the labelled query and gallery, which are never used for training."""
 
-    every: Count = Field(5, description="epochs between two evaluations; the last is always one")
-    at_start: bool = Field(False, description="also before the first epoch")
+    every: Count = Field(
+        5, description="epochs between two evaluations; the last epoch is always evaluated"
+    )
+    at_start: bool = Field(False, description="evaluate before the first epoch too")
 
 
 class Engine(Section):
-    """What the hardware is asked for; nothing here changes what is computed."""
+    """Resources; none of these settings changes a result."""
 
     extract_batch: Count = Field(128, description="images in a batch of feature extraction")
     memory_gb: Positive | None = Field(
-        None, description="memory budget in GB: sizes retrieval's blocks; null = half of free"
+        None, description="memory budget of retrieval in GB; null = half of the free memory"
     )
     save_minutes: Positive = Field(
-        5.0, description="minutes between two saves of the state; each epoch is saved anyway"
+        5.0, description="minutes between two saves of the state; each epoch is saved too"
     )
 
 
 class Config(Section):
     """A resolved preset: every value that steers a run."""
 
-    title: str = Field("", description="one line for people")
+    title: str = Field("", description="one line that describes the preset")
     data: Data
     model: Model = Model()
     clustering: Clustering = Clustering()
@@ -168,7 +174,9 @@ class Config(Section):
         if self.model.weights == "imagenet" and backbone not in IMAGENET:
             raise ValueError(f"`model.weights` = `imagenet`: there are none for `{backbone}`")
         if self.model.weights == "synthetic" and self.model.backbone != "tiny":
-            raise ValueError("`model.weights` = `synthetic`: there for the `tiny` backbone only")
+            raise ValueError(
+                "`model.weights` = `synthetic`: available for the `tiny` backbone only"
+            )
         if self.clustering.k2 > self.clustering.k1:
             raise ValueError("`clustering.k2` must be at most `clustering.k1`")
         return self

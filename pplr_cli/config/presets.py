@@ -1,6 +1,6 @@
-"""Presets: finding, reading and overriding the YAML files, and saying what is wrong with them.
+"""Presets: find, read and override the YAML files, and explain what is wrong with them.
 
-A preset's `camera:` block holds the settings that `train-cam` changes. Order of precedence:
+The `camera:` block of a preset contains the settings that `train-cam` changes. Later ones win:
 field default, preset, its camera block (train-cam only), `--set`.
 """
 
@@ -20,13 +20,13 @@ CAMERA = "camera"
 SUFFIXES = (".yaml", ".yml")
 
 Setting = tuple[list[str], Any]
-"""The keys and the value of one `--set a.b=c`."""
+"""Keys and value of one `--set a.b=c`."""
 
 _HINT = "`pplr presets show market` lists every key"
 
 
 def folder() -> Path:
-    """Return the folder of the shipped presets (in the package, or the source tree's own)."""
+    """Return the folder of the shipped presets: in the package, or in the source tree."""
     package = Path(__file__).parents[1]
     installed = package / "_presets"
     return installed if installed.is_dir() else package.parent / "presets"
@@ -38,7 +38,7 @@ def names() -> list[str]:
 
 
 def find(name_or_path: str) -> Path:
-    """Return the file of a preset given by name or by path; `UsageError` if there is none."""
+    """Return the file of a preset, given by name or path; `UsageError` if there is none."""
     path = Path(name_or_path)
     if path.suffix in SUFFIXES or len(path.parts) > 1:
         if path.is_file():
@@ -47,17 +47,16 @@ def find(name_or_path: str) -> Path:
     shipped = folder() / f"{name_or_path}.yaml"
     if shipped.is_file():
         return shipped
-    hint = f"{nearest(name_or_path, names())} (the path of a YAML file does as well)"
+    hint = f"{nearest(name_or_path, names())} (or the path of a YAML file)"
     raise UsageError(f"`{name_or_path}`: no such preset", hint)
 
 
 def resolve(preset: str, mode: Mode, overrides: Iterable[str] = ()) -> Config:
     """Return the settings of `preset` for `mode` with `--set` overrides; `UsageError` if wrong.
 
-    Both modes are checked, so that a faulty camera block shows before it is used.
+    Both modes are checked, to find a wrong camera block before it is used.
     """
-    path = find(preset)
-    raw = read(path)
+    raw = read(find(preset))
     settings = [parse_override(text) for text in overrides]
     plain, in_plain = _check(_merge(raw, settings, camera=False))
     camera, in_camera = _check(_merge(raw, settings, camera=True))
@@ -70,7 +69,7 @@ def resolve(preset: str, mode: Mode, overrides: Iterable[str] = ()) -> Config:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read a preset file: YAML, a mapping, no key twice."""
+    """Read a preset file: a YAML mapping without duplicate keys."""
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -80,7 +79,7 @@ def read(path: Path) -> dict[str, Any]:
         document = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         where, what = _yaml_problem(error, text)
-        raise UsageError(f"`{path}{where}`: {what}", "mend the YAML there") from error
+        raise UsageError(f"`{path}{where}`: {what}", "correct the YAML there") from error
     except RecursionError as error:
         raise UsageError(f"`{path}`: nested too deeply", _HINT) from error
     if not isinstance(document, dict):
@@ -92,7 +91,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def parse_override(text: str) -> Setting:
-    """Split `a.b=c` into its keys and its value, read as a YAML scalar and never evaluated."""
+    """Split `a.b=c` into keys and value; the value is parsed as a YAML scalar."""
     key, sign, value = text.partition("=")
     keys = key.split(".")
     if not sign or not all(keys) or keys == [CAMERA]:
@@ -131,7 +130,7 @@ def scalar(value: Any) -> str:
 
 
 def restore(values: Mapping[str, Any], source: str, overrides: Iterable[str] = ()) -> Config:
-    """Return the settings that the file `source` recorded, with `--set` overrides."""
+    """Return the settings recorded in the file `source`, with `--set` overrides."""
     settings = [parse_override(text) for text in overrides]
     config, wrong = _check(_merge(values, settings, camera=False))
     if config is None:
@@ -153,12 +152,12 @@ def _of_camera(problem: problems.Problem) -> problems.Problem:
 def _marked(
     wrong: Iterable[problems.Problem], own: Sequence[problems.Problem]
 ) -> list[problems.Problem]:
-    """Say of what is wrong, but not in the file's own values, that `--set` brought it."""
+    """Mark the problems that the file does not have without `--set`."""
     return [p if p in own else p._replace(what=f"{p.what} (from `--set`)") for p in wrong]
 
 
 def _error(source: str, wrong: Sequence[problems.Problem]) -> UsageError:
-    """Tell all that is wrong in one error: on one line, or on a line for each."""
+    """Return one error for all problems, one per line."""
     if len(wrong) == 1:
         return UsageError(f"`{source}`: {wrong[0]}", _HINT)
     lines = [f"`{source}`: {len(wrong)} settings are wrong", *map(str, wrong)]
@@ -166,7 +165,7 @@ def _error(source: str, wrong: Sequence[problems.Problem]) -> UsageError:
 
 
 def _merge(raw: Mapping[str, Any], settings: Iterable[Setting], camera: bool) -> Any:
-    """Lay the camera block (in train-cam) and then the `--set` values over the preset."""
+    """Override the preset by its camera block (in train-cam), then by the `--set` values."""
     values: Any = {key: value for key, value in raw.items() if key != CAMERA}
     if camera:
         values = _overlay(values, raw.get(CAMERA, {}))
@@ -185,19 +184,19 @@ def _nested(keys: list[str], value: Any) -> Any:
 
 
 def _overlay(base: Any, over: Any) -> Any:
-    """Return `base` with the values of `over` laid over it, block by block."""
+    """Return `base` with the values of `over` replaced, block by block."""
     if not isinstance(base, dict) or not isinstance(over, dict):
         return over
     return base | {key: _overlay(base.get(key), value) for key, value in over.items()}
 
 
 def _yaml_problem(error: Exception, text: str) -> tuple[str, str]:
-    """Return where (`:line:column`) and what is wrong with a YAML text."""
+    """Return where (`:line:column`) and what is wrong in a YAML text."""
     what = str(getattr(error, "problem", None) or error).splitlines()[0]
     if what.startswith("but "):
         what = f"{getattr(error, 'context', '')}, {what}"
     elif "'\\t'" in what:
-        what = "a tab where YAML wants spaces"
+        what = "a tab; YAML requires spaces"
     elif "constructor for the tag" in what:
         what = f"the tag {what.rpartition(' ')[2]} is not allowed"
     mark = getattr(error, "problem_mark", None)
@@ -207,12 +206,12 @@ def _yaml_problem(error: Exception, text: str) -> tuple[str, str]:
 
 
 def _location(before: str) -> str:
-    """Return `:line:column` of what follows `before`."""
+    """Return `:line:column` of the end of `before`."""
     return f":{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader; refuses aliases, and a key twice in a block (PyYAML keeps the last)."""
+    """The safe loader, without aliases and duplicate keys (PyYAML keeps the last)."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -224,9 +223,9 @@ class _Loader(yaml.SafeLoader):
         seen: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                what = "a key must be a plain word"
+                what = "a key must be plain text"
             elif key.value in seen:
-                what = f"key `{key.value}` stands twice"
+                what = f"duplicate key `{key.value}`"
             else:
                 seen.add(key.value)
                 continue

@@ -1,4 +1,4 @@
-"""What is wrong with a setting, in words for people: key, value, what is allowed, nearest key."""
+"""Explain invalid settings: key, value, allowed values, nearest known key."""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pplr_cli.config.fields import Config
 
 SHOWN_CHARACTERS = 60
-"""Length at which a wrong value is cut when it is shown."""
+"""Longer values are cut in messages."""
 
 _BOUNDS = {
     "minimum": "at least {}",
@@ -29,7 +29,7 @@ _TYPES = {
 
 
 class Problem(NamedTuple):
-    """One wrong setting: its dotted key (None for several), its value, what is wrong."""
+    """One invalid setting: its dotted key (None for several), its value, what is wrong."""
 
     key: str | None
     value: str | None
@@ -42,7 +42,7 @@ class Problem(NamedTuple):
 
 
 def problems(error: ValidationError) -> list[Problem]:
-    """Rewrite the errors that pydantic found in a `Config`."""
+    """Rewrite pydantic's errors for a `Config`."""
     return [_problem(dict(one)) for one in error.errors(include_url=False, include_context=False)]
 
 
@@ -55,7 +55,7 @@ def _problem(error: Mapping[str, Any]) -> Problem:
         return Problem(key, None, f"unknown key; {_nearest_key(keys)}")
     if error["type"] == "value_error" and isinstance(error["input"], dict):  # a rule between keys
         return Problem(None, None, error["msg"].removeprefix("Value error, "))
-    allowed = _in_words(_fields().get(key, {"type": "object"}))
+    allowed = _in_words(schemas().get(key, {"type": "object"}))
     return Problem(key, _shown(error["input"]), f"must be {allowed}")
 
 
@@ -66,9 +66,9 @@ def _shown(value: Any) -> str:
 
 
 def _nearest_key(keys: list[str]) -> str:
-    """Name the dotted key that the unknown one is nearest to: in its block, else anywhere."""
-    siblings = [key for key in _fields() if key.split(".")[:-1] == keys[:-1]]
-    for known in (siblings, list(_fields())):
+    """Suggest the nearest known key: in the same block, else anywhere."""
+    siblings = [key for key in schemas() if key.split(".")[:-1] == keys[:-1]]
+    for known in (siblings, list(schemas())):
         by_word = {key.rpartition(".")[2]: key for key in reversed(known)}
         match = difflib.get_close_matches(keys[-1], by_word, n=1, cutoff=0.6)
         if match:
@@ -77,7 +77,7 @@ def _nearest_key(keys: list[str]) -> str:
 
 
 def _in_words(schema: Mapping[str, Any]) -> str:
-    """Say which values a JSON schema allows."""
+    """Describe the values that a JSON schema allows."""
     if "anyOf" in schema:
         return " or ".join(_in_words(one) for one in schema["anyOf"])
     if "const" in schema or "enum" in schema:
@@ -92,8 +92,8 @@ def _in_words(schema: Mapping[str, Any]) -> str:
 
 
 @cache
-def _fields() -> dict[str, dict[str, Any]]:
-    """Return the JSON schema of every setting and block by dotted key."""
+def schemas() -> dict[str, dict[str, Any]]:
+    """Return the JSON schema of every setting and block, by dotted key."""
     schema = Config.model_json_schema()
 
     def walk(block: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
