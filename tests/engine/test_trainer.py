@@ -226,6 +226,7 @@ def test_a_state_saved_on_a_gpu_leads_to_the_same_end(
     config = presets.resolve(str(tiny_preset), "train-cam", ["optim.iters=8"])
     heard = Heard()
     runtime = Runtime(torch.device("cuda", 0), heard, precision)
+    images = images._replace(store=ImageStore(images.store.pixels, runtime.device))
 
     def begun() -> Trainer:
         network = initial_network(config, None, Silent())
