@@ -62,17 +62,17 @@ def _check(name: str, folder: Path, console: Console, json: bool, *, alone: bool
             "`--check` takes a name, `--data-dir` and `--json` only", "leave the rest out"
         )
 
+    from pplr_cli.data.manifest import FILE_NAME
     from pplr_cli.ingest import library
     from pplr_cli.ingest.rules import changed
 
-    checked = library.check(name, folder, console)
-    manifest = checked.manifest
+    manifest, faults = library.check(name, folder, console)
     if json:
-        document = _facts(manifest, checked.path)
-        faults = [_fault(fault) for fault in checked.faults]
-        console.document({**document, "intact": not faults, "differences": faults})
-    if checked.faults:
-        raise changed(manifest, checked.faults)
+        document = _facts(manifest, folder / name / FILE_NAME)
+        differences = [_fault(fault) for fault in faults]
+        console.document({**document, "intact": not faults, "differences": differences})
+    if faults:
+        raise changed(manifest, faults)
     if not json:
         console.result(f"{manifest.name}: all {len(manifest.images):,} images are unchanged")
 

@@ -1,32 +1,30 @@
 """Counts of a data set's splits, beside the published ones."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pplr_cli.data.manifest import UNKNOWN, Manifest, Split
-from pplr_cli.ingest.layouts import LAYOUTS, Published
+from pplr_cli.ingest.layouts import LAYOUTS, Part
 
 
-@dataclass(frozen=True)
-class Count:
-    """A number, and what was published: empty = nothing, several = releases differ."""
+class Count(NamedTuple):
+    """A number and the published one: several if releases differ, empty if unknown."""
 
     value: int
     published: tuple[int, ...]
 
     @property
     def differs(self) -> bool:
-        """Whether a count is published and it is another one."""
+        """Whether another count is published."""
         return bool(self.published) and self.value not in self.published
 
     @property
     def published_text(self) -> str:
-        """The published count for people; `-` where there is none."""
+        """The published count for people; `-` if unknown."""
         return " or ".join(f"{count:,}" for count in self.published) or "-"
 
 
-@dataclass(frozen=True)
-class SplitCounts:
-    """The counts of one split; unknown identities and cameras count as none."""
+class SplitCounts(NamedTuple):
+    """The counts of one split, without unknown identities and cameras."""
 
     split: Split
     images: Count
@@ -34,34 +32,24 @@ class SplitCounts:
     cameras: Count
 
     def differences(self) -> list[str]:
-        """Name the counts that differ from the published ones."""
+        """Return a line for each count that differs from the published one."""
         return [
             f"{self.split}: {count.value:,} {what}, published {count.published_text}"
-            for what, count in (
-                ("images", self.images),
-                ("identities", self.identities),
-                ("cameras", self.cameras),
-            )
+            for what, count in zip(self._fields[1:], self[1:], strict=True)
             if count.differs
         ]
 
 
 def count_splits(manifest: Manifest) -> tuple[SplitCounts, ...]:
-    """Count every split that holds images or for which counts are published."""
+    """Count every split that has images or published counts."""
     layout = LAYOUTS.get(manifest.layout)
     counts = []
-    for split in Split:
-        published = layout.published[split] if layout else Published()
-        images = [image for image in manifest.images if image.split == split]
+    for part in layout.parts if layout else [Part(split, ()) for split in Split]:
+        images = [image for image in manifest.images if image.split == part.split]
         identities = {image.identity for image in images} - {UNKNOWN}
         cameras = {image.camera for image in images} - {UNKNOWN}
-        if images or published.images:
-            counts.append(
-                SplitCounts(
-                    split,
-                    Count(len(images), published.images),
-                    Count(len(identities), published.identities),
-                    Count(len(cameras), published.cameras),
-                )
-            )
+        if images or part.images:
+            published = (part.images, part.identities, part.cameras)
+            found = map(len, (images, identities, cameras))
+            counts.append(SplitCounts(part.split, *map(Count, found, published)))
     return tuple(counts)

@@ -1,7 +1,7 @@
-"""How the public releases of the data sets lie on disk, as descriptions.
+"""Descriptions of the public data sets as they are released.
 
-`trees.py` reads a tree by such a description, `library.py` finds and checks one. Rules of names,
-junk and cameras are those of the official PPLR loaders; counts are the published ones.
+`trees.py` reads a tree by such a description, `library.py` finds one. Rules of names, junk and
+cameras are those of the official PPLR loaders; counts are the published ones.
 """
 
 import re
@@ -10,73 +10,66 @@ from dataclasses import dataclass
 
 from pplr_cli.data.manifest import Split
 
-
-@dataclass(frozen=True)
-class Published:
-    """Published counts of one split; several where releases differ, empty where none is known."""
-
-    images: tuple[int, ...] = ()
-    identities: tuple[int, ...] = ()
-    cameras: tuple[int, ...] = ()
+Counts = tuple[int, ...]
+"""A published count: several if releases differ, empty if unknown."""
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where the images of one split lie.
+class Part:
+    """One split of a public data set.
 
     Attributes:
         split: the split.
         folders: the names that releases give its folder; the first that exists is read.
-        lists: text files beside the folder that name its images, one a line; where there are
-            none, every image directly in the folder counts.
+        lists: text files beside the folder that name its images, one per line; without lists,
+            every image directly in the folder counts.
+        images: published count; likewise `identities` and `cameras`.
     """
 
     split: Split
     folders: tuple[str, ...]
     lists: tuple[str, ...] = ()
+    images: Counts = ()
+    identities: Counts = ()
+    cameras: Counts = ()
 
 
 @dataclass(frozen=True)
 class NameRule:
-    """What an image's file name says.
+    """How image files are named.
 
     Attributes:
         pattern: of the start of the file name; groups `identity` and `camera`.
         example: a name that follows the rule.
-        first_camera: the camera number that is stored as 0; None stores it as it stands.
-        cameras: camera numbers that may occur, as they stand in the name; None = any.
-        identities: identities that may occur; None = any.
+        first_camera: the camera number that is stored as 0.
+        cameras: valid camera numbers, as in the name; None = any.
+        identities: valid identities; None = any.
         junk: the identity of images that are left out.
-        distractor: the identity that stands for everybody who is not looked for; kept.
+        distractor: the identity of all people who are no query; kept.
     """
 
     pattern: re.Pattern[str]
     example: str
-    first_camera: int | None = 1
+    first_camera: int = 1
     cameras: range | None = None
     identities: range | None = None
     junk: int | None = -1
     distractor: int | None = 0
 
     def read(self, name: str) -> tuple[int, int] | None:
-        """Return identity and camera as they stand in a file name; None where it does not fit."""
+        """Return identity and camera as in a file name; None if it does not follow the rule."""
         match = self.pattern.match(name)
         if match is None:
             return None
         identity, camera = int(match["identity"]), int(match["camera"])
-        if identity != self.junk and not _holds(self.identities, identity):
-            return None
-        return (identity, camera) if _holds(self.cameras, camera) else None
+        known = identity == self.junk or self.identities is None or identity in self.identities
+        return (identity, camera) if known and camera in (self.cameras or (camera,)) else None
 
     @property
     def ranges(self) -> str:
-        """Return which numbers may occur, for people; empty where any may."""
+        """The valid numbers, for people; empty if any are."""
         ranges = {"identities": self.identities, "cameras": self.cameras}
         return "".join(f", {what} {r[0]} to {r[-1]}" for what, r in ranges.items() if r)
-
-
-def _holds(allowed: range | None, number: int) -> bool:
-    return allowed is None or number in allowed
 
 
 @dataclass(frozen=True)
@@ -84,29 +77,26 @@ class Layout:
     """One public data set.
 
     Attributes:
-        name: what `pplr prepare` and `data.name` call it.
-        title: what people call it.
-        folders: usual names of its root folder, the official one first; archives are usually
-            named like one of them.
-        sources: where each split lies below the root.
-        rule: what file names say.
-        published: published counts by split.
-        origin: where the data set is to be had.
+        name: its name in `pplr prepare` and `data.name`.
+        title: its name for people.
+        folders: usual names of its root folder (and of archives), the official one first.
+        parts: its splits.
+        rule: how its images are named.
+        origin: where to get it.
     """
 
     name: str
     title: str
     folders: tuple[str, ...]
-    sources: tuple[Source, ...]
+    parts: tuple[Part, ...]
     rule: NameRule
-    published: Mapping[Split, Published]
     origin: str
 
     @property
     def entries(self) -> tuple[tuple[str, ...], ...]:
-        """What the root must hold: for each entry the names that releases give it."""
-        folders = [source.folders for source in self.sources]
-        lists = [(name,) for source in self.sources for name in source.lists]
+        """The entries of the root, each with the names that releases give it."""
+        folders = [part.folders for part in self.parts]
+        lists = [(name,) for part in self.parts for name in part.lists]
         return tuple(dict.fromkeys([*folders, *lists]))
 
     def expected_tree(self) -> str:
@@ -118,32 +108,22 @@ class Layout:
         return "\n".join(lines)
 
 
-_IDENTITY_AND_CAMERA = re.compile(r"(?P<identity>-1|\d{1,9})_c(?P<camera>\d{1,9})(?!\d)", re.ASCII)
-"""How Market-1501 names its images, and those who followed it."""
-_VERI = re.compile(r"(?P<identity>-1|\d{1,9})_c(?P<camera>\d{3})(?!\d)", re.ASCII)
-
-_MARKET_SOURCES = (
-    Source(Split.TRAIN, ("bounding_box_train",)),
-    Source(Split.QUERY, ("query",)),
-    Source(Split.GALLERY, ("bounding_box_test",)),
-)
+_MARKET_NAMES = re.compile(r"(?P<identity>-1|\d{1,9})_c(?P<camera>\d{1,9})(?!\d)", re.ASCII)
+_VERI_NAMES = re.compile(r"(?P<identity>-1|\d{1,9})_c(?P<camera>\d{3})(?!\d)", re.ASCII)
+_MSMT17_NAMES = re.compile(r"(?P<identity>\d{1,9})_\d+_(?P<camera>\d{1,9})(?!\d)", re.ASCII)
 
 MARKET = Layout(
     name="market",
     title="Market-1501",
     folders=("Market-1501-v15.09.15", "Market-1501", "Market1501"),
-    sources=_MARKET_SOURCES,
-    rule=NameRule(
-        pattern=_IDENTITY_AND_CAMERA,
-        example="0002_c1s1_000451_03.jpg",
-        cameras=range(1, 7),
-        identities=range(1502),
+    parts=(
+        Part(Split.TRAIN, ("bounding_box_train",), (), (12936,), (751,), (6,)),
+        Part(Split.QUERY, ("query",), (), (3368,), (750,)),
+        Part(Split.GALLERY, ("bounding_box_test",), (), (15913,)),
     ),
-    published={
-        Split.TRAIN: Published((12936,), (751,), (6,)),
-        Split.QUERY: Published((3368,), (750,)),
-        Split.GALLERY: Published((15913,)),
-    },
+    rule=NameRule(
+        _MARKET_NAMES, "0002_c1s1_000451_03.jpg", cameras=range(1, 7), identities=range(1502)
+    ),
     origin="https://zheng-lab.cecs.anu.edu.au/Project/project_reid.html",
 )
 
@@ -154,23 +134,20 @@ MSMT17 = Layout(
     name="msmt17",
     title="MSMT17",
     folders=("MSMT17_V1", "MSMT17_V2", "MSMT17"),
-    sources=(
-        Source(Split.TRAIN, _MSMT17_TRAIN, ("list_train.txt", "list_val.txt")),
-        Source(Split.QUERY, _MSMT17_TEST, ("list_query.txt",)),
-        Source(Split.GALLERY, _MSMT17_TEST, ("list_gallery.txt",)),
+    parts=(
+        Part(
+            Split.TRAIN, _MSMT17_TRAIN, ("list_train.txt", "list_val.txt"), (32621,), (1041,), (15,)
+        ),
+        Part(Split.QUERY, _MSMT17_TEST, ("list_query.txt",), (11659,), (3060,)),
+        Part(Split.GALLERY, _MSMT17_TEST, ("list_gallery.txt",), (82161,), (3060,)),
     ),
     rule=NameRule(
-        pattern=re.compile(r"(?P<identity>\d{1,9})_\d+_(?P<camera>\d{1,9})(?!\d)", re.ASCII),
-        example="0000_000_01_0303morning_0015_0.jpg",
-        first_camera=None,
+        _MSMT17_NAMES,
+        "0000_000_01_0303morning_0015_0.jpg",
+        first_camera=0,
         junk=None,
         distractor=None,
     ),
-    published={
-        Split.TRAIN: Published((32621,), (1041,), (15,)),
-        Split.QUERY: Published((11659,), (3060,)),
-        Split.GALLERY: Published((82161,), (3060,)),
-    },
     origin="https://www.pkuvmc.com/dataset.html (on request)",
 )
 
@@ -178,23 +155,15 @@ VERI = Layout(
     name="veri",
     title="VeRi-776",
     folders=("VeRi", "VeRi-776", "VeRi776", "VeRi_with_plate"),
-    sources=(
-        Source(Split.TRAIN, ("image_train",)),
-        Source(Split.QUERY, ("image_query",)),
-        Source(Split.GALLERY, ("image_test",)),
+    parts=(
+        # Some releases lack one vehicle of the training split.
+        Part(Split.TRAIN, ("image_train",), (), (37778, 37746), (576, 575), (20,)),
+        Part(Split.QUERY, ("image_query",), (), (1678,), (200,)),
+        Part(Split.GALLERY, ("image_test",), (), (11579,), (200,)),
     ),
     rule=NameRule(
-        pattern=_VERI,
-        example="0001_c001_00016450_0.jpg",
-        cameras=range(1, 21),
-        identities=range(777),
+        _VERI_NAMES, "0001_c001_00016450_0.jpg", cameras=range(1, 21), identities=range(777)
     ),
-    published={
-        # Some releases lack one vehicle of the training split.
-        Split.TRAIN: Published((37778, 37746), (576, 575), (20,)),
-        Split.QUERY: Published((1678,), (200,)),
-        Split.GALLERY: Published((11579,), (200,)),
-    },
     origin="https://vehiclereid.github.io/VeRi/ (on request)",
 )
 
@@ -202,31 +171,22 @@ DUKE = Layout(
     name="duke",
     title="DukeMTMC-reID",
     folders=("DukeMTMC-reID", "DukeMTMCreID", "DukeMTMC"),
-    sources=_MARKET_SOURCES,
-    rule=NameRule(
-        pattern=_IDENTITY_AND_CAMERA,
-        example="0001_c2_f0046182.jpg",
-        cameras=range(1, 9),
+    parts=(
+        Part(Split.TRAIN, ("bounding_box_train",), (), (16522,), (702,), (8,)),
+        Part(Split.QUERY, ("query",), (), (2228,)),
+        Part(Split.GALLERY, ("bounding_box_test",), (), (17661,)),
     ),
-    published={
-        Split.TRAIN: Published((16522,), (702,), (8,)),
-        Split.QUERY: Published((2228,)),
-        Split.GALLERY: Published((17661,)),
-    },
+    rule=NameRule(_MARKET_NAMES, "0001_c2_f0046182.jpg", cameras=range(1, 9)),
     origin="no official page any more (its authors withdrew it); use a copy that you may use",
 )
 
 LAYOUTS: Mapping[str, Layout] = {each.name: each for each in (MARKET, MSMT17, VERI, DUKE)}
 """The public data sets by name."""
-
 FOLDER = "folder"
-"""Layout name of a plain folder of crops (`crops.py`)."""
-
+"""Layout of a plain folder of crops (`crops.py`)."""
 SYNTHETIC = "synthetic"
-"""Layout name of the data set that pplr draws itself (`synthetic`)."""
-
+"""Layout of the data set that pplr draws (`synthetic`)."""
 MOT = "mot"
-"""Layout name of video sequences with boxes (`mot.py`)."""
-
+"""Layout of video sequences with boxes (`mot.py`)."""
 KNOWN = (*LAYOUTS, FOLDER, MOT, SYNTHETIC)
-"""Every layout name."""
+"""Every layout."""

@@ -1,11 +1,9 @@
-"""The data folder: where data sets are found, prepared on demand and opened.
+"""The data folder: finds, prepares on demand and opens data sets.
 
-A prepared data set is `<data folder>/<name>/manifest.json`; its images lie beside it (unpacked,
-copied or drawn), elsewhere in the data folder (found there under a usual name) or anywhere
-(linked).
+A prepared data set is `<data folder>/<name>/manifest.json`; its images are beside it (unpacked,
+copied or drawn), elsewhere in the data folder (found under a usual name) or anywhere (linked).
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from pplr_cli.data.decode import Fault
@@ -19,32 +17,34 @@ from pplr_cli.ingest.request import DEMO, PrepareRequest, check_name
 from pplr_cli.ingest.rules import changed
 from pplr_cli.ingest.trees import find_root
 from pplr_cli.progress import Reporter
+from pplr_cli.text import named
 
 
 def open_dataset(
     name: str, data_dir: Path, reporter: Reporter, *, verify: bool = False
 ) -> Manifest:
-    """Open a data set by its name; with `verify`, only if every image is as it was.
+    """Open a data set by its name; with `verify`, check that no image has changed.
 
-    A known one that lies in the data folder unprepared, under a usual name, is prepared first;
-    `demo` is drawn where it is absent.
+    An unprepared public data set under a usual name in the data folder is prepared first; a
+    missing `demo` is drawn.
 
     Raises:
-        DataError: no such data set (the hint says where it is to be had), a damaged one, or one
-            that was changed.
+        DataError: no such data set (the hint says where to get it), a damaged or a changed one.
     """
     manifest = find_dataset(name, data_dir)
-    if manifest is not None:
-        return _verified(name, data_dir, reporter) if verify else manifest
-    reporter.info(f"data set `{name}` is not prepared yet; doing so first")
-    layout = SYNTHETIC if name == DEMO else name
-    return prepare(PrepareRequest(layout, (), data_dir), reporter).manifest
+    if manifest is None:
+        reporter.info(f"data set `{name}` is not prepared yet; preparing it")
+        layout = SYNTHETIC if name == DEMO else name
+        return prepare(PrepareRequest(layout, (), data_dir), reporter).manifest
+    if verify and (faults := check(name, data_dir, reporter)[1]):
+        raise changed(manifest, faults)
+    return manifest
 
 
 def find_dataset(name: str, data_dir: Path) -> Manifest | None:
-    """Return a prepared data set; None = `open_dataset` has to prepare it first, and can.
+    """Return a prepared data set; None if `open_dataset` can and must prepare it first.
 
-    Nothing but its manifest is read.
+    Only its manifest is read.
 
     Raises:
         DataError: as `open_dataset`.
@@ -59,52 +59,42 @@ def find_dataset(name: str, data_dir: Path) -> Manifest | None:
     return None
 
 
-@dataclass(frozen=True)
-class Checked:
-    """A prepared data set, and which images are not as they were when it was prepared."""
-
-    manifest: Manifest
-    path: Path
-    faults: tuple[Fault, ...]
-
-
-def check(name: str, data_dir: Path, reporter: Reporter) -> Checked:
-    """Check a prepared data set: every file is there, decodes, and has the recorded digest.
+def check(name: str, data_dir: Path, reporter: Reporter) -> tuple[Manifest, list[Fault]]:
+    """Check a prepared data set; return it and the images that are missing, changed or broken.
 
     Raises:
-        DataError: no such data set, or one whose manifest or folder is gone.
+        DataError: no such data set, or its manifest or folder is missing.
     """
     check_name(name)
-    path = data_dir / name / FILE_NAME
-    if not path.is_file():
+    if not (data_dir / name / FILE_NAME).is_file():
         raise _unknown(name, data_dir)
     manifest = _load(name, data_dir)
-    return Checked(manifest, path, tuple(differences(manifest, examine(manifest, reporter))))
+    return manifest, differences(manifest, examine(manifest, reporter))
 
 
 def prepare(request: PrepareRequest, reporter: Reporter) -> Prepared:
-    """Check a data set and leave it in the data folder under a name.
+    """Check a data set and store it in the data folder under a name.
 
     Raises:
-        UsageError: options that do not go together.
+        UsageError: options that exclude each other.
         DataError: the source cannot be used as it is.
     """
-    if not request.sources and (request.folder / FILE_NAME).is_file():
-        return Preparation(request, reporter).recheck()
-    if request.sources or request.layout not in LAYOUTS:
-        return Preparation(request, reporter).run(request.sources)
-    source = find_unprepared(LAYOUTS[request.layout], request.data_dir)
-    if source is None:
-        raise _not_found(LAYOUTS[request.layout], request.data_dir)
-    reporter.info(f"found `{source}`")
-    return Preparation(request, reporter).run([source])
+    preparation, sources = Preparation(request, reporter), request.sources
+    if not sources and (request.folder / FILE_NAME).is_file():
+        return preparation.recheck()
+    if not sources and request.layout in LAYOUTS:
+        found = find_unprepared(LAYOUTS[request.layout], request.data_dir)
+        if found is None:
+            raise _not_found(LAYOUTS[request.layout], request.data_dir)
+        reporter.info(f"found `{found}`")
+        sources = (found,)
+    return preparation.run(sources)
 
 
 def find_unprepared(layout: Layout, data_dir: Path) -> Path | None:
     """Find a data set's folder or archive under its usual names in the data folder.
 
-    A folder that holds the whole tree comes before an archive, an archive before a folder that
-    lacks something.
+    A complete folder is preferred to an archive, an archive to an incomplete folder.
     """
     if not data_dir.is_dir():
         return None
@@ -114,39 +104,29 @@ def find_unprepared(layout: Layout, data_dir: Path) -> Path | None:
         is_archive = entry.is_file()
         name = archive_stem(entry.name) if is_archive else entry.name
         if name is not None and name.casefold() in usual and (is_archive or entry.is_dir()):
-            lacking = not is_archive and find_root(entry, layout) is None
-            found.append((lacking, is_archive, usual.index(name.casefold()), entry))
+            incomplete = not is_archive and find_root(entry, layout) is None
+            found.append((incomplete, is_archive, usual.index(name.casefold()), entry))
     return min(found)[-1] if found else None
 
 
 def prepared_names(data_dir: Path) -> list[str]:
     """Return the names of the prepared data sets in the data folder, sorted."""
-    return sorted(
-        path.parent.name
-        for path in data_dir.glob(f"*/{FILE_NAME}")
-        if not path.parent.name.startswith(".")
-    )
+    names = (path.parent.name for path in data_dir.glob(f"*/{FILE_NAME}"))
+    return sorted(name for name in names if not name.startswith("."))
 
 
 def _load(name: str, data_dir: Path) -> Manifest:
     path = data_dir / name / FILE_NAME
     manifest = Manifest.load(path)
     if not manifest.root.is_dir():
-        hint = "put the images back, or move the manifest away and prepare the data set anew"
+        hint = "put the images back, or move the manifest away and prepare the data set again"
         raise DataError(f"`{path}`: its images are gone from `{manifest.root}`", hint)
     return manifest
 
 
-def _verified(name: str, data_dir: Path, reporter: Reporter) -> Manifest:
-    checked = check(name, data_dir, reporter)
-    if checked.faults:
-        raise changed(checked.manifest, checked.faults)
-    return checked.manifest
-
-
 def _unknown(name: str, data_dir: Path) -> DataError:
-    names = ", ".join(f"`{each}`" for each in prepared_names(data_dir)) or "none"
-    hint = f"prepared there: {names}; `pplr prepare --help` shows how to add one"
+    names = named(prepared_names(data_dir), 100) or "none"
+    hint = f"prepared data sets: {names}; `pplr prepare --help` shows how to add one"
     return DataError(f"`{name}`: no such data set in `{data_dir}`", hint)
 
 

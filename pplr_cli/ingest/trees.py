@@ -14,7 +14,7 @@ from pplr_cli.data.manifest import Image, Split
 from pplr_cli.errors import DataError
 from pplr_cli.files import native
 from pplr_cli.ingest.archive import archive_stem
-from pplr_cli.ingest.layouts import Layout, NameRule, Source
+from pplr_cli.ingest.layouts import Layout, NameRule, Part
 from pplr_cli.ingest.walk import Reading, folder_key, is_image_name, list_images, subfolders
 from pplr_cli.text import listed, named
 
@@ -127,18 +127,18 @@ def read_tree(root: Path, layout: Layout) -> Reading:
     """
     reading = Reading()
     problems: list[str] = []
-    for source in layout.sources:
-        folder = next(name for name in source.folders if _is_present(root / name))
-        if source.lists:
-            names = _read_lists(root, folder, source)
+    for part in layout.parts:
+        folder = next(name for name in part.folders if _is_present(root / name))
+        if part.lists:
+            names = _read_lists(root, folder, part)
         else:
             names = list_images(root, reading, f"{folder}/", deep=False)
-        images = list(_parse(source.split, names, layout.rule, reading, problems))
+        images = list(_parse(part.split, names, layout.rule, reading, problems))
         if not images and not problems:
             plain = "images are `.jpg`, `.jpeg` and `.png` files in that folder itself"
-            hint = ONE_RELEASE if source.lists else plain
+            hint = ONE_RELEASE if part.lists else plain
             deeper = " (is it nested one level deeper?)" if subfolders(root / folder) else ""
-            raise DataError(f"`{root / folder}`: holds no {source.split} images{deeper}", hint)
+            raise DataError(f"`{root / folder}`: holds no {part.split} images{deeper}", hint)
         reading.images += images
     if problems:
         raise DataError(
@@ -148,10 +148,10 @@ def read_tree(root: Path, layout: Layout) -> Reading:
     return reading
 
 
-def _read_lists(root: Path, folder: str, source: Source) -> list[str]:
+def _read_lists(root: Path, folder: str, part: Part) -> list[str]:
     """Return the images that the split's list files name; each must be below `folder`."""
     names: list[str] = []
-    for list_name in source.lists:
+    for list_name in part.lists:
         text = (root / list_name).read_bytes().decode("utf-8-sig", "surrogateescape")
         lines = [line.split()[0].replace("\\", "/") for line in text.splitlines() if line.strip()]
         entries = [native(line) for line in lines]
@@ -190,4 +190,4 @@ def _parse(
             identity, camera = found
             if identity == rule.distractor:
                 reading.notes[DISTRACTORS] += 1
-            yield Image(split, name, identity, camera - (rule.first_camera or 0))
+            yield Image(split, name, identity, camera - rule.first_camera)

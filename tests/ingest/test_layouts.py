@@ -112,8 +112,7 @@ def test_any_other_name_is_refused_or_read_as_the_official_loader_reads_it(
 def test_every_layout_describes_the_three_splits_and_follows_its_own_example(
     layout: Layout,
 ) -> None:
-    assert {source.split for source in layout.sources} == set(Split)
-    assert set(layout.published) == set(Split)
+    assert [part.split for part in layout.parts] == list(Split)
     assert layout.rule.read(layout.rule.example)
     tree = layout.expected_tree()
     assert layout.folders[0] in tree
@@ -138,4 +137,4 @@ def test_msmt17_needs_both_folders_and_all_four_lists_once() -> None:
 
 
 def test_known_layouts_are_what_prepare_offers() -> None:
-    assert KNOWN == ("market", "msmt17", "veri", "duke", "folder", "synthetic")
+    assert KNOWN == ("market", "msmt17", "veri", "duke", "folder", "mot", "synthetic")

@@ -100,18 +100,15 @@ def test_a_data_set_whose_images_are_gone(tmp_path: Path, plant: Plant) -> None:
 def test_a_check_finds_what_is_not_as_it_was(tmp_path: Path, plant: Plant) -> None:
     source = plant(tmp_path / "tree", MARKET_TREE)
     prepare(PrepareRequest("market", [source], tmp_path / "data", "small"), Silent())
-    checked = check("small", tmp_path / "data", Silent())
-    assert checked.manifest.name == "small"
-    assert checked.path == tmp_path / "data" / "small" / "manifest.json"
-    assert checked.faults == ()
-    assert open_dataset("small", tmp_path / "data", Silent(), verify=True) == checked.manifest
-    (checked.manifest.root / MARKET_TREE[1]).unlink()
+    manifest, faults = check("small", tmp_path / "data", Silent())
+    assert manifest.name == "small"
+    assert faults == []
+    assert open_dataset("small", tmp_path / "data", Silent(), verify=True) == manifest
+    (manifest.root / MARKET_TREE[1]).unlink()
     open_dataset("small", tmp_path / "data", Silent())
     with pytest.raises(DataError, match=f"{MARKET_TREE[1]}: no such file"):
         open_dataset("small", tmp_path / "data", Silent(), verify=True)
-    assert check("small", tmp_path / "data", Silent()).faults == (
-        Fault(MARKET_TREE[1], "no such file"),
-    )
+    assert check("small", tmp_path / "data", Silent())[1] == [Fault(MARKET_TREE[1], "no such file")]
 
 
 @pytest.mark.usefixtures("partial")
@@ -120,9 +117,9 @@ def test_a_data_set_moves_with_its_folder(tmp_path: Path, plant: Plant) -> None:
     prepare(PrepareRequest("market", [source], tmp_path / "data"), Silent())
     (tmp_path / "data").rename(tmp_path / "elsewhere")
     shutil.rmtree(source)
-    checked = check("market", tmp_path / "elsewhere", Silent())
-    assert checked.faults == ()
-    assert checked.manifest.root == tmp_path / "elsewhere" / "market" / "images"
+    manifest, faults = check("market", tmp_path / "elsewhere", Silent())
+    assert faults == []
+    assert manifest.root == tmp_path / "elsewhere" / "market" / "images"
 
 
 def test_a_check_of_what_is_not_prepared(tmp_path: Path) -> None:

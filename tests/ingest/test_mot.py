@@ -155,7 +155,7 @@ def test_options_of_sequences(layout: str, options: dict[str, object], match: st
 
 
 def test_the_command_line_names_the_boxes() -> None:
-    request = PrepareRequest("mot", [Path("a")], Path("data"), boxes=Path("r"), every=5)
+    request = PrepareRequest("mot", [Path("a")], boxes=Path("r"), every=5)
     assert request.command().endswith("mot a --boxes r --every 5")
     with pytest.raises(DataError, match="not a folder"):
         prepare(PrepareRequest("mot", [Path(__file__)], Path("data")), Silent())

@@ -19,7 +19,7 @@ from pplr_cli.app import app
 from pplr_cli.data.decode import Fault
 from pplr_cli.data.manifest import Image, Manifest, Split
 from pplr_cli.errors import DataError, PplrError, UsageError
-from pplr_cli.ingest.layouts import MARKET, Published
+from pplr_cli.ingest.layouts import MARKET
 from pplr_cli.ingest.library import prepare
 from pplr_cli.ingest.prepare import Prepared
 from pplr_cli.ingest.request import PrepareRequest
@@ -214,8 +214,9 @@ def test_broken_images_are_left_out_where_that_is_wanted(
 def test_counts_tell_what_was_left_out(
     tmp_path: Path, plant: Plant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    published = dict.fromkeys(Split, Published()) | {Split.TRAIN: Published((2,))}
-    layouts = {"market": replace(MARKET, published=published)}
+    parts = [replace(part, images=(), identities=(), cameras=()) for part in MARKET.parts]
+    parts[0] = replace(parts[0], images=(2,))
+    layouts = {"market": replace(MARKET, parts=tuple(parts))}
     monkeypatch.setattr("pplr_cli.ingest.counts.LAYOUTS", layouts)
     source = plant(tmp_path / "tree", TREE)
     (source / "bounding_box_train/0002_c1s1_000451_03.jpg").write_bytes(b"")
