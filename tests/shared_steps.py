@@ -54,7 +54,7 @@ def work(rank: int, count: int, port: int, data: Path, out: Path) -> None:
     found = {mode: train(mode, data, processes) for mode in ("train", "train-cam")}
     if processes.first:
         torch.save(found, out)
-    processes.leave()
+    processes.close()
 
 
 def use_float64() -> None:

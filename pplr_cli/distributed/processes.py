@@ -1,7 +1,7 @@
-"""The processes that share one run: what each of them does, and how they exchange it.
+"""Communication between the processes of a run.
 
-`Processes` is one that does everything itself; `Group` is one of several under `torchrun`. Rank 0
-writes and speaks for all.
+`Processes` is a single process; `Group` is one of several under `torchrun`. Rank 0 writes and
+reports for all.
 """
 
 import os
@@ -22,63 +22,63 @@ T = TypeVar("T")
 
 
 class Processes:
-    """One process that carries a run alone."""
+    """The only process of a run."""
 
     rank = 0
     size = 1
 
     @property
     def first(self) -> bool:
-        """Whether this process writes and speaks for all."""
+        """Whether this is rank 0, which writes and reports for all."""
         return self.rank == 0
 
     def share(self, count: int, rank: int | None = None) -> slice:
-        """Return which of `count` consecutive things are this process's, or those of `rank`."""
+        """Return the share of this process, or of `rank`, in `count` consecutive items."""
         place = self.rank if rank is None else rank
         return slice(place * count // self.size, (place + 1) * count // self.size)
 
     def divide(self, jobs: Sequence[Callable[[], T]]) -> list[T]:
-        """Do each job in one of the processes, by turns, and return all results in all of them.
+        """Run each job on one process, in turn; return all results on every process.
 
-        An expected failure of a job is raised in all of them.
+        A `PplrError` of a job is raised on every process.
         """
         return [job() for job in jobs]
 
-    def once(self, job: Callable[[], T]) -> T:
-        """Do a job in the first process alone and return its result in all of them."""
+    def on_rank_zero(self, job: Callable[[], T]) -> T:
+        """Run `job` on rank 0; return its result on every process."""
         return self.divide([job])[0]
 
-    def first_on_machine(self, job: Callable[[], T]) -> T:
-        """Do a job in all processes, one of each machine going ahead: the others find its files."""
+    def local_rank_zero_first(self, job: Callable[[], T]) -> T:
+        """Run `job` on every process, local rank 0 first, so that the others reuse its files."""
         return job()
 
     def whole_batch(self, part: Tensor) -> Tensor:
-        """Join the processes' rows [B / size, ...] of a batch to [B, ...].
+        """Gather the rows [B / size, ...] of all processes into a batch [B, ...].
 
-        Only the gradient of the own rows flows back: every process computes the same loss of the
-        whole batch, so that `sum_gradients` gives its gradient.
+        Gradients flow back to the rows of this process only: every process computes the loss of
+        the full batch, and `sum_gradients` adds up the gradients.
         """
         return part
 
     def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Replace every gradient by its sum over the processes."""
+        """Sum every gradient over the processes, in place."""
 
     def copy_from_first(self, tensors: Iterable[Tensor]) -> None:
-        """Overwrite tensors by those of the first process."""
+        """Broadcast tensors of rank 0 to the others, in place."""
 
-    def exchange(self, pieces: Sequence[Tensor]) -> None:
-        """Fill in every process the tensor of each rank by what that rank holds."""
+    def broadcast_each(self, pieces: Sequence[Tensor]) -> None:
+        """Broadcast `pieces[r]` of each rank r to the others, in place."""
 
     def largest(self, number: int) -> int:
-        """Return the largest of the processes' numbers."""
+        """Return the maximum of a number over the processes."""
         return number
 
     def first_failure(self, error: PplrError) -> Failure:
-        """Return the failure that came first in any process: this one, unless there was another."""
+        """Return the first failure of any process: `error`, unless another one came earlier."""
         return Failure(self.rank, error)
 
-    def leave(self) -> None:
-        """Part from the other processes."""
+    def close(self) -> None:
+        """Destroy the process group."""
 
 
 ALONE = Processes()
@@ -87,8 +87,8 @@ ALONE = Processes()
 class Group(Processes):
     """One of several processes, connected by `torch.distributed`.
 
-    Tensors travel by NCCL between GPUs and by gloo between CPUs; results of jobs and agreements
-    always by gloo, so that no GPU is waited for.
+    Tensors use NCCL between GPUs and gloo between CPUs; results of jobs always use gloo, which
+    does not synchronise the GPU.
 
     Args:
         device: of this process.
@@ -102,7 +102,7 @@ class Group(Processes):
         with _connection():
             if device.type == "cuda":
                 torch.cuda.set_device(device)
-                # NCCL ends a process that waits too long: gloo, which names who is late, is first
+                # longer than gloo's, which names the missing rank; NCCL just kills the process
                 dist.init_process_group("nccl", timeout=timeout + 12 * GRACE)
             else:
                 dist.init_process_group("gloo", timeout=timeout)
@@ -128,7 +128,7 @@ class Group(Processes):
                 raise result
         return results
 
-    def first_on_machine(self, job: Callable[[], T]) -> T:  # noqa: D102
+    def local_rank_zero_first(self, job: Callable[[], T]) -> T:  # noqa: D102
         if self._leads_machine:
             result = job()
         with _connection():
@@ -154,7 +154,7 @@ class Group(Processes):
         for tensor in tensors:
             self._spread(tensor, 0)
 
-    def exchange(self, pieces: Sequence[Tensor]) -> None:  # noqa: D102
+    def broadcast_each(self, pieces: Sequence[Tensor]) -> None:  # noqa: D102
         for rank, piece in enumerate(pieces):
             self._spread(piece, rank)
 
@@ -174,12 +174,12 @@ class Group(Processes):
     def first_failure(self, error: PplrError) -> Failure:  # noqa: D102
         return first_of_all(Failure(self.rank, error), self.size)
 
-    def leave(self) -> None:  # noqa: D102
+    def close(self) -> None:  # noqa: D102
         dist.destroy_process_group()
 
 
 class _WholeBatch(torch.autograd.Function):
-    """All processes' rows forwards, the own rows of the gradient backwards."""
+    """Forward: gather the rows of all processes. Backward: the gradient of the own rows."""
 
     @staticmethod
     def forward(ctx: Any, part: Tensor, processes: Processes) -> Tensor:
@@ -196,7 +196,7 @@ class _WholeBatch(torch.autograd.Function):
 
 
 def join(device: torch.device) -> Processes:
-    """Return this process's place among those that `torchrun` started; alone without it."""
+    """Return the `Group` that `torchrun` started this process in, or `ALONE`."""
     return Group(device) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else ALONE
 
 
@@ -221,5 +221,5 @@ def _connection() -> Iterator[None]:
         what = str(error).splitlines()[0].rpartition("] ")[2][:200]
         raise ProcessError(
             f"another process of this run is gone or does not answer ({what})",
-            "its own message says why; `--resume` continues from the last saved state",
+            "its own message explains why; `--resume` continues from the last saved state",
         ) from error

@@ -47,7 +47,7 @@ def extract(
             if parts:
                 features[1:, rows] = part
             task.advance(rows.stop - rows.start)
-    runtime.processes.exchange([features[:, rows] for rows in shares])
+    runtime.processes.broadcast_each([features[:, rows] for rows in shares])
     return features
 
 

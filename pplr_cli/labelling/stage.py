@@ -131,4 +131,4 @@ def label(
             scores = cross_agreement(ranks[:, :near], part_ranks)
         return PseudoLabels(labels, scores, explanation)
 
-    return runtime.processes.once(cluster_and_compare)
+    return runtime.processes.on_rank_zero(cluster_and_compare)

@@ -58,7 +58,7 @@ class Evaluator:
         """Extract the global features of both splits and score the rankings."""
         features, block = self._features(network), self._block
         with self._runtime.reporter.task("ranking", 0, ""):
-            return self._runtime.processes.once(
+            return self._runtime.processes.on_rank_zero(
                 lambda: evaluate(*features, self._relevance, rerank=rerank, budget=block)
             )
 

@@ -53,18 +53,18 @@ class Session:
         lock = locked_folder(self._folder, overwrite=request.overwrite, resume=request.resumes)
         with ExitStack() as stack, self._recording_the_end(), self._interrupts.handled():
             inputs = find_inputs(request, self._processes.size, self._log)
-            self._processes.once(lambda: stack.enter_context(lock))
+            self._processes.on_rank_zero(lambda: stack.enter_context(lock))
             self._train(inputs, stack)
             return self._finish() if self._processes.first else None
 
     def _train(self, inputs: Inputs, stack: ExitStack) -> None:
         """Train from the start, or from a saved state."""
-        once = self._processes.once
-        state = once(self._saved_state)
+        on_rank_zero = self._processes.on_rank_zero
+        state = on_rank_zero(self._saved_state)
         trainer, evaluator = self._assemble(inputs)
-        facts = once(lambda: resume.facts(inputs.manifest, trainer.images, self._runtime))
+        facts = on_rank_zero(lambda: resume.facts(inputs.manifest, trainer.images, self._runtime))
         if state is not None:
-            once(lambda: self._check(state, facts, inputs.config))
+            on_rank_zero(lambda: self._check(state, facts, inputs.config))
             trainer.load_state_dict(state)
         self._begun = True
         folder = self._open_folder(inputs, state, stack) if self._processes.first else None
@@ -100,7 +100,7 @@ class Session:
         config, manifest, runtime = inputs.config, inputs.manifest, self._runtime
         network = initial_network(config, inputs.weights, self._log)
         images = manifest.split(Split.TRAIN)
-        store = self._processes.first_on_machine(
+        store = self._processes.local_rank_zero_first(
             lambda: ImageStore.open(images, config.data, runtime)
         )
         known = TrainingImages(store, images.cameras, images.paths)
@@ -108,7 +108,9 @@ class Session:
         trainer = Trainer(config, network, known, runtime, with_cameras=with_cameras)
         if not manifest.can_evaluate:
             return trainer, None
-        evaluator = self._processes.first_on_machine(lambda: Evaluator(manifest, config, runtime))
+        evaluator = self._processes.local_rank_zero_first(
+            lambda: Evaluator(manifest, config, runtime)
+        )
         return trainer, evaluator
 
     def _open_folder(self, inputs: Inputs, state: State | None, stack: ExitStack) -> RunFolder:

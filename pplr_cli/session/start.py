@@ -88,7 +88,7 @@ def _join_run(request: TrainingRequest, reporter: Reporter) -> Run | None:
     workers = max(1, request.workers // local_size)
     runtime = Runtime(device, reporter, request.precision, workers, request.cache, processes)
     run = Session(request, runtime).run()
-    processes.leave()
+    processes.close()
     return run
 
 

@@ -64,7 +64,7 @@ def test_one_process_does_all_itself() -> None:
     assert join(torch.device("cpu")) is ALONE
     assert ALONE.first
     assert ALONE.divide([lambda: 1, lambda: 2]) == [1, 2]
-    assert ALONE.once(lambda: "x") == "x"
+    assert ALONE.on_rank_zero(lambda: "x") == "x"
     assert ALONE.largest(7) == 7
     error = DataError("gone")
     assert ALONE.first_failure(error) == Failure(0, error)
