@@ -118,7 +118,7 @@ def test_an_official_file_needs_a_preset(tmp_path, run, official_file, preset):
     assert "--preset" in caught.value.hint
     out, err = run("--weights", official_file, "--preset", preset)
     assert "100.0" in out
-    assert "took the prefix `module.` off every name" in err
+    assert "removed the prefix `module.` from every name" in err
     assert "left out classifiers of 30 classes" in err
 
 
