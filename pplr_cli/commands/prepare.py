@@ -158,11 +158,14 @@ def _cell(count: "Count") -> dict[str, Any]:
 
 
 def _next_command(prepared: "Prepared", data_dir: Path | None) -> str:
-    """Return the command that trains on the data set."""
+    """Return the command that trains on the data set, or evaluates if it has no training images."""
     name, layout = prepared.manifest.name, prepared.manifest.layout
     known = presets.names()
     preset = next((each for each in (name, layout) if each in known), "market")
-    words = ["pplr", "train", "--preset", preset]
-    words += ["--data", name] if name != preset else []
+    if prepared.manifest.images and prepared.manifest.images[0].split != "train":
+        words = ["pplr", "evaluate", "--weights", "FILE", "--data", name]
+    else:
+        words = ["pplr", "train", "--preset", preset]
+        words += ["--data", name] if name != preset else []
     words += ["--data-dir", str(data_dir)] if data_dir is not None else []
     return shlex.join(words)

@@ -1,4 +1,4 @@
-"""Image files as they lie in a folder, for commands that need no prepared data set."""
+"""Image files of a plain folder, for commands that need no prepared data set."""
 
 from pathlib import Path
 
@@ -17,16 +17,16 @@ HINT = "replace or remove these files"
 def open_folder(path: Path, reporter: Reporter, hint: str = HINT) -> ImageSet:
     """Return the images below a folder, at any depth, or the one image that `path` is.
 
-    A file that several names lead to (links) counts once, under the first of them. EXIF rotation
-    will be applied, as in a data set made from a folder.
+    A file with several names (links) counts once, under the first of them. EXIF orientation will
+    be applied, as in a data set made from a folder.
 
     Args:
         path: folder or image.
-        reporter: told what is left out.
-        hint: the hint where images turn out to be broken.
+        reporter: gets the counts of what is left out.
+        hint: the hint of errors about broken images.
 
     Raises:
-        DataError: there is no such path, or no image in it.
+        DataError: no such path, no image in it, or folders that cannot be read.
     """
     if path.is_file():
         return _image_set(path.parent, [path.name], hint)
@@ -44,15 +44,15 @@ def open_folder(path: Path, reporter: Reporter, hint: str = HINT) -> ImageSet:
 
 
 def same_files(images: ImageSet) -> list[tuple[int, int]]:
-    """Return for each image what tells its file from others, whatever its name is."""
+    """Return device and inode of each image, which identify its file under any name."""
     return [(status.st_dev, status.st_ino) for status in (f.stat() for f in images.files)]
 
 
 def without_broken(images: ImageSet, reporter: Reporter, workers: int) -> ImageSet:
-    """Return the images that can be decoded, and name the others in a warning.
+    """Return the images that can be decoded, and warn about the others.
 
     Raises:
-        DataError: none can.
+        DataError: none can be decoded.
     """
     files = images.files
 

@@ -1,4 +1,4 @@
-"""Folders that appear under their final name whole or not at all."""
+"""Folders that appear under their final name complete or not at all."""
 
 import shutil
 from collections.abc import Iterator
@@ -11,18 +11,17 @@ from pplr_cli.files import locked, sync_folder
 
 @contextmanager
 def staged(final: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `final` that is renamed to it when the block ends well.
+    """Yield an empty folder beside `final` that is renamed to it when the block succeeds.
 
-    If the block fails, or leaves `discard(folder)` behind, nothing stays. What a killed run left
-    is removed at the start. A lock beside the folder is held from before it is made until after
-    it is renamed.
+    Nothing remains if the block fails or calls `discard(folder)`; the remains of a killed run are
+    removed first. A lock beside the folder is held all the time.
 
     Raises:
-        DataError: another process is making the same folder.
+        DataError: another process is preparing the same folder.
     """
 
     def refuse() -> None:
-        raise DataError(f"`{final}`: another pplr is making it just now", "wait for it to end")
+        raise DataError(f"`{final}`: another pplr is preparing it", "wait until it ends")
 
     final.parent.mkdir(parents=True, exist_ok=True)
     folder = final.with_name(f".{final.name}.staging")
@@ -41,5 +40,5 @@ def staged(final: Path) -> Iterator[Path]:
 
 
 def discard(folder: Path) -> None:
-    """Give a staged folder up: nothing takes the final name."""
+    """Remove a staged folder, so that it is not renamed."""
     shutil.rmtree(folder)

@@ -31,7 +31,7 @@ class _Figure:
         self.rise = max(_leg_length(*angles) for angles in self.hips) + 0.02
 
     def parts(self) -> list[tuple[float, Callable[[], None]]]:
-        """Return every part as (depth, what paints it)."""
+        """Return every part as (depth, painting function)."""
         parts = [(0.0, self._trunk), (0.001, self._head)]
         for side in (-1, 1):
             depth = self.view.depth((side * 0.1, 0, 0))
@@ -109,7 +109,7 @@ class _Figure:
         self.painter.canvas.paste(self.person.accent, mask=both)
 
     def _mark(self, draw: ImageDraw.ImageDraw) -> None:
-        """Draw the pattern of the top as a mask; a logo and an open jacket show in front only."""
+        """Draw the pattern of the top as a mask; logos and open jackets show in front only."""
         view, pattern, scale = self.view, self.person.pattern, self.view.scale
         axis, shoulder = view.point((0, SHOULDER + self.rise - HIP, 0))
         far, low = scale, shoulder + 0.6 * scale

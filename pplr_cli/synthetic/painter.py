@@ -1,8 +1,7 @@
 """Paints shaded solids of an articulated figure on a picture.
 
-A figure stands in its own frame, in units of the mean body height: x to its left, y up from the
-ground, z forward. A `View` turns it about y, projects it on the picture and says where the light
-comes from; parts are painted from the farthest to the nearest.
+A figure has its own frame, in units of the mean body height: x to its left, y up from the ground,
+z forward. A `View` turns it about y and projects it on the picture; far parts are painted first.
 """
 
 from dataclasses import dataclass
@@ -26,14 +25,14 @@ class Ring(NamedTuple):
 
 @dataclass(frozen=True)
 class View:
-    """How one image sees a figure.
+    """The position, pose and light of a figure in one image.
 
     Attributes:
         x: picture column of the body's axis, in pixels.
         ground: picture row of the feet, in pixels.
         scale: pixels for the mean body height.
         yaw: 0 = facing the camera, pi / 2 = in profile, pi = from behind.
-        pitch: 0 = at eye level; the larger, the more the camera looks down on the figure.
+        pitch: 0 = at eye level; larger = the camera looks down on the figure.
         lean: sideways shift of the head in units of body height.
         phase: phase of the walking cycle in radians.
         stride: largest angle of the thighs in radians; 0 = standing.
@@ -59,7 +58,7 @@ class View:
         return column, self.ground - self.scale * rise
 
     def depth(self, p: Point) -> float:
-        """Return how near a point is to the camera."""
+        """Return the nearness of a point to the camera."""
         return p[2] * cos(self.yaw) - p[0] * sin(self.yaw)
 
     def half_width(self, ring: Ring) -> float:
@@ -92,7 +91,7 @@ class Painter:
     def outline(
         self, rings: list[Ring], size: float = 1.0, shift: float = 0.0
     ) -> list[tuple[float, float]]:
-        """Return the outline of a body, its half widths times `size`, moved by `shift` of them."""
+        """Return the outline of a body, half widths times `size`, moved by `shift` of them."""
         left, right = [], []
         for ring in rings:
             column, row = self.view.point((0, ring.y, 0))

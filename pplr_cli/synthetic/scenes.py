@@ -1,4 +1,4 @@
-"""Cameras: each has its own place, light, colour rendering and view of the people passing by."""
+"""Cameras, each with its own place, light, colour rendering and view of the people."""
 
 from dataclasses import dataclass
 from math import pi
@@ -18,7 +18,7 @@ MATERIALS: tuple[Colour, ...] = (
     (150, 148, 142), (204, 196, 180), (150, 96, 80), (98, 108, 120), (152, 120, 86), (94, 94, 98),
     (104, 126, 84), (190, 170, 134), (92, 130, 134), (176, 182, 186), (122, 84, 62), (70, 84, 76),
 )  # fmt: skip
-"""Colours of concrete, plaster, brick, slate, wood, asphalt, grass, sand, glass, steel, ..."""
+"""Concrete, plaster, brick, slate, wood, asphalt, grass, sand, glass, steel, ..."""
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,14 @@ class Camera:
     """One camera of the synthetic world.
 
     Attributes:
-        background: the place it looks at, `PANORAMA` crops wide, at drawing resolution.
+        background: its place, `PANORAMA` crops wide, at drawing resolution.
         gain: exposure, 1 = neutral.
         gamma: exponent of the brightness, 1 = neutral.
         cast: gain of red, green and blue.
         saturation: 1 = neutral, 0 = grey.
         blur: radius of the blur in pixels of the crop.
         noise: standard deviation of the sensor noise, 1 = the full range.
-        yaw: direction in which most people walk (`View.yaw`).
-        pitch: how far it looks down (`View.pitch`).
-        light: direction of the light (`View.light`).
+        yaw: direction in which most people walk; `pitch` and `light`: see `View`.
     """
 
     background: Image.Image
@@ -55,7 +53,7 @@ class Camera:
         return self.background.crop((left, 0, left + width, self.background.height))
 
     def expose(self, rng: np.random.Generator, picture: Image.Image) -> Image.Image:
-        """Return the crop as this camera's lens and sensor render it."""
+        """Return the crop as rendered by this camera's lens and sensor."""
         blurred = picture.filter(ImageFilter.GaussianBlur(self.blur * rng.uniform(0.5, 1.5)))
         light = np.asarray(blurred, dtype=np.float32) / 255
         grey = light.mean(axis=2, keepdims=True)
@@ -74,8 +72,8 @@ def random_camera(
     Args:
         rng: equal generators give equal cameras.
         size: width and height of a crop at drawing resolution.
-        rendering: how much cameras differ in exposure, gamma and colour; 0 = not at all.
-        clutter: saturation and contrast of backgrounds; 0 = all grey.
+        rendering: as in `World`.
+        clutter: likewise.
     """
     red, green, blue = np.exp(rendering * rng.uniform(-0.09, 0.09, 3)).tolist()
     return Camera(
@@ -93,7 +91,7 @@ def random_camera(
 
 
 class _Scene:
-    """A place: a wall, a floor and things that stand before the wall."""
+    """A place: a wall, a floor and objects in front of the wall."""
 
     def __init__(self, rng: np.random.Generator, size: tuple[int, int], clutter: float) -> None:
         self.rng, self.clutter = rng, clutter
@@ -103,7 +101,7 @@ class _Scene:
         self.draw = ImageDraw.Draw(self.image)
 
     def paint(self) -> Image.Image:
-        """Return the whole background."""
+        """Return the background."""
         self._wall(self._colour())
         self._floor(self._colour())
         for _ in range(int(self.rng.integers(5, 11))):
@@ -205,7 +203,7 @@ class _Scene:
 
 
 def _grain(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Return the brightness of a surface: large soft patches of light and fine grain, about 1."""
+    """Return the brightness of a surface, around 1: soft patches of light and fine grain."""
     patches = Image.fromarray(rng.normal(1.0, 0.1, (4, 16)).astype(np.float32))
     soft = np.asarray(patches.resize(shape[::-1], Image.Resampling.BICUBIC))
     fine: NDArray[np.float32] = soft + rng.normal(0, 0.04, shape).astype(np.float32)
@@ -222,7 +220,7 @@ def drop_shadow(picture: Image.Image, view: View) -> None:
 
 
 def occlude(rng: np.random.Generator, picture: Image.Image) -> None:
-    """Put a pole, a box or a railing before the figure."""
+    """Paint a pole, a box or a railing in front of the figure."""
     width, height = picture.size
     draw = ImageDraw.Draw(picture)
     colour = tone(MATERIALS[rng.integers(len(MATERIALS))], rng.uniform(0.6, 1.2))

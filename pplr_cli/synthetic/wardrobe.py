@@ -1,4 +1,4 @@
-"""What a synthetic person looks like: everything that stays the same from image to image."""
+"""The appearance of a synthetic person, which is the same in every image."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -40,9 +40,8 @@ class Person:
     Attributes:
         height: body height relative to the mean.
         build: breadth of trunk and limbs relative to the mean.
-        accent: colour of patterns, logos and of what a jacket lets show.
-        upper: colour of the top.
-        lower: colour of trousers, shorts or skirt.
+        accent: colour of patterns, logos and of what shows under a jacket.
+        upper: colour of the top; `lower`: of trousers, shorts or skirt.
     """
 
     height: float
@@ -93,7 +92,7 @@ def random_person(rng: np.random.Generator) -> Person:
 
 
 def choice(rng: np.random.Generator, **weights: float) -> Any:
-    """Return one of the names with a probability in proportion to its weight."""
+    """Return one of the names, with probabilities proportional to the weights."""
     shares = np.array(list(weights.values()), dtype=float)
     return str(rng.choice(list(weights), p=shares / shares.sum()))
 
@@ -107,7 +106,7 @@ def _colour(rng: np.random.Generator, palette: tuple[Colour, ...], spread: float
 
 
 def _contrasting(rng: np.random.Generator, other: Colour) -> Colour:
-    """Return a cloth colour that stands out from `other`."""
+    """Return a cloth colour that contrasts with `other`."""
     while True:
         colour = _colour(rng, CLOTH)
         if sum(abs(a - b) for a, b in zip(colour, other, strict=True)) > 150:

@@ -1,4 +1,4 @@
-"""The synthetic pedestrian world: who passes which camera, and the crops that come of it."""
+"""The synthetic pedestrian world: which people pass which cameras, and the resulting crops."""
 
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -16,31 +16,28 @@ from pplr_cli.synthetic.scenes import Camera, drop_shadow, occlude, random_camer
 from pplr_cli.synthetic.wardrobe import Person, random_person
 
 SUPERSAMPLING = 3
-"""Pixels drawn for one pixel of a crop, along each side: gives soft edges."""
+"""Pixels drawn per pixel of a crop, along each side, for soft edges."""
 
 _PERSON, _CAMERA, _TRACK, _CROP = range(4)
 
 
 @dataclass(frozen=True)
 class World:
-    """How large a synthetic world is and how hard it is to recognise people in it.
+    """The size and the difficulty of a synthetic world.
 
     Attributes:
-        stream: number of the world's family of random streams. The generators of people and
-            cameras are keyed by (stream, seed, kind, number), so worlds of different streams
-            share neither, whatever their seeds.
+        stream: worlds of different streams share no person and no camera, whatever their seeds.
         train_people: identities of the training split.
         test_people: identities of query and gallery, none of them in training.
-        distractors: identities that stand in the gallery alone.
-        cameras: cameras that all splits share.
+        distractors: identities in the gallery only.
+        cameras: cameras, shared by all splits.
         visits: least and largest number of cameras that see a person.
-        shots: least and largest number of crops of a person by one camera.
-        height: height of a crop in pixels.
-        width: width of a crop in pixels.
-        rendering: how much the cameras' exposure and colours differ; 0 = not at all.
+        shots: least and largest number of crops of a person per camera.
+        height: height of a crop in pixels; `width` likewise.
+        rendering: differences of exposure and colours between cameras; 0 = none.
         clutter: contrast and saturation of the backgrounds; 0 = grey.
-        turn: standard deviation of the walking direction about the camera's usual one, radians.
-        occlusion: share of crops in which something or someone hides a part of the person.
+        turn: standard deviation of the walking direction around the camera's usual one, radians.
+        occlusion: share of crops in which the person is partly hidden.
         jitter: standard deviation of a crop's position and scale, relative to its height.
     """
 
@@ -61,7 +58,7 @@ class World:
 
     @property
     def people(self) -> int:
-        """All identities: of training, then of test, then distractors."""
+        """Number of identities: training, then test, then distractors."""
         return self.train_people + self.test_people + self.distractors
 
 
@@ -69,24 +66,21 @@ DEMO = World(stream=0, train_people=150, test_people=80, distractors=20, renderi
 """The world of the preset `demo`."""
 
 PRETRAINING = World(stream=1, train_people=1500, test_people=0, cameras=12)
-"""The world that the shipped `tiny` weights come from; scripts/pretrain_tiny.py trains on it."""
+"""The world of the included `tiny` weights (scripts/pretrain_tiny.py)."""
 
 
 def make(root: Path, world: World = DEMO, *, seed: int, reporter: Reporter) -> list[Image]:
     """Write the crops of a synthetic world below `root`.
 
-    The same world and seed give the same crops. Files are `<split>/<identity>_c<camera>_<n>.jpg`,
-    with identities and cameras counted from 1 in names and the camera from 0 in the records, as
-    in Market-1501. A test person's first crop by each camera is a query, the others are gallery.
+    Files are `<split>/<identity>_c<camera>_<n>.jpg`; cameras count from 1 in names and from 0 in
+    the records, as in Market-1501. A test person's first crop per camera is a query, the others
+    are gallery images.
 
     Args:
-        root: folder to write into; created if need be.
+        root: folder to write into; created if it is missing.
         world: size and difficulty.
-        seed: chooses people, cameras and crops within the world's stream.
-        reporter: told of the progress.
-
-    Returns:
-        one record for each image.
+        seed: equal seeds give equal crops.
+        reporter: gets the progress.
     """
     studio = _Studio(world, seed)
     shots = studio.shots()
@@ -100,14 +94,13 @@ def make(root: Path, world: World = DEMO, *, seed: int, reporter: Reporter) -> l
 
 
 class _Studio:
-    """The people and the cameras of one world, and what they look like together."""
+    """Draws the people and the cameras of one world."""
 
     def __init__(self, world: World, seed: int) -> None:
         self.world, self.seed = world, seed
-        size = (world.width * SUPERSAMPLING, world.height * SUPERSAMPLING)
-        self.size = size
+        self.size = (world.width * SUPERSAMPLING, world.height * SUPERSAMPLING)
         self.cameras = [
-            random_camera(self._rng(_CAMERA, c), size, world.rendering, world.clutter)
+            random_camera(self._rng(_CAMERA, c), self.size, world.rendering, world.clutter)
             for c in range(world.cameras)
         ]
 
@@ -123,7 +116,7 @@ class _Studio:
         return [shot for identity in range(self.world.people) for shot in self._track(identity)]
 
     def _track(self, identity: int) -> list[Image]:
-        """Return the records of one person: some of the cameras, some crops by each."""
+        """Return the records of one person: some cameras, some crops each."""
         world, rng = self.world, self._rng(_TRACK, identity)
         visits = min(int(rng.integers(world.visits[0], world.visits[1] + 1)), world.cameras)
         track = []
@@ -181,7 +174,7 @@ class _Studio:
     def _passer(
         self, picture: Picture.Image, view: View, rng: np.random.Generator, *, behind: bool
     ) -> None:
-        """Paint someone of no identity beside the person, behind or half before them."""
+        """Paint a stranger beside the person, behind or half in front of them."""
         side = rng.choice([-1, 1]) * rng.uniform(0.24, 0.42) * view.scale
         step = -0.12 if behind else 0.06
         other = replace(
@@ -196,7 +189,7 @@ class _Studio:
 
 
 def _encode(picture: Picture.Image) -> bytes:
-    """Return a crop as a JPEG file of the usual quality of the public data sets."""
+    """Return a crop as a JPEG file of the quality usual in the public data sets."""
     buffer = BytesIO()
     picture.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()

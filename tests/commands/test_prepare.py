@@ -176,3 +176,11 @@ def test_the_command_module_imports_nothing_heavy() -> None:
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_data_set_without_training_images_is_evaluated_next(tmp_path: Path, plant: Plant) -> None:
+    source = plant(tmp_path / "crops", ["query/1_c1.jpg", "gallery/1_c2.jpg"])
+    pattern = r"(?P<split>\w+)/(?P<identity>\d+)_c(?P<camera>\d)"
+    done = run("folder", source, "--pattern", pattern, "--data-dir", tmp_path / "data")
+    assert done.exit_code == 0
+    assert "next: `pplr evaluate --weights FILE --data folder --data-dir" in done.stderr

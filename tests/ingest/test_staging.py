@@ -109,6 +109,6 @@ def test_another_process_is_kept_out_from_the_first_step_to_the_last(
     monkeypatch.setattr(Path, step, watched)
     with staged(tmp_path / "set") as folder:
         (folder / "whole").touch()
-    assert ["another pplr is making it" in text for text in refusals] == [True]
+    assert ["another pplr is preparing it" in text for text in refusals] == [True]
     assert names(tmp_path) == ["set"]
     assert names(tmp_path / "set") == ["whole"]
