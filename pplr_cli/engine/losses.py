@@ -45,6 +45,8 @@ def agreement_aware_smoothing(part_logits: Tensor, labels: Tensor, agreement: Te
 def smooth_cross_entropy(part_logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
     """Compute cross entropy to (1 - smoothing) x one-hot + smoothing / C, mean over the parts."""
     targets = labels[:, None].expand(-1, part_logits.shape[2])
+    if part_logits.is_cuda:  # CUDA sums [B, C, P] in any order, [B P, C] always in the same
+        part_logits, targets = part_logits.movedim(2, 1).flatten(0, 1), targets.flatten()
     return F.cross_entropy(part_logits, targets, label_smoothing=smoothing)
 
 
