@@ -1,4 +1,4 @@
-"""Fixtures that several test packages share."""
+"""Fixtures shared by several test folders, and how the suite runs."""
 
 import json
 import os
@@ -24,7 +24,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the workers have all cores busy
     torch.set_num_threads(1)
 
 settings.register_profile("ci", derandomize=True, database=None)
-if os.environ.get("CI"):  # the same examples every time: a change is judged by what it changes
+if os.environ.get("CI"):  # the same examples every time, so that only a change can fail
     settings.load_profile("ci")
 
 
@@ -56,7 +56,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session")
 def golden_dir() -> Path:
-    """The folder of golden numbers: PPLR_GOLDEN_DIR, else our own copy."""
+    """The folder of golden numbers: PPLR_GOLDEN_DIR, otherwise tests/golden."""
     return Path(os.environ.get("PPLR_GOLDEN_DIR") or Path(__file__).parent / "golden")
 
 
@@ -71,7 +71,7 @@ def device(request: pytest.FixtureRequest) -> Iterator[torch.device]:
 
 @pytest.fixture(scope="session")
 def golden_rng(golden_dir: Path) -> Callable[[str], np.random.Generator]:
-    """The generator of random numbers behind a tag of the golden set (tests/golden/README.md)."""
+    """The random number generator for a tag of the golden set (tests/golden/README.md)."""
     seed = json.loads((golden_dir / "meta.json").read_text())["seed"]
 
     def generator(tag: str) -> np.random.Generator:
@@ -82,7 +82,7 @@ def golden_rng(golden_dir: Path) -> Callable[[str], np.random.Generator]:
 
 @pytest.fixture(scope="session")
 def plant() -> Callable[[Path, Iterable[str]], Path]:
-    """Write a tree: a tiny real image for each path with an image's suffix, else some text."""
+    """Write a tree of files: tiny images for paths with an image suffix, text for others."""
 
     def write(root: Path, paths: Iterable[str]) -> Path:
         for path in paths:
@@ -103,7 +103,7 @@ def plant() -> Callable[[Path, Iterable[str]], Path]:
 
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder that holds `tiny`: 8 training identities x 3 cameras x 4 small images."""
+    """A data folder with `tiny`: 8 training identities x 3 cameras x 4 small images."""
     from pplr_cli.data.manifest import Manifest
     from pplr_cli.progress import Silent
     from pplr_cli.synthetic import world
@@ -121,7 +121,7 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A preset for `tiny`: two short epochs of the narrow network from random weights."""
+    """A preset for `tiny`: two short epochs of the tiny backbone from random weights."""
     path = tmp_path_factory.mktemp("presets") / "tiny.yaml"
     path.write_text(
         """
@@ -141,7 +141,7 @@ camera: {loss: {camera_weight: 1.0}}
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the tests out of the user's cache."""
+    """Do not use the user's cache."""
     monkeypatch.setenv("PPLR_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
 
 

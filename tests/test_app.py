@@ -1,4 +1,4 @@
-"""The command line from outside: help, exit codes, streams."""
+"""The command line as a user sees it: help, exit codes, streams."""
 
 import os
 import pty
@@ -21,7 +21,7 @@ HEAVY = "torch torchvision sklearn scipy numba matplotlib gdown PIL requests jin
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """This process's environment, with the package importable from anywhere and no colours."""
+    """Return this process's environment without PPLR_*, with the package on the path."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PPLR_")}
     return {**kept, "PYTHONPATH": str(Path(pplr_cli.__file__).parents[1]), **changes}
 
@@ -281,7 +281,7 @@ def test_no_codes_without_a_terminal() -> None:
 
 
 def on_terminal(*arguments: str, **changes: str) -> str:
-    """Run with a terminal for stdin, stdout and stderr; return all that it shows."""
+    """Run on a pseudo-terminal and return what it shows."""
     parent, child = pty.openpty()
     process = subprocess.Popen(
         [*PROGRAM, *arguments], env=environment(**changes), stdin=child, stdout=child, stderr=child
@@ -291,7 +291,7 @@ def on_terminal(*arguments: str, **changes: str) -> str:
     try:
         while piece := os.read(parent, 4096):
             shown += piece
-    except OSError:  # how Linux tells that the other side has closed
+    except OSError:  # Linux: the other side has closed
         pass
     process.wait()
     os.close(parent)

@@ -12,7 +12,7 @@ APART = {
     "test_every_point_is_a_function",
     "test_processes_that_cannot_share_a_batch_are_refused_before_they_start",
 }
-"""Tests beside the faults that produce none."""
+"""Tests in tests/faults that produce no fault."""
 
 
 def names_in(file: Path) -> set[str]:

@@ -1,4 +1,4 @@
-"""The pages under docs/, read by machine, and their commands followed at tiny size."""
+"""Read the pages under docs/ and run their commands at tiny size."""
 
 import re
 import shlex
@@ -15,7 +15,7 @@ SMALL = (
     "clustering.k1=8", "clustering.k2=3", "clustering.eps=0.6", "agreement.k=8",
     "batch.size=16", "batch.replicas=2", "optim.epochs=1", "optim.iters=2",
 )  # fmt: skip
-"""What makes a run fit drawn crops and end soon; nothing else of a command is changed."""
+"""Settings for small synthetic crops and a short run; the rest of a command stays as it is."""
 
 
 def text(page: str) -> str:
@@ -23,7 +23,7 @@ def text(page: str) -> str:
 
 
 def blocks(page: str, language: str) -> list[str]:
-    """Return the contents of the fenced blocks of a language ("" = those that name none)."""
+    """Return the contents of the fenced blocks of a language ("" = blocks that name none)."""
     return re.findall(rf"^```{language}\n(.*?)^```$", text(page), re.MULTILINE | re.DOTALL)
 
 

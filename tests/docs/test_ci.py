@@ -1,4 +1,4 @@
-"""The CI job of docs/ci.md: valid, and its shell lines run, at tiny size."""
+"""The CI job of docs/ci.md is valid, and its shell lines run at tiny size."""
 
 import contextlib
 import io
@@ -21,11 +21,11 @@ printf '%s\\n' "$@" > asked
 cat said
 exit "$(cat code)"
 """
-"""A `pplr` that lets this process do the work."""
+"""A `pplr` that lets the process of the test do the work."""
 OUTSIDE = """#!/bin/sh
 exec "{python}" -m pplr_cli "$@"
 """
-"""A `pplr` that is a process of its own."""
+"""A `pplr` that runs in its own process."""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def job() -> dict[str, Any]:
 
 @pytest.fixture
 def project(tmp_path: Path, tiny_data: Path, tiny_preset: Path) -> Path:
-    """A checkout whose cache holds `demo`: the tiny data set under that name."""
+    """A checkout whose data folder has the tiny data set under the name `demo`."""
     plant_demo(tiny_data, tmp_path / "data")
     preset = tiny_preset.read_text().replace("name: tiny", "name: demo")
     (tmp_path / "small.yaml").write_text(preset)
@@ -66,7 +66,7 @@ def run_lines(
 
 
 def run_step(lines: str) -> int:
-    """Run the lines of one step, and here the commands of `pplr` that they ask for."""
+    """Run the lines of one step, and their `pplr` commands in this process."""
     for name in ("asked", "said"):
         Path(name).unlink(missing_ok=True)
         os.mkfifo(name)

@@ -1,8 +1,8 @@
-"""The examples of all pages: each command is run, and what it prints has the page's form.
+"""Runs the commands in the examples of all pages and compares their output with the pages.
 
-An example is a fenced block that begins with `$ `. What may differ from run to run is made
-alike (numbers, names of images, the home folder, gaps), lines of one form count once, and a
-line `...` of the page stands for any number of lines.
+An example is a fenced block that begins with `$ `. Before the comparison, numbers, image names, the
+home folder and gaps get one form, and repeated lines count once. A line `...` on the page matches
+any number of lines.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from pplr_cli.engine import onnx
 from tests.docs import pages
 
 HOME = "/home/me"
-"""How the pages name the folder that the commands are run in."""
+"""The working directory in the examples."""
 
 ALIKE = {
     r"\d+_c\d+_\d+\.jpg": "IMAGE",
@@ -31,11 +31,11 @@ ALIKE = {
     r"(?<![\w.-])(\d{1,3}(,\d{3})+|\d+)(\.\d+)*(e[+-]?\d+)?": "N",
     r"[ ]+": " ",
 }
-"""What differs between two runs, and what it is replaced by."""
+"""Patterns of what differs between runs, and what replaces it."""
 
 
 class Example(NamedTuple):
-    """Commands of one block with what the page says they print."""
+    """The commands of one block and their output on the page."""
 
     page: str
     steps: tuple[tuple[str, str], ...]
@@ -53,9 +53,9 @@ EXAMPLES = list(examples())
 
 
 class Workshop:
-    """A user's home with a data set and own crops; each command is run there once.
+    """A user's home with a data set and crops, where each command runs once.
 
-    Training is at tiny size, and an image that is named but not there is another of its folder.
+    Training runs at tiny size. An image that does not exist is replaced by one of its folder.
     """
 
     def __init__(self, home: Path, tiny_data: Path) -> None:
@@ -65,7 +65,7 @@ class Workshop:
         shutil.copytree(home / "data" / "demo" / "images" / "train", home / "crops")
 
     def told(self, command: str) -> tuple[int, str]:
-        """Return the exit code of a command, and all that it printed."""
+        """Return the exit code and the output of a command."""
         for package in onnx.PACKAGES if command.startswith("pplr export") else ():
             pytest.importorskip(package)
         if command not in self._told:

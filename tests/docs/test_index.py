@@ -1,4 +1,4 @@
-"""`docs/index.md` names every page once, and no link of any page leads nowhere."""
+"""`docs/index.md` lists every page once, and no link of any page is broken."""
 
 import re
 
@@ -11,7 +11,7 @@ PAGES = sorted(path.name for path in pages.DOCS.glob("*.md"))
 
 
 def anchors(page: str) -> set[str]:
-    """Return the anchors of a page's headings, made as GitHub makes them."""
+    """Return the anchors that GitHub makes of a page's headings."""
     headings = re.findall(r"^#+ (.*)$", pages.text(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

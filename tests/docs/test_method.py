@@ -1,4 +1,4 @@
-"""`docs/method.md` names files and functions that exist, and every step of the loop."""
+"""The files and functions in `docs/method.md` exist, and every loss is described."""
 
 import ast
 import re
@@ -8,11 +8,11 @@ from tests.docs import pages
 PACKAGE = pages.DOCS.parent / "pplr_cli"
 PAGE = pages.text("method.md")
 NAMED = re.findall(r"`([a-z_/]+\.py)`(?:: ((?:`\w+`(?:, )?)+))?", PAGE)
-"""Each file of the page with the functions and classes that follow it."""
+"""Files on the page, each with the functions and classes named after it."""
 
 
 def defined(file: str) -> set[str]:
-    """Return the names that a file defines, those of methods too."""
+    """Return the names of functions, classes and methods in a file."""
     kinds = (ast.FunctionDef, ast.ClassDef)
     tree = ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
     return {node.name for node in ast.walk(tree) if isinstance(node, kinds)}

@@ -1,4 +1,4 @@
-"""Every option of every command stands in its page, every environment variable in one."""
+"""The pages describe every option of every command and every environment variable."""
 
 import re
 

@@ -15,7 +15,7 @@ PAGE = "own-data.md"
 
 
 def draw_crops(folder: Path) -> list[str]:
-    """Draw crops as the page has them; return the lines of a table that labels the test part."""
+    """Draw crops in the layout of the page; return table rows that label the test images."""
     settings = world.World(
         stream=9, train_people=8, test_people=4, cameras=3, visits=(3, 3), shots=(4, 4),
         height=32, width=16,

@@ -1,4 +1,4 @@
-"""`docs/prepare.md` says what `pplr prepare` does, as far as a program can compare them."""
+"""`docs/prepare.md` agrees with the layouts, limits and JSON fields of `pplr prepare`."""
 
 import json
 import re
@@ -19,7 +19,7 @@ PAGE = text("prepare.md")
 
 
 def fields(column: int) -> set[str]:
-    """The fields that the page promises in a column of its table."""
+    """Return the JSON fields that a column of the page's table promises."""
     rows = [line.split("|")[1:-1] for line in PAGE.partition("## `--json`")[2].splitlines()]
     cells = [[cell.strip() for cell in row] for row in rows if row]
     return {

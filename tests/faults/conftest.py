@@ -1,4 +1,4 @@
-"""Runs of `pplr` that are killed, signalled and disturbed, and what is left of them."""
+"""Start `pplr` processes that meet a fault, and compare what they leave behind."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ from tests.faults.points import Fault
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0
-"""Seconds after which a process that should have ended counts as hanging."""
+"""Seconds after which a process counts as hanging."""
 SETTINGS = ("optim.iters=4", "engine.save_minutes=1e-9", "batch.replicas=4")
 
 NAP = Fault("step", 2, "nap")
@@ -29,7 +29,7 @@ NAP = Fault("step", 2, "nap")
 
 @dataclass
 class Process:
-    """A `pplr` process that was started."""
+    """A `pplr` process."""
 
     pid: int
     output: Path
@@ -42,7 +42,7 @@ class Process:
         return state not in "ZX"
 
     def wait(self, seconds: float = PATIENCE) -> int | None:
-        """Return the exit code once it has ended; None = it was killed."""
+        """Wait for the process and return its exit code; None = it was killed."""
         until = time.monotonic() + seconds
         while self.alive():
             assert time.monotonic() < until, f"still running:\n{self.text}"
@@ -68,7 +68,7 @@ class Process:
 
 
 class Runs:
-    """Starts training processes on the tiny data set."""
+    """Starts processes that train on the tiny data set."""
 
     def __init__(self, server: "subprocess.Popen[str]", preset: Path, data: Path, cache: str):
         self._server, self._preset, self._data = server, preset, data
@@ -103,7 +103,7 @@ class Runs:
     ) -> list[Process]:  # fmt: skip
         """Start two processes that share a run, as `torchrun` would.
 
-        The faults are in both, or in the one that `FAULTY_RANK` names.
+        Both get the faults, or only the one that `FAULTY_RANK` names.
         """
         self._store = TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
         shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost"}
@@ -120,7 +120,7 @@ class Runs:
 def runs(
     tiny_preset: Path, tiny_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Runs]:
-    """A server of training processes."""
+    """The zygote that forks the processes."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
         [sys.executable, "-m", "tests.faults.zygote"],
@@ -138,19 +138,19 @@ def runs(
 def in_second_step(
     runs: Runs, folder: Path, *more: str, mode: str = "train", what: str = "nap"
 ) -> Process:
-    """Start a run and wait until it lingers in its second step: for a `nap` or a `sleep`."""
+    """Start a run and wait until its second step pauses: for a `nap` or a `sleep`."""
     process = runs.start(folder, *more, mode=mode, faults=(NAP._replace(what=what),))
     process.wait_for((folder / "state.previous.pt").exists)  # saved before and after the first
     return process
 
 
 def status(folder: Path) -> dict[str, Any]:
-    """Return what `status.json` says."""
+    """Read `status.json`."""
     return dict(json.loads((folder / "status.json").read_text()))
 
 
 def outcome(folder: Path) -> dict[str, Any]:
-    """Return what a run computed: SHA-256 of weights, state and labels; figures without times."""
+    """Return the results of a run: SHA-256 of weights, state and labels; metrics without times."""
     found: dict[str, Any] = {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted([*folder.glob("*.pth"), *folder.glob("labels/*")])
@@ -171,14 +171,14 @@ def outcome(folder: Path) -> dict[str, Any]:
 
 
 camera_mode = pytest.mark.parametrize("undisturbed", ["train-cam"], indirect=True)
-"""For tests in which the mode makes no difference: the one with more state."""
+"""For tests where the mode makes no difference: the mode with more state."""
 
 
 @pytest.fixture(scope="session", params=["train", "train-cam"])
 def undisturbed(
     request: pytest.FixtureRequest, runs: Runs, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, dict[str, Any], float]:
-    """A mode, what an undisturbed run of it computes, and the seconds it takes."""
+    """A mode, the results of an undisturbed run, and how many seconds it takes."""
     folder = tmp_path_factory.mktemp("undisturbed") / request.param
     start = time.monotonic()
     assert runs.start(folder, mode=request.param).wait() == 0

@@ -1,4 +1,4 @@
-"""Disks that are full or read-only: the run ends cleanly, what was saved stays whole."""
+"""Full and read-only disks: the run ends cleanly and keeps what it has saved."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ MIB = 1 << 20
 
 
 class Disk(NamedTuple):
-    """A small file system that only the processes told of `pid` see under `path`.
+    """A small file system that only processes which join the namespace of `pid` see at `path`.
 
     Attributes:
         path: where they see it.
@@ -29,11 +29,11 @@ class Disk(NamedTuple):
 
     @property
     def seen(self) -> Path:
-        """Where this process sees it."""
+        """The path for this process."""
         return Path(f"/proc/{self.pid}/root{self.path}")
 
     def fill(self, leave: int) -> Path:
-        """Fill it up to `leave` bytes; return the file that does so."""
+        """Leave `leave` bytes free; return the file that fills the rest."""
         room = os.statvfs(self.seen)
         filler = self.seen / "filler"
         filler.write_bytes(bytes(max(0, room.f_bavail * room.f_bsize - leave)))
@@ -42,7 +42,7 @@ class Disk(NamedTuple):
 
 @pytest.fixture
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
-    """A tmpfs with the mount options that the test gives (default: 40 MiB)."""
+    """A tmpfs with the mount options of the test (default: 40 MiB)."""
     path = tmp_path / "disk"
     path.mkdir()
     options = getattr(request, "param", "size=40m")
@@ -82,7 +82,7 @@ def test_a_full_disk_ends_the_run_and_it_resumes_once_there_is_room(
 
 
 def test_a_disk_that_fills_while_the_state_is_written(runs: Runs, tmp_path: Path) -> None:
-    """By a limit on the size of a file, met in the middle of one."""
+    """Simulated by a limit on the size of a file."""
     folder = tmp_path / "run"
     process = runs.start(folder, FILE_LIMIT=str(MIB // 4))
     assert process.wait() == 1

@@ -1,4 +1,4 @@
-"""Who may use a run folder, and with what a run may be continued."""
+"""Who may use a run folder, and what a run can be resumed with."""
 
 import shutil
 import signal
@@ -16,7 +16,7 @@ Undisturbed = tuple[str, dict[str, Any], float]
 
 @pytest.fixture(scope="module")
 def interrupted(runs: Runs, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of `train` that was stopped in its first epoch."""
+    """The folder of a run that SIGTERM stopped in its first epoch."""
     folder = tmp_path_factory.mktemp("interrupted") / "run"
     process = in_second_step(runs, folder)
     process.send(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Several processes share a run: killed, failing and silent ones end it, and it goes on after."""
+"""Runs shared by several processes: one that dies, fails or hangs ends the run, which resumes."""
 
 import os
 import random
@@ -114,7 +114,7 @@ def test_devices_start_processes(runs: Runs, tmp_path: Path) -> None:
 def test_signals_to_the_launcher_reach_its_processes(
     tiny_preset: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
-    """Without a fork of ours: the processes are started as a user starts them."""
+    """The one run here whose processes start as they do for a user."""
     folder = tmp_path / "run"
     program = [sys.executable, "-m", "pplr_cli", "train", "--preset", str(tiny_preset)]
     program += ["--data-dir", str(tiny_data), "--run-dir", str(folder), "--devices", "2"]

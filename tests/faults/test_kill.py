@@ -1,4 +1,4 @@
-"""A run that is killed at any moment goes on with `--resume` as if nothing had happened."""
+"""A run killed at any moment resumes with the results of an undisturbed run."""
 
 import itertools
 import random
@@ -24,8 +24,8 @@ WRITES = [
     ("begin epoch", "kill after", 2),
     ("save weights", "kill after", 2),
 ]
-"""Where to kill: around every step of every write that matters, and between them; at one of the
-first so many calls."""
+"""Point, fault and number of calls, one of which is chosen at random. They cover each step of each
+important write, and the moments between writes."""
 
 
 def resumed(runs: Runs, folder: Path, mode: str) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def test_killed_in_a_write(
 
 
 def kill_at_random_moments(runs: Runs, undisturbed: Undisturbed, tmp_path: Path, hits: int) -> None:
-    """Kill a run, and those that continue it, again and again; a new one when one got through."""
+    """Kill and resume a run until it was killed `hits` times; start another one if it finishes."""
     mode, expected, seconds = undisturbed
     moments: list[float] = []
     folders = (tmp_path / f"run-{attempt}" for attempt in itertools.count())

@@ -1,4 +1,4 @@
-"""Signals end a run without loss, or make it save."""
+"""Signals end a run without losing work, or make it save."""
 
 import signal
 import time

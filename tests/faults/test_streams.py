@@ -1,4 +1,4 @@
-"""Training whose output nobody reads, or can take: it goes on, into the log."""
+"""Training goes on, and writes its log, when its output cannot be written or is not read."""
 
 from pathlib import Path
 

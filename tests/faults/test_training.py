@@ -1,4 +1,4 @@
-"""Trainings that go wrong: an error before good weights are overwritten, or a defined course."""
+"""Training that goes wrong ends before it overwrites good weights, or has a defined result."""
 
 import json
 from pathlib import Path
@@ -122,5 +122,5 @@ def test_a_lengthened_run_equals_one_that_was_long_from_the_start(
     )
     assert all(torch.equal(best[name], other[name]) for name in best)
     long_run, lengthened = outcome(tmp_path / "whole"), outcome(tmp_path / "run")
-    del long_run["best.pth"], lengthened["best.pth"]  # may name the epochs asked for at its time
+    del long_run["best.pth"], lengthened["best.pth"]  # they may contain the number of epochs
     assert lengthened == long_run
