@@ -1,4 +1,4 @@
-"""Writing files: nothing partial under a final name, one writer at a time, room on the disk."""
+"""Write files atomically, one writer at a time, after checking the free disk space."""
 
 import errno
 import fcntl
@@ -13,41 +13,38 @@ from pplr_cli.errors import PplrError
 
 MEGABYTE = 1_000_000
 TEMPORARY = ".tmp"
-"""How the names of unfinished files end; a killed process may leave one behind."""
+"""Suffix of unfinished files; a killed process can leave one behind."""
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-"""How files begin that stand for a file which Git LFS has not fetched."""
+"""First bytes of a file whose content Git LFS has not fetched."""
 _WEB_PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml")
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
 def is_web_page(start: bytes) -> bool:
-    """Return whether a file that starts so is a web page (a quota notice, a login)."""
+    """Return whether a file with these first bytes is a web page (a quota notice, a login)."""
     return start[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_WEB_PAGES)
 
 
 def portable(name: str) -> str:
-    """Return a file name as text that is the same in every locale.
-
-    Python spells names as the locale has it; here they are UTF-8, and bytes that are none stand as
-    lone surrogates.
-    """
+    """Decode a file name as UTF-8 in every locale; other bytes become lone surrogates."""
     return os.fsencode(name).decode(errors="surrogateescape")
 
 
 def native(text: str) -> str:
-    """Return the file name that `portable` made the text of, as this locale spells it."""
+    """Return the file name of a `portable` text in the encoding of this locale."""
     return os.fsdecode(text.encode(errors="surrogateescape"))
 
 
 @contextmanager
 def atomic_write(path: Path, mode: str = "wb", keep: Path | None = None) -> Iterator[IO[Any]]:
-    """Open a temporary file beside `path` that takes its place when the block ends well.
+    """Yield a temporary file that replaces `path` if the block succeeds.
 
-    Written, flushed, synced, renamed, and the folder synced: after a crash `path` holds either
-    the old content or the whole new one. Yields a file opened with `mode` ("wb", or "w" = UTF-8).
-    An `OSError` of writing (disk full, read-only) names `path`.
+    File and folder are synced: after a crash `path` has either the old content or the new one.
 
-    With `keep` the old content gets that name first; after a crash it may be all there is.
+    Args:
+        path: an `OSError` of writing (disk full, read-only) names it.
+        mode: "wb", or "w" for UTF-8.
+        keep: new name of the old file; after a crash there may be no `path`, only this one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
@@ -70,7 +67,7 @@ def atomic_write(path: Path, mode: str = "wb", keep: Path | None = None) -> Iter
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Let errors of the disk (full, read-only) that name no file name `path`."""
+    """Add `path` to disk errors (full, read-only) that name no file."""
     try:
         yield
     except OSError as error:
@@ -86,12 +83,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename inside `folder` last beyond a power cut, where the file system can."""
+    """Make a rename inside `folder` durable, if the file system supports it."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # some network file systems sync no folders
+        if error.errno != errno.EINVAL:  # some network file systems cannot sync folders
             raise
     finally:
         os.close(handle)
@@ -99,13 +96,13 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def locked(lock: Path, busy: Callable[[], None]) -> Iterator[IO[str]]:
-    """Keep other processes out while the block runs; yield the lock file, open for reading too.
+    """Hold an exclusive lock while the block runs; yield the lock file, open for reading too.
 
-    It stays until somebody removes it, which only its holder may do, inside the block.
+    Only the holder may delete the file, inside the block.
 
     Args:
-        lock: a file beside what it guards; it is made where there is none.
-        busy: called if another process holds it; then it is waited for.
+        lock: the lock file; created if missing.
+        busy: called before waiting for another process.
     """
     while True:
         with lock.open("a+", encoding="utf-8") as file:
@@ -117,20 +114,17 @@ def locked(lock: Path, busy: Callable[[], None]) -> Iterator[IO[str]]:
             if lock.exists() and os.path.samestat(lock.stat(), os.fstat(file.fileno())):
                 yield file
                 return
-        # its last holder has removed it, and the next may hold another
+        # the last holder deleted the file: lock the new one
 
 
 def check_space(folder: Path, needed: int, what: str, hint: str = "make room there") -> None:
-    """Refuse before the start what cannot fit on the disk.
+    """Raise `PplrError` if fewer than `needed` bytes are free in an existing folder.
 
     Args:
-        folder: where it shall be written; it exists.
+        folder: where the data is written.
         needed: bytes.
-        what: what takes them, the subject of the message.
-        hint: the way out.
-
-    Raises:
-        PplrError: fewer than `needed` bytes are free.
+        what: subject of the message.
+        hint: hint of the message.
     """
     free = shutil.disk_usage(folder).free
     if needed > free:

@@ -1,4 +1,4 @@
-"""Words that several places share: the first of many names, the nearest one, tame characters."""
+"""Text helpers: shortened lists, suggestions, printable characters, CSV."""
 
 import csv
 import difflib
@@ -11,27 +11,24 @@ _CONTROLS = {
 
 
 def listed(items: Sequence[str], most: int = 20) -> str:
-    """Return the first `most` items, one a line, and how many more there are."""
+    """Return the first `most` items, one per line, and the number of the others."""
     return "\n".join(f"  {item}" for item in _cut(items, most))
 
 
 def named(names: Sequence[str], most: int = 5) -> str:
-    """Return the first `most` names in one line, in backticks, and how many more there are."""
+    """Return the first `most` names in backticks, on one line, and the number of the others."""
     return ", ".join(_cut([f"`{name}`" for name in names], most))
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """Return "did you mean `x`?" or, where nothing is near, all that there is."""
+    """Return "did you mean `x`?" or, if no name is similar, all names."""
     by_lower = {name.casefold(): name for name in reversed(known)}
     match = difflib.get_close_matches(word.casefold(), by_lower, n=1, cutoff=0.5)
     return f"did you mean `{by_lower[match[0]]}`?" if match else f"there are {', '.join(known)}"
 
 
 def printable(text: str) -> str:
-    """Return text in which control characters and what UTF-8 cannot spell are escaped.
-
-    File names may hold anything; bytes that are no UTF-8 reach us as lone surrogates.
-    """
+    """Return text with control characters and lone surrogates (bytes outside UTF-8) escaped."""
     return text.translate(_CONTROLS).encode(errors="backslashreplace").decode()
 
 

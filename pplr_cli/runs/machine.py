@@ -12,7 +12,7 @@ from pplr_cli.errors import PplrError
 
 PACKAGES = (
     *("torch", "torchvision", "numba", "numpy", "scipy"),
-    *("scikit-learn", "pillow", "pydantic", "typer", "rich", "matplotlib", "gdown"),
+    *("scikit-learn", "pillow", "pydantic", "rich", "matplotlib", "gdown"),
 )
 NEEDED = ("torch", "torchvision", "numba", "sklearn", "scipy", "PIL")
 """Compiled modules that training needs."""
