@@ -1,0 +1,160 @@
+"""Cluster tracks instead of images: join those that are each other's nearest, in rounds.
+
+Images of one track are nearly alike, so that an image's nearest neighbours are its own track, and
+clusters of images follow tracks and cameras. Here each track is one point, the mean of its
+features, and only tracks that can be one identity are compared:
+
+1. Cameras are aligned: the mean difference of matched tracks between cameras is subtracted, as in
+   the iterative closest point algorithm (Besl and McKay, PAMI 1992).
+2. Similarities are scaled locally: 2 s(i, j) - r(i) - r(j), r(i) the mean similarity of track i to
+   its k nearest ones (CSLS; Conneau et al., ICLR 2018). A pair above 0 is nearer than usual.
+3. Groups that are each other's nearest, by the mean over all pairs of their tracks, are joined if
+   that mean is above 0; then the same among the new groups, until nothing is joined.
+
+Tracks of one camera are never joined if their times overlap, or if a time is unknown.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from torch import Tensor
+from torch.nn import functional as F
+
+from pplr_cli.data.manifest import UNKNOWN
+from pplr_cli.data.tracks import Tracks
+from pplr_cli.labelling.clustering import OUTLIER
+
+Labels = NDArray[np.int64]
+Mask = Callable[[Tensor], Tensor]
+"""Takes numbers of rows, int64 [B]; returns which columns do not count, bool [B, G]."""
+
+ALIGNMENTS = 8
+"""Rounds of matching tracks and estimating the offsets of the cameras."""
+BLOCK_BYTES = 1 << 28
+"""Size of a block of similarities."""
+
+
+def cluster_tracks(features: Tensor, tracks: Tracks, k: int) -> Labels:
+    """Return the cluster of each image, 0 to C - 1; `OUTLIER` where a track was not joined.
+
+    Args:
+        features: global features float32 [N, D], L2-normalised.
+        tracks: of the N images.
+        k: nearest tracks that give the local scale; about as many as an identity has.
+    """
+    at = torch.from_numpy(tracks.of).to(features.device)
+    means = F.normalize(_sums(features, at, len(tracks)))
+    groups = _joined(_aligned(means, tracks), tracks, k)
+    kept = np.bincount(groups)[groups] > 1
+    labels = np.full(len(tracks), OUTLIER)
+    labels[kept] = np.unique(groups[kept], return_inverse=True)[1]
+    return labels[tracks.of]
+
+
+def _joined(vectors: Tensor, tracks: Tracks, k: int) -> Labels:
+    """Return the group of each track, int64 [T]."""
+    apart, groups = _Apart(tracks, vectors.device), np.arange(len(tracks))
+    near, _ = _nearest(vectors, vectors, apart.mask(groups), k)
+    scale = near.masked_fill(near.isinf(), torch.nan).nanmean(1, keepdim=True).nan_to_num()
+    while True:
+        at = torch.from_numpy(groups).to(vectors.device)
+        count = int(at.max()) + 1
+        sizes = torch.bincount(at)[:, None]
+        centres, scales = (_sums(each, at, count) / sizes for each in (vectors, scale))
+        # one product: the mean of 2 s - r - r over all pairs of tracks of two groups
+        ones, double = torch.ones_like(scales), 2**0.5 * centres
+        left, right = torch.cat((double, -scales, ones), 1), torch.cat((double, ones, -scales), 1)
+        best, found = _nearest(left, right, apart.mask(groups), 1)
+        partner, rows = found[:, 0].cpu().numpy(), np.arange(count)
+        joined = (partner[partner] == rows) & (rows < partner) & (best[:, 0] > 0).cpu().numpy()
+        if not joined.any():
+            return groups
+        rows[partner[joined]] = rows[joined]
+        groups = np.unique(rows[groups], return_inverse=True)[1]
+
+
+class _Apart:
+    """Knows which groups of tracks are never one identity.
+
+    Tracks of one camera are apart if their times overlap, or if one of the times is unknown and
+    there are several cameras.
+    """
+
+    def __init__(self, tracks: Tracks, device: torch.device) -> None:
+        known = tracks.cameras != UNKNOWN
+        cameras, at = np.unique(tracks.cameras[known], return_inverse=True)
+        self._seen = torch.zeros((len(tracks), len(cameras)), device=device)
+        self._seen[torch.from_numpy(np.flatnonzero(known)), torch.from_numpy(at)] = 1
+        untimed = torch.from_numpy(~tracks.timed).to(device) & (len(cameras) > 1)
+        self._untimed = self._seen * untimed[:, None]
+        self._overlaps = tracks.overlaps()
+
+    def mask(self, groups: Labels) -> Mask:
+        """Return the function that gives the rows [B, G] of "never one identity" of G groups."""
+        count, at = int(groups.max()) + 1, torch.from_numpy(groups).to(self._seen.device)
+        seen, untimed = (_sums(each, at, count) for each in (self._seen, self._untimed))
+        ones = np.ones(len(groups), np.float32)
+        members = csr_array((ones, (groups, np.arange(len(groups)))), (count, len(groups)))
+        overlaps = (members @ self._overlaps @ members.T).tocsr()
+
+        def mask(rows: Tensor) -> Tensor:
+            shared = seen[rows] @ untimed.T + untimed[rows] @ seen.T
+            dense = overlaps[rows.cpu().numpy()].toarray()
+            return (shared + torch.from_numpy(dense).to(shared.device)) > 0
+
+        return mask
+
+
+def _aligned(vectors: Tensor, tracks: Tracks) -> Tensor:
+    """Return the unit vectors [T, D] without the offsets of their cameras.
+
+    The offsets come from the tracks of two cameras that are each other's nearest, those whose
+    second nearest is clearly farther (the better half), by least squares with a ridge of 1.
+    """
+    _, cameras = np.unique(tracks.cameras, return_inverse=True)
+    at = torch.from_numpy(cameras).to(vectors.device)
+    known = torch.from_numpy(tracks.cameras != UNKNOWN).to(vectors.device)
+    aligned = vectors
+    for _ in range(ALIGNMENTS):
+        one, two = _matches(aligned, at)
+        sides = F.one_hot(at[one], int(at.max()) + 1) - F.one_hot(at[two], int(at.max()) + 1)
+        sides = sides.to(vectors.dtype) * (known[one] & known[two])[:, None]
+        system = sides.T @ sides + torch.eye(sides.shape[1], device=vectors.device)
+        offsets = torch.linalg.solve(system, sides.T @ (vectors[one] - vectors[two]))
+        aligned = F.normalize(vectors - offsets[at])
+    return aligned
+
+
+def _matches(vectors: Tensor, cameras: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the clearer half of the pairs of two cameras that are each other's nearest."""
+    best, found = _nearest(vectors, vectors, lambda rows: cameras[rows, None] == cameras, 2)
+    partner, rows = found[:, 0], torch.arange(len(vectors), device=vectors.device)
+    margin = best[:, 0] - best[:, -1]
+    margin = torch.minimum(margin, margin[partner])
+    pairs = rows[(partner[partner] == rows) & (rows < partner) & best[:, 0].isfinite()]
+    pairs = pairs[margin[pairs].argsort(descending=True, stable=True)[: (len(pairs) + 1) // 2]]
+    return pairs, partner[pairs]
+
+
+def _nearest(left: Tensor, right: Tensor, mask: Mask, k: int) -> tuple[Tensor, Tensor]:
+    """Return the k largest products of each row and their columns, [G, k]; masked ones are -inf.
+
+    A row is never its own neighbour. Of equal products the first column counts if k is 1.
+    """
+    values, columns = [], []
+    everything = torch.arange(len(left), device=left.device)
+    for rows in everything.split(max(1, BLOCK_BYTES // (4 * len(left)))):
+        products = (left[rows] @ right.T).masked_fill_(mask(rows), -torch.inf)
+        products[torch.arange(len(rows), device=rows.device), rows] = -torch.inf
+        best, at = products.max(1, keepdim=True) if k == 1 else products.topk(min(k, len(left)), 1)
+        values.append(best)
+        columns.append(at)
+    return torch.cat(values), torch.cat(columns)
+
+
+def _sums(values: Tensor, groups: Tensor, count: int) -> Tensor:
+    """Return the sum of the rows of each group, [count, D]."""
+    return values.new_zeros((count, values.shape[1])).index_add_(0, groups, values)
