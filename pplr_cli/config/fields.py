@@ -72,6 +72,8 @@ class Clustering(Section):
         0.5, description="largest Jaccard distance of two neighbours in DBSCAN"
     )
     min_samples: Count = Field(4, description="neighbours (itself included) that make a core image")
+    tracks: bool = Field(True, description="cluster tracks instead of images, if there are tracks")
+    track_k: Count = Field(4, description="tracks that an identity is expected to have, roughly")
 
 
 class Agreement(Section):

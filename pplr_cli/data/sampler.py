@@ -11,6 +11,7 @@ Indices = NDArray[np.int64]
 def epoch_batches(
     labels: Indices,
     cameras: Indices,
+    tracks: Indices | None = None,
     *,
     size: int,
     instances: int,
@@ -27,6 +28,7 @@ def epoch_batches(
     Args:
         labels: cluster of each image, int64 [N]; -1 = outlier, never drawn.
         cameras: camera of each image, int64 [N] (all equal where there are none).
+        tracks: track of each image, int64 [N]; None = each image is one.
         size: images in a batch, a multiple of `instances`.
         instances: images of each cluster drawn.
         iters: batches.
@@ -42,21 +44,28 @@ def epoch_batches(
         order = np.resize(order, max(len(order), clusters_in_batch))
         for batch in range(min(len(order) // clusters_in_batch, iters - len(batches))):
             chosen = order[batch * clusters_in_batch : (batch + 1) * clusters_in_batch]
-            drawn = [draw_instances(members[c], cameras, instances, rng) for c in chosen]
+            drawn = [draw_instances(members[c], cameras, instances, rng, tracks) for c in chosen]
             batches.append(np.concatenate(drawn))
     return np.stack(batches)
 
 
 def draw_instances(
-    members: Indices, cameras: Indices, instances: int, rng: np.random.Generator
+    members: Indices,
+    cameras: Indices,
+    instances: int,
+    rng: np.random.Generator,
+    tracks: Indices | None = None,
 ) -> Indices:
     """Draw an anchor of a cluster and `instances` - 1 images to go with it.
 
-    From images of other cameras; where there are none from the cluster's other images; a lone
-    image is repeated. With replacement where fewer than `instances` are to be had.
+    From images of other cameras; where there are none from those of other tracks, then from the
+    cluster's other images; a lone image is repeated. With replacement where fewer than `instances`
+    are to be had.
     """
     anchor = rng.choice(members)
     pool = members[cameras[members] != cameras[anchor]]
+    if not len(pool) and tracks is not None:
+        pool = members[tracks[members] != tracks[anchor]]
     if not len(pool):
         pool = members[members != anchor]
     if not len(pool):

@@ -37,13 +37,20 @@ class Tracks:
         """Return the tracks of a split; None if no image has one."""
         if images.tracks is None or images.times is None:
             return None
-        alone = np.where(images.tracks == UNKNOWN, np.arange(len(images)), UNKNOWN)
-        keys = np.stack((images.cameras, images.tracks, alone), 1)
-        unique, of = np.unique(keys, axis=0, return_inverse=True)
-        times = np.where(images.times == UNKNOWN, np.nan, images.times)
+        return cls.from_arrays(images.tracks, images.cameras, images.times)
+
+    @classmethod
+    def from_arrays(cls, tracks: Ints, cameras: Ints, times: Floats) -> "Tracks":
+        """Return the tracks of images with these values [N], each `UNKNOWN` where there is none.
+
+        Equal numbers in two cameras are two tracks.
+        """
+        alone = np.where(tracks == UNKNOWN, np.arange(len(tracks)), UNKNOWN)
+        unique, of = np.unique(np.stack((cameras, tracks, alone), 1), axis=0, return_inverse=True)
+        known = np.where(times == UNKNOWN, np.nan, times)
         first, last = np.full(len(unique), np.nan), np.full(len(unique), np.nan)
-        np.fmin.at(first, of, times)
-        np.fmax.at(last, of, times)
+        np.fmin.at(first, of, known)
+        np.fmax.at(last, of, known)
         return cls(of, unique[:, 0], first, last)
 
     @property

@@ -11,6 +11,7 @@ from pplr_cli.config.fields import Config
 from pplr_cli.data.augment import augment, draw_choices
 from pplr_cli.data.sampler import epoch_batches
 from pplr_cli.data.store import ImageStore
+from pplr_cli.data.tracks import Tracks
 from pplr_cli.engine.pplr import Targets
 from pplr_cli.labelling.stage import PseudoLabels
 from pplr_cli.runtime import Runtime
@@ -23,11 +24,13 @@ class TrainingImages(NamedTuple):
         store: the decoded images.
         cameras: int64 [N], all equal if the data set has no camera labels.
         paths: N names, for messages.
+        tracks: the tracks of the images; None if the data set has none.
     """
 
     store: ImageStore
     cameras: NDArray[np.int64]
     paths: tuple[str, ...]
+    tracks: Tracks | None = None
 
 
 class Batches:
@@ -57,6 +60,7 @@ class Batches:
         self.rows = epoch_batches(
             pseudo.labels,
             images.cameras,
+            None if images.tracks is None else images.tracks.of,
             size=config.batch.size,
             instances=config.batch.instances,
             iters=config.optim.iters,

@@ -158,8 +158,9 @@ class Trainer:
 
     def _label(self, features: Tensor, watch: Stopwatch) -> PseudoLabels:
         """Return the epoch's pseudo-labels; at least two clusters."""
-        cameras, config = self.images.cameras, self.config
-        pseudo = label(features, cameras, config.clustering, config.agreement, self.runtime, watch)
+        cameras, tracks, config = self.images.cameras, self.images.tracks, self.config
+        used = config.clustering, config.agreement
+        pseudo = label(features, cameras, *used, self.runtime, watch, tracks=tracks)
         if pseudo.clusters < 2:
             raise TrainingError(
                 f"epoch {self.epoch + 1}: clustering found {pseudo.clusters} clusters among "

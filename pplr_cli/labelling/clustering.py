@@ -17,9 +17,12 @@ Labels = NDArray[np.int64]
 
 OUTLIER = -1
 
-COLLAPSED = "lower `clustering.eps`"
+COLLAPSED = "lower `clustering.eps` (with tracks: `clustering.track_k`)"
 """Advice if one cluster holds most images."""
-MANY_OUTLIERS = "raise `clustering.eps`, lower `clustering.min_samples`"
+MANY_OUTLIERS = (
+    "raise `clustering.eps`, lower `clustering.min_samples` (with tracks: raise "
+    "`clustering.track_k`)"
+)
 """Advice if most images are outliers."""
 ONE_CAMERA = "raise `clustering.eps` a little"
 """Advice if the clusters follow the cameras."""

@@ -1,7 +1,7 @@
 """Compute the pseudo-labels and the cross agreement of all images (paper, section 3.2)."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,11 +12,13 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from pplr_cli.config.fields import Agreement, Clustering
+from pplr_cli.data.tracks import Tracks
 from pplr_cli.labelling.agreement import cross_agreement
 from pplr_cli.labelling.clustering import OUTLIER, cluster
 from pplr_cli.labelling.explanation import Explanation, explain
 from pplr_cli.labelling.jaccard import jaccard_distance
 from pplr_cli.labelling.neighbors import nearest
+from pplr_cli.labelling.tracks import cluster_tracks, track_means
 from pplr_cli.runtime import Runtime
 from pplr_cli.timing import Stopwatch
 
@@ -89,6 +91,8 @@ def label(
     agreement: Agreement,
     runtime: Runtime | None = None,
     watch: Stopwatch | None = None,
+    *,
+    tracks: Tracks | None = None,
 ) -> PseudoLabels:
     """Cluster the images and compute the agreement of their global and part features.
 
@@ -102,19 +106,24 @@ def label(
         agreement: k.
         runtime: processes and reporter (default: this process, silent).
         watch: gets the time of each part: `label_knn`, `label_jaccard`, ...
+        tracks: if given, tracks are clustered and compared, not images (`labelling/tracks.py`).
 
     Raises:
         DataError: fewer images than neighbours, or features that are not finite.
     """
     runtime, watch = runtime or Runtime(), watch or Stopwatch()
     global_features, *part_features = features
-    near = agreement.k + 1
+    settings, near = (clustering, agreement), agreement.k + 1
 
     @contextmanager
     def part(name: str, title: str) -> Iterator[None]:
         with runtime.reporter.task(title, 0, ""), watch.timing(f"label_{name}"):
             yield
 
+    if tracks is not None:
+        return runtime.processes.on_rank_zero(
+            lambda: _label_tracks(features, tracks, *settings, part)
+        )
     with part("knn", "nearest neighbours"):
         searches = [partial(nearest, global_features, max(clustering.k1, near))]
         searches += [partial(nearest, each, near) for each in part_features]
@@ -132,3 +141,20 @@ def label(
         return PseudoLabels(labels, scores, explanation)
 
     return runtime.processes.on_rank_zero(cluster_and_compare)
+
+
+def _label_tracks(
+    features: Tensor,
+    tracks: Tracks,
+    clustering: Clustering,
+    agreement: Agreement,
+    part: Callable[[str, str], AbstractContextManager[None]],
+) -> PseudoLabels:
+    """Cluster tracks and compute their agreement, each track the mean of its features."""
+    with part("tracks", "clustering"):
+        labels = cluster_tracks(features[0], tracks, clustering.track_k)
+    with part("agreement", "cross agreement"):
+        near = min(agreement.k + 1, len(tracks))
+        ranks, *others = (nearest(track_means(each, tracks), near) for each in features)
+        scores = cross_agreement(ranks, others)
+    return PseudoLabels(labels, scores[tracks.of])

@@ -45,13 +45,17 @@ def cluster_tracks(features: Tensor, tracks: Tracks, k: int) -> Labels:
         tracks: of the N images.
         k: nearest tracks that give the local scale; about as many as an identity has.
     """
-    at = torch.from_numpy(tracks.of).to(features.device)
-    means = F.normalize(_sums(features, at, len(tracks)))
-    groups = _joined(_aligned(means, tracks), tracks, k)
+    groups = _joined(_aligned(track_means(features, tracks), tracks), tracks, k)
     kept = np.bincount(groups)[groups] > 1
     labels = np.full(len(tracks), OUTLIER)
     labels[kept] = np.unique(groups[kept], return_inverse=True)[1]
     return labels[tracks.of]
+
+
+def track_means(features: Tensor, tracks: Tracks) -> Tensor:
+    """Return the L2-normalised mean feature of each track, [T, D], of features [N, D]."""
+    at = torch.from_numpy(tracks.of).to(features.device)
+    return F.normalize(_sums(features, at, len(tracks)))
 
 
 def _joined(vectors: Tensor, tracks: Tracks, k: int) -> Labels:

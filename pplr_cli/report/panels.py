@@ -66,6 +66,7 @@ TIMES: dict[str, dict[str, str]] = {
         "label_knn": "nearest neighbours",
         "label_jaccard": "Jaccard distances",
         "label_dbscan": "DBSCAN",
+        "label_tracks": "tracks",
         "label_agreement": "agreement",
         "label_surroundings": "explanation",
     },

@@ -9,6 +9,7 @@ from pplr_cli import env
 from pplr_cli.config.fields import Config
 from pplr_cli.data.manifest import Split
 from pplr_cli.data.store import ImageStore
+from pplr_cli.data.tracks import Tracks
 from pplr_cli.distributed.launch import started_by_launcher
 from pplr_cli.engine.batches import TrainingImages
 from pplr_cli.engine.network import initial_network
@@ -103,7 +104,8 @@ class Session:
         store = self._processes.local_rank_zero_first(
             lambda: ImageStore.open(images, config.data, runtime)
         )
-        known = TrainingImages(store, images.cameras, images.paths)
+        tracks = Tracks.from_images(images) if config.clustering.tracks else None
+        known = TrainingImages(store, images.cameras, images.paths, tracks)
         with_cameras = self._request.mode == "train-cam"
         trainer = Trainer(config, network, known, runtime, with_cameras=with_cameras)
         if not manifest.can_evaluate:

@@ -105,3 +105,22 @@ def test_clusters_come_in_another_order_each_time() -> None:
     batches = epoch_batches(labels, cameras, size=32, instances=4, iters=20, seed=0, epoch=0)
     orders = {tuple(labels[batch[::4]]) for batch in batches}
     assert len(orders) == 20
+
+
+def test_tracks_count_as_cameras_where_there_is_one_camera() -> None:
+    members, cameras = np.arange(6), np.zeros(6, np.int64)
+    tracks = np.array([0, 0, 0, 1, 1, 2])
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        anchor, *others = draw_instances(members, cameras, 3, rng, tracks).tolist()
+        assert all(tracks[other] != tracks[anchor] for other in others)
+
+
+def test_tracks_change_nothing_where_there_are_other_cameras() -> None:
+    members, cameras, tracks = np.arange(6), np.array([0, 0, 1, 1, 2, 2]), np.arange(6)
+    for seed in range(20):
+        drawn, plain = (
+            draw_instances(members, cameras, 4, np.random.default_rng(seed), given)
+            for given in (tracks, None)
+        )
+        np.testing.assert_array_equal(drawn, plain)

@@ -12,12 +12,14 @@ from scipy.sparse import csr_array
 from benchmarks import dense
 from benchmarks.dense import TIE
 from pplr_cli.config.fields import Agreement, Clustering
+from pplr_cli.data.tracks import Tracks
 from pplr_cli.errors import DataError
 from pplr_cli.labelling import agreement as agreement_module
 from pplr_cli.labelling import jaccard, neighbors
 from pplr_cli.labelling.cpu_search import symmetric_search
 from pplr_cli.labelling.jaccard import jaccard_distance
 from pplr_cli.labelling.stage import DISTANCES, PseudoLabels, label
+from pplr_cli.labelling.tracks import cluster_tracks
 from pplr_cli.progress import Silent, Task
 from pplr_cli.runtime import Runtime
 from pplr_cli.timing import Stopwatch
@@ -226,3 +228,26 @@ def test_cluster_sizes() -> None:
     assert (found.clusters, found.outliers, found.sizes.tolist()) == (2, 1, [1, 2])
     nothing = PseudoLabels(np.array([-1, -1]), np.zeros((2, 3), np.float32))
     assert (nothing.clusters, nothing.outliers, nothing.sizes.tolist()) == (0, 2, [])
+
+
+def test_tracks_are_clustered_and_compared_instead_of_images() -> None:
+    features, _, clustering, agreement = stage_input(SETS[0])
+    rng = np.random.default_rng(0)
+    of, count = rng.integers(0, 60, features.shape[1]), 60
+    of[:count] = np.arange(count)
+    unknown = np.full(count, np.nan)
+    tracks = Tracks(of, rng.integers(0, 4, count), unknown, unknown)
+    watch = Stopwatch()
+    found = label(features, tracks.cameras[of], clustering, agreement, watch=watch, tracks=tracks)
+    np.testing.assert_array_equal(
+        found.labels, cluster_tracks(features[0], tracks, clustering.track_k)
+    )
+    means = np.stack([features[:, of == t].sum(1).numpy() for t in range(count)], 1)
+    means /= np.linalg.norm(means, axis=2, keepdims=True)
+    near = [np.argsort(-(m @ m.T) - np.eye(count))[:, 1 : agreement.k + 1] for m in means]
+    for image in range(0, len(of), 17):
+        whole, *parts = ({*rows[of[image]].tolist()} for rows in near)
+        expected = [len(whole & part) / len(whole | part) for part in parts]
+        np.testing.assert_allclose(found.agreement[image], expected, atol=1e-6)
+    assert list(watch.seconds) == ["label_tracks", "label_agreement"]
+    assert found.explanation is None

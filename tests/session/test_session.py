@@ -1,12 +1,16 @@
 """A training run from the request to its end, seen by the process that carries it."""
 
 import signal
+from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from pplr_cli.data.manifest import FILE_NAME, Manifest, Split
 from pplr_cli.engine.trainer import Trainer
 from pplr_cli.errors import UsageError
 from pplr_cli.progress import Reporter, Silent
@@ -86,3 +90,39 @@ def test_a_run_continues_from_a_named_state_in_another_folder(
     ]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert (options["run_dir"] / "state.pt").read_bytes() == before
+
+
+def with_tracks(data: Path, target: Path) -> Manifest:
+    """Save the tiny data set with one track per identity and camera; return its manifest."""
+    manifest = Manifest.load(data / "tiny" / FILE_NAME)
+    images = tuple(image._replace(track=image.identity) for image in manifest.images)
+    tracked = replace(manifest, images=images)
+    tracked.save(target / "tiny")
+    return tracked
+
+
+def labels_of(folder: Path, epoch: int) -> np.ndarray:
+    with np.load(sorted((folder / "labels").glob("*.npz"))[epoch]) as arrays:
+        return np.asarray(arrays["labels"])
+
+
+def test_images_of_a_track_get_one_label(options: dict[str, Any], tmp_path: Path) -> None:
+    manifest = with_tracks(options["data_dir"], tmp_path / "data")
+    train(options, mode="train-cam", data_dir=tmp_path / "data")
+    found: dict[tuple[int, str], set[int]] = defaultdict(set)
+    for epoch in (0, 1):
+        labels = labels_of(options["run_dir"], epoch)
+        for image, label in zip(manifest.split(Split.TRAIN).paths, labels, strict=True):
+            identity, camera, _ = Path(image).stem.split("_")
+            found[epoch, f"{identity}_{camera}"].add(int(label))
+    assert all(len(labels) == 1 for labels in found.values())
+    assert (options["run_dir"] / "report.html").is_file()
+
+
+def test_tracks_can_be_ignored(options: dict[str, Any], tmp_path: Path) -> None:
+    with_tracks(options["data_dir"], tmp_path / "data")
+    train(options)
+    plain = labels_of(options["run_dir"], 1)
+    other = {"data_dir": tmp_path / "data", "run_dir": tmp_path / "other"}
+    train(options, **other, settings=("clustering.tracks=false",))
+    np.testing.assert_array_equal(labels_of(tmp_path / "other", 1), plain)
