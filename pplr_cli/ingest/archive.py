@@ -23,14 +23,12 @@ from typing import IO, NamedTuple, cast
 
 from pplr_cli.errors import DataError, PplrError
 from pplr_cli.files import LFS_POINTER, MEGABYTE, check_space, is_web_page
-from pplr_cli.ingest.limits import Budget, Limits
+from pplr_cli.ingest.limits import NO_ROOM, Budget, Limits
 from pplr_cli.ingest.tar_stream import Counted, TarStream
 from pplr_cli.progress import Reporter
 
 CHUNK = 1 << 20
 GZIP = b"\x1f\x8b"
-NO_ROOM = "make room there, or choose another data folder with `--data-dir`"
-"""The hint where a data set does not fit on the disk."""
 DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,

@@ -35,6 +35,8 @@ def open_folder(path: Path, reporter: Reporter, hint: str = HINT) -> ImageSet:
     reading = read_crops(path)
     for reason, count in reading.notes.items():
         reporter.info(f"`{path}`: {reason}: {count:,}")
+    if reading.left_out:
+        reporter.warn(f"`{path}`: links that lead nowhere or back up:\n{listed(reading.left_out)}")
     images = _image_set(path, [image.path for image in reading.images])
     first = {file: number for number, file in reversed(list(enumerate(same_files(images))))}
     if len(first) < len(images):

@@ -6,6 +6,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from pplr_cli.errors import DataError
 from pplr_cli.files import native
 
+NO_ROOM = "make room there, or choose another data folder with `--data-dir`"
+"""The hint where a data set does not fit on the disk."""
+
 
 @dataclass(frozen=True)
 class Limits:

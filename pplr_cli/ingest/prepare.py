@@ -5,17 +5,15 @@ space is built in a staged folder: a killed run leaves nothing under the final n
 files are never deleted.
 """
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pplr_cli.data.decode import Fault
 from pplr_cli.data.manifest import FILE_NAME, Manifest
 from pplr_cli.errors import DataError, PplrError, UsageError
-from pplr_cli.files import check_space
-from pplr_cli.ingest.archive import NO_ROOM, extract_parts
+from pplr_cli.ingest.archive import extract_parts
 from pplr_cli.ingest.counts import SplitCounts, count_splits
 from pplr_cli.ingest.crops import add_tracks, compile_pattern, read_crops
 from pplr_cli.ingest.integrity import differences, examine
@@ -30,7 +28,7 @@ from pplr_cli.ingest.rules import (
     report_warnings,
     warnings_for,
 )
-from pplr_cli.ingest.staging import discard, staged
+from pplr_cli.ingest.staging import copied, discard, staged
 from pplr_cli.ingest.trees import explain_missing, find_root, find_root_above, read_tree
 from pplr_cli.ingest.walk import Reading
 from pplr_cli.progress import Reporter
@@ -143,7 +141,7 @@ class Preparation:
                     raise self._taken(found.manifest)
                 discard(folder)
                 return self.recheck()
-            self._copied(found.manifest, folder / IMAGES).save(folder)
+            copied(found.manifest, folder / IMAGES, self._reporter).save(folder)
         return self._prepared(partial, found)
 
     def _prepared(self, partial: tuple[str, ...], found: Inspection) -> Prepared:
@@ -208,23 +206,6 @@ class Preparation:
             raise DataError(message, f"add what is missing, or accept the counts: `{command}`")
         self._reporter.warn(message, "scores cannot be compared with the paper's")
         return lines
-
-    def _copied(self, manifest: Manifest, images: Path) -> Manifest:
-        """Copy the images into `images` unless they are there; return their manifest."""
-        if manifest.root.is_relative_to(images):
-            return manifest
-        files = [manifest.root / path for path in manifest.paths]
-        needed = sum(file.stat().st_size for file in files)
-        check_space(images.parent, needed, f"copying `{manifest.root}`", NO_ROOM)
-        images.mkdir()
-        with self._reporter.task("copying images", len(files), "images") as task:
-            for file, path in zip(files, manifest.paths, strict=True):
-                target = images / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.touch(exist_ok=False)  # fails where letter case does not make two names
-                shutil.copyfile(file, target)
-                task.advance()
-        return replace(manifest, root=images)
 
     def _foreign(self) -> DataError:
         hint = "move or remove it, or choose another name with `--name`"

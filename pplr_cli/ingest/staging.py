@@ -3,10 +3,14 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.errors import DataError
-from pplr_cli.files import locked, sync_folder
+from pplr_cli.files import check_space, locked, sync_folder
+from pplr_cli.ingest.limits import NO_ROOM
+from pplr_cli.progress import Reporter
 
 
 @contextmanager
@@ -42,3 +46,25 @@ def staged(final: Path) -> Iterator[Path]:
 def discard(folder: Path) -> None:
     """Remove a staged folder, so that it is not renamed."""
     shutil.rmtree(folder)
+
+
+def copied(manifest: Manifest, images: Path, reporter: Reporter) -> Manifest:
+    """Copy a data set's images into a folder unless they are there; return their manifest.
+
+    Raises:
+        PplrError: too little space.
+    """
+    if manifest.root.is_relative_to(images):
+        return manifest
+    files = [manifest.root / path for path in manifest.paths]
+    needed = sum(file.stat().st_size for file in files)
+    check_space(images.parent, needed, f"copying `{manifest.root}`", NO_ROOM)
+    images.mkdir()
+    with reporter.task("copying images", len(files), "images") as task:
+        for file, path in zip(files, manifest.paths, strict=True):
+            target = images / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.touch(exist_ok=False)  # fails where letter case does not make two names
+            shutil.copyfile(file, target)
+            task.advance()
+    return replace(manifest, root=images)

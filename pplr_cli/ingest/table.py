@@ -44,7 +44,8 @@ def read_table(table: Path, root: Path, paths: list[str]) -> dict[str, Values]:
             without image or named twice, all listed together.
     """
     if not table.is_file():
-        raise DataError(f"`{table}`: no such file", "give the CSV file of the labels")
+        what = "not a file" if table.exists() else "no such file"
+        raise DataError(f"`{table}`: {what}", "give the CSV file of the labels")
     text = _text(table)
     separator = next((each for each in SEPARATORS if each in text.partition("\n")[0]), ",")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)

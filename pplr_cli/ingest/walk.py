@@ -117,6 +117,7 @@ def list_images(
     if unreadable:
         message = f"`{root}`: {len(unreadable)} folders cannot be read:\n{listed(unreadable)}"
         raise DataError(message, "make them readable (`chmod -R u+rX`), or move them elsewhere")
+    reading.left_out.sort()
     return sorted(images)
 
 

@@ -4,22 +4,21 @@ Every file goes through `torch.load(..., weights_only=True)`; what that refuses 
 """
 
 import pickle
-import pickletools
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from pplr_cli.errors import WeightsError, is_out_of_memory
 from pplr_cli.files import LFS_POINTER, is_web_page
 from pplr_cli.text import named
 from pplr_cli.weights.digest import holds_record, record_path
+from pplr_cli.weights.pickles import foreign_objects
 
 METADATA = "pplr"
 """Entry of a state dict's `_metadata` in which our own files record their origin."""
@@ -132,7 +131,7 @@ def _load(path: Path) -> Any:
     except Exception as error:  # bytes that are no weights raise anything
         if is_out_of_memory(error):
             raise MemoryError from error
-        foreign = _foreign_objects(path)
+        foreign = foreign_objects(path)
         if foreign and isinstance(error, (pickle.UnpicklingError, RuntimeError)):
             # not chained: torch's own message recommends to load such files all the same
             raise WeightsError(
@@ -156,44 +155,6 @@ def _check_archive(path: Path) -> None:
         raise WeightsError(f"`{path}`: damaged or cut short ({error})", AGAIN) from error
     if damaged:
         raise WeightsError(f"`{path}`: damaged: `{damaged}` fails its checksum", AGAIN)
-
-
-def _foreign_objects(path: Path) -> list[str]:
-    """List the classes and functions in a file that weights do not need; none of them is run."""
-    try:
-        return sorted(get_unsafe_globals_in_checkpoint(path))
-    except Exception:  # an old-style file, or a damaged one
-        known = ("torch.", "collections.OrderedDict")
-        return sorted({name for name in _pickle_globals(path) if not name.startswith(known)})
-
-
-def _pickle_globals(path: Path) -> Iterator[str]:
-    """Yield the names of the classes and functions in the pickles of an old-style file."""
-    with path.open("rb") as file:
-        while file.peek(1):  # several pickles follow each other
-            try:
-                yield from _named_in_pickle(file)
-            except ValueError:  # raw tensors follow the pickles
-                return
-
-
-def _named_in_pickle(file: IO[bytes]) -> Iterator[str]:
-    """Yield the names in one pickle; `STACK_GLOBAL` uses the two strings pushed before it."""
-    strings, memo = ["", ""], dict[Any, str]()
-    for operation, argument, _ in pickletools.genops(file):
-        match operation.name:
-            case "GLOBAL" | "INST":
-                yield str(argument).replace(" ", ".")
-            case "STACK_GLOBAL":
-                yield ".".join(strings[-2:])
-            case "MEMOIZE":
-                memo[len(memo)] = strings[-1]
-            case "PUT" | "BINPUT" | "LONG_BINPUT":
-                memo[argument] = strings[-1]
-            case "GET" | "BINGET" | "LONG_BINGET":
-                strings.append(memo.get(argument, ""))
-            case _ if isinstance(argument, str):
-                strings.append(argument)
 
 
 def _state_dict_in(content: Any, path: Path, notes: list[str]) -> Mapping[Any, Any]:

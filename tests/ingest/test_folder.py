@@ -36,6 +36,14 @@ def test_a_file_counts_once_whatever_its_names(tmp_path, plant, capsys):
     assert len(set(same_files(images))) == 2
 
 
+def test_links_that_lead_nowhere_are_named(tmp_path, plant, capsys):
+    plant(tmp_path, ["a.jpg"])
+    (tmp_path / "loop").symlink_to(".")
+    (tmp_path / "gone.jpg").symlink_to("nowhere")
+    assert open_folder(tmp_path, Console()).paths == ("a.jpg",)
+    assert "nowhere or back up:\n  gone.jpg\n  loop" in capsys.readouterr().err
+
+
 def test_nothing_there_is_an_error(tmp_path):
     with pytest.raises(DataError, match=r"`.*lost`: no such file or folder"):
         open_folder(tmp_path / "lost", Silent())

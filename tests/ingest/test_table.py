@@ -105,5 +105,7 @@ def test_tables_that_cannot_be_read(tmp_path: Path, text: str, match: str) -> No
 
 def test_a_table_that_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "labels.csv")
-    with pytest.raises(DataError, match="no such file"):
+    with pytest.raises(DataError, match="not a file"):
         read_table(tmp_path / "labels.csv", tmp_path, PATHS)
+    with pytest.raises(DataError, match="no such file"):
+        read_table(tmp_path / "none.csv", tmp_path, PATHS)

@@ -286,28 +286,6 @@ def test_a_malicious_pickle_is_listed_and_not_run(tmp_path, kind):
     assert not sentinel.exists()
 
 
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_what_a_pickle_names_is_listed_in_every_protocol(tmp_path, protocol):
-    path = tmp_path / "evil.pth"
-    decoys = ["torch", "system", os.system.__module__, "x"]
-    path.write_bytes(pickle.dumps({"decoys": decoys, "evil": Evil("none")}, protocol))
-    assert f"run: `{os.system.__module__}.system`" in refused(path)
-
-
-@pytest.mark.parametrize(
-    "pickled",
-    [
-        b"\x80\x04\x8c\x05posix\x94\x8c\x06system\x94\x8c\x01x\x94h\x00h\x01\x93.",
-        b"(iposix\nsystem\n.",
-    ],
-    ids=["names fetched from the memo", "the oldest way"],
-)
-def test_hand_made_pickles_are_listed_as_well(tmp_path, pickled):
-    path = tmp_path / "evil.pth"
-    path.write_bytes(pickled)
-    assert "`posix.system`" in refused(path)
-
-
 def test_foreign_objects_are_listed_with_a_way_out(tmp_path):
     content = {"state_dict": weights(), "args": argparse.Namespace(lr=1), "mAP": np.float64(0.8)}
     text = refused(saved(tmp_path, content))
