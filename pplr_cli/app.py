@@ -14,6 +14,7 @@ from pplr_cli.commands.download import download_weights
 from pplr_cli.commands.evaluate import evaluate
 from pplr_cli.commands.export import export
 from pplr_cli.commands.labels import labels
+from pplr_cli.commands.options import Command
 from pplr_cli.commands.prepare import prepare
 from pplr_cli.commands.presets import app as presets_app
 from pplr_cli.commands.search import search
@@ -93,16 +94,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(**_about("prepare"))(prepare)
-app.command(**_about("train"))(train)
-app.command(**_about("train-cam"))(train_cam)
-app.command(**_about("evaluate"))(evaluate)
-app.command(**_about("search"))(search)
-app.command(**_about("labels"))(labels)
-app.command(**_about("export"))(export)
-app.command(**_about("download-weights"))(download_weights)
+app.command(cls=Command, **_about("prepare"))(prepare)
+app.command(cls=Command, **_about("train"))(train)
+app.command(cls=Command, **_about("train-cam"))(train_cam)
+app.command(cls=Command, **_about("evaluate"))(evaluate)
+app.command(cls=Command, **_about("search"))(search)
+app.command(cls=Command, **_about("labels"))(labels)
+app.command(cls=Command, **_about("export"))(export)
+app.command(cls=Command, **_about("download-weights"))(download_weights)
 app.add_typer(presets_app, **_about("presets"))
-app.command(**_about("doctor"))(doctor)
+app.command(cls=Command, **_about("doctor"))(doctor)
 
 
 def _print_version(wanted: bool) -> None:

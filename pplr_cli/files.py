@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from pplr_cli.errors import PplrError
+from pplr_cli.errors import PplrError, UsageError
 
 MEGABYTE = 1_000_000
 TEMPORARY = ".tmp"
@@ -17,6 +17,8 @@ TEMPORARY = ".tmp"
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 """First bytes of a file whose content Git LFS has not fetched."""
 _WEB_PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml")
+LONGEST_NAME = 240
+"""Bytes of a file name that leave room for the name of a temporary file."""
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
@@ -63,6 +65,64 @@ def atomic_write(path: Path, mode: str = "wb", keep: Path | None = None) -> Iter
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def check_output(path: Path, *, overwrite: bool, folder: bool = False) -> None:
+    """Refuse an output that a command must not or cannot write; create nothing.
+
+    Args:
+        path: a file or, with `folder`, a folder that the user named.
+        overwrite: whether a file may be replaced, or a folder may contain files.
+        folder: whether `path` names a folder.
+
+    Raises:
+        UsageError: the output exists, is of the wrong kind, or is below a file.
+        PplrError: it cannot be created there.
+    """
+    if path.exists() and path.is_dir() != folder:
+        what = "not a folder" if folder else "is a folder"
+        raise UsageError(f"`{path}`: {what}", f"name a {'folder' if folder else 'file'}")
+    if not overwrite and (path.is_file() or (folder and path.exists() and any(path.iterdir()))):
+        what = "the folder is not empty" if folder else "the file exists already"
+        raise UsageError(f"`{path}`: {what}", "name another one, or replace it with --overwrite")
+    if path.exists() and not path.is_dir() and not path.is_file():
+        return  # a device or a pipe
+    target = Path(os.path.realpath(path))
+    above = target if folder else target.parent
+    parent = next(each for each in (above, *above.parents) if each.exists())
+    if not parent.is_dir():
+        raise UsageError(f"`{path}`: `{parent}` is a file", "name another path")
+    if target.is_symlink() or not os.access(parent, os.W_OK | os.X_OK):
+        what = "links in a circle" if target.is_symlink() else f"`{parent}` is not writable"
+        raise PplrError(f"`{path}`: {what}", "name another path")
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in target.parts):
+        raise PplrError(f"`{path}`: the name is too long", "name another path")
+
+
+@contextmanager
+def open_output(path: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
+    """Open a file that the user named, checked as by `check_output`.
+
+    A regular file is written atomically, through links; a device or a pipe directly.
+    """
+    check_output(path, overwrite=overwrite)
+    if not path.exists() or path.is_file():
+        with atomic_write(Path(os.path.realpath(path))) as file:
+            yield file
+        return
+    try:
+        with path.open("wb") as file:
+            yield file
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+def remove_numbered(folder: Path, suffix: str) -> None:
+    """Delete the files `<number>-...<suffix>` that an earlier call wrote into a folder."""
+    for path in folder.glob(f"*{suffix}"):
+        if path.name.partition("-")[0].isdigit():
+            path.unlink()
 
 
 @contextmanager

@@ -138,6 +138,12 @@ def test_without_a_command_the_help_comes_on_stderr(
             "did you mean `--preset market`?",
         ),
         (
+            "evaluate --weights a.pth --weights b.pth",
+            "`--weights` is given 2 times",
+            "give it once",
+        ),
+        ("labels run --csv a --epoch 1 --csv b", "`--csv` is given 2 times", "give it once"),
+        (
             "evaluate best.pth",
             "missing option `--weights`",
             "name the file: `pplr evaluate --weights FILE`",

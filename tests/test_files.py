@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,13 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pplr_cli.errors import PplrError
+from pplr_cli.errors import PplrError, UsageError
 from pplr_cli.files import (
     atomic_write,
+    check_output,
     check_space,
     locked,
     naming,
     native,
+    open_output,
     portable,
     sync_folder,
     write_text,
@@ -137,6 +140,7 @@ def test_file_systems_without_folder_sync_are_fine(
 
 HOLD = """
 import sys
+from contextlib import suppress
 from pathlib import Path
 from pplr_cli.files import locked
 lock = Path(sys.argv[1])
@@ -190,3 +194,82 @@ def test_portable_names_are_utf8_and_come_back(name: bytes) -> None:
     text = portable(os.fsdecode(name))
     assert text.encode(errors="surrogateescape") == name
     assert native(text) == os.fsdecode(name)
+
+
+# outputs that the user named
+
+
+def write(path: Path, content: bytes = b"new", *, overwrite: bool = False) -> None:
+    with open_output(path, overwrite=overwrite) as file:
+        file.write(content)
+
+
+def test_an_output_is_replaced_only_if_asked(tmp_path: Path) -> None:
+    path = tmp_path / "made" / "x.csv"
+    write(path, b"mine")
+    with pytest.raises(UsageError, match=r"x\.csv`: the file exists already") as caught:
+        write(path)
+    assert caught.value.hint == "name another one, or replace it with --overwrite"
+    assert path.read_bytes() == b"mine"
+    write(path, overwrite=True)
+    assert path.read_bytes() == b"new"
+
+
+def test_links_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    link, hollow = tmp_path / "link.csv", tmp_path / "hollow.csv"
+    link.symlink_to("real/x.csv")
+    hollow.symlink_to("real/y.csv")
+    (tmp_path / "real" / "x.csv").write_text("mine")
+    with pytest.raises(UsageError, match="exists already"):
+        write(link)
+    write(link, overwrite=True)
+    write(hollow)
+    for path, name in ((link, "x.csv"), (hollow, "y.csv")):
+        assert path.is_symlink()
+        assert (tmp_path / "real" / name).read_bytes() == b"new"
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(PplrError, match="links in a circle"):
+        write(tmp_path / "circle")
+
+
+def test_devices_and_pipes_are_written_through(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write(pipe)
+    assert os.read(reader, 10) == b"new"
+    os.close(reader)
+    assert pipe.is_fifo()
+    write(Path("/dev/null"))
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write(Path("/dev/full"))
+    assert caught.value.filename == "/dev/full"
+    assert Path("/dev/full").is_char_device()
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_what_cannot_be_written_makes_no_folder(tmp_path: Path, folder: bool) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    cases = {
+        "file/below": "file` is a file",
+        f"new/{'x' * 300}": "the name is too long",
+        ("file" if folder else "folder"): "not a folder" if folder else "is a folder",
+    }
+    for place, what in cases.items():
+        with pytest.raises(PplrError, match=what):
+            check_output(tmp_path / place, overwrite=True, folder=folder)
+    for place in ("new/x", "/sys/new", "/proc/self/new"):
+        with suppress(PplrError):
+            check_output(tmp_path / place, overwrite=False, folder=folder)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_folder_with_files_is_used_only_if_asked(tmp_path: Path) -> None:
+    check_output(tmp_path, overwrite=False, folder=True)
+    check_output(tmp_path / "new" / "one", overwrite=False, folder=True)
+    (tmp_path / "mine").touch()
+    with pytest.raises(UsageError, match="the folder is not empty"):
+        check_output(tmp_path, overwrite=False, folder=True)
+    check_output(tmp_path, overwrite=True, folder=True)

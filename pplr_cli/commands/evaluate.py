@@ -9,6 +9,7 @@ import typer
 from pplr_cli import env
 from pplr_cli.commands import gates, options
 from pplr_cli.config import presets
+from pplr_cli.files import check_output
 from pplr_cli.retrieval import published
 from pplr_cli.retrieval.published import RANKS
 from pplr_cli.terminal.console import Console
@@ -39,6 +40,7 @@ def evaluate(
     data_dir: options.DataDir = None,
     rerank: Rerank = False,
     plots: options.Plots = None,
+    overwrite: options.Overwrite = False,
     fail_below: FailBelow = None,
     settings: options.Set = None,
     device: options.Device = "auto",
@@ -52,7 +54,8 @@ def evaluate(
 ) -> None:
     """Print mAP and rank-1, 5 and 10 of a weights file, and the paper's figures."""
     wanted = [gates.Gate.parse(text) for text in fail_below or []]
-    options.check_plots(plots)
+    if plots is not None:
+        check_output(plots, overwrite=overwrite, folder=True)
 
     from pplr_cli.ingest.library import open_dataset
     from pplr_cli.retrieval.model import Model
@@ -63,8 +66,6 @@ def evaluate(
     model = Model.load(weights, runtime, preset, presets.overrides(settings or (), data))
     name, folder = model.config.data.name, env.data_dir(data_dir)
     manifest = open_dataset(name, folder, console, verify=verify)
-    if plots is not None:
-        plots.mkdir(parents=True, exist_ok=True)
     scores, evaluation = _measure(model, manifest, rerank, draw=plots is not None)
     document = _document(weights, model, manifest, scores, rerank)
     document["gates"] = [gate.outcome(document) for gate in wanted]

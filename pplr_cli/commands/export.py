@@ -10,6 +10,7 @@ from pplr_cli import env
 from pplr_cli.commands import options
 from pplr_cli.config import presets
 from pplr_cli.errors import UsageError
+from pplr_cli.files import check_output, open_output
 from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ CHECKED = 32
 def export(
     weights: options.Weights,
     to: To,
+    overwrite: options.Overwrite = False,
     crops: Crops = None,
     preset: options.OptionalPreset = None,
     data_dir: options.DataDir = None,
@@ -45,9 +47,9 @@ def export(
     """Export the retrieval feature of a weights file as an ONNX model."""
     if to.suffix != ".onnx":
         raise UsageError(f"`--to {to}`: the file's name must end in .onnx", "`--to model.onnx`")
+    check_output(to, overwrite=overwrite)
 
     from pplr_cli.engine import onnx
-    from pplr_cli.files import atomic_write
     from pplr_cli.retrieval.model import Model
     from pplr_cli.runtime import Runtime
 
@@ -60,7 +62,7 @@ def export(
     about = {key: value for key, value in model.about.items() if key != "format"}
     content = onnx.build(model.network, height, width, about)
     difference = onnx.largest_difference(content, model.network, images)
-    with atomic_write(to) as file:
+    with open_output(to, overwrite=overwrite) as file:
         file.write(content)
     document = {
         "file": str(to),

@@ -25,16 +25,19 @@ def labels(
     csv: Csv = STDOUT,
     epoch: Epoch = None,
     data_dir: options.DataDir = None,
+    overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
     """Write path, pseudo-identity, agreement and camera of each training image as CSV."""
     from pplr_cli.data.manifest import Split
-    from pplr_cli.files import atomic_write
+    from pplr_cli.files import check_output, open_output
     from pplr_cli.ingest.library import open_dataset
     from pplr_cli.runs.labels import Row, epoch_labels
     from pplr_cli.runs.records import Records
     from pplr_cli.text import csv_text
 
+    if csv != STDOUT:
+        check_output(csv, overwrite=overwrite)
     console, records = Console(), Records(run)
     config = records.config
     found = epoch_labels(run, epoch, config.model.parts)
@@ -43,10 +46,10 @@ def labels(
     records.check_data(manifest)
     images = manifest.split(Split.TRAIN)
     rows = list(found.rows(images))
-    text = csv_text(Row._fields, rows)
+    content = csv_text(Row._fields, rows).encode(errors="surrogateescape")
     if csv != STDOUT:
-        with atomic_write(csv) as file:
-            file.write(text.encode(errors="surrogateescape"))
+        with open_output(csv, overwrite=overwrite) as file:
+            file.write(content)
     about = {
         "run": str(run),
         "epoch": found.epoch,
@@ -64,7 +67,7 @@ def labels(
     if json:
         console.document({**about, "labels": [row._asdict() for row in rows]})
     elif csv == STDOUT:
-        typer.echo(text, nl=False)
+        console.data(content)
         console.info(line)
     else:
         console.result(f"{line}\nlabels: {csv}")

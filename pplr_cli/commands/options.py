@@ -1,5 +1,6 @@
 """Options that several commands share, and those that a request's fields declare."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -8,6 +9,7 @@ from types import GenericAlias
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 
 from pplr_cli.config.fields import Precision as PrecisionName
 from pplr_cli.config.options import Option, options_of
@@ -81,15 +83,20 @@ OptionalPreset = Annotated[
     str | None,
     typer.Option("--preset", help="Preset of a weights file that records no settings."),
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip images that cannot be decoded.")]
 
 CORES = TrainingRequest.workers
 
 
-def check_plots(folder: Path | None) -> None:
-    """Check that `--plots` can be a folder; `UsageError` if there is a file in its way."""
-    for path in () if folder is None else (folder, *folder.parents):
-        if path.is_file():
-            raise UsageError(
-                f"`--plots {folder}`: `{path}` is a file", "name a folder for the pictures"
-            )
+class Command(TyperCommand):
+    """A command that refuses an option given twice, of which the first would be ignored."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments; `UsageError` for an option given twice."""
+        given = self.make_parser(ctx).parse_args(list(args))[2]
+        for option, times in Counter(given).items():
+            single = option.nargs == 1 and not getattr(option, "is_flag", False)
+            if times > 1 and single and not option.multiple:
+                raise UsageError(f"`{option.opts[0]}` is given {times} times", "give it once")
+        return super().parse_args(ctx, args)

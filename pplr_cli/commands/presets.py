@@ -9,8 +9,8 @@ from pplr_cli.commands import options
 from pplr_cli.config import presets
 from pplr_cli.config.document import annotated, differences
 from pplr_cli.config.fields import Config
-from pplr_cli.errors import PplrError, UsageError
-from pplr_cli.files import write_text
+from pplr_cli.errors import UsageError
+from pplr_cli.files import open_output
 from pplr_cli.terminal.console import Console
 
 app = typer.Typer(help="List, show and copy the presets.", no_args_is_help=True)
@@ -72,6 +72,7 @@ def copy(
     destination: Annotated[
         Path | None, typer.Argument(metavar="[DEST]", help="A folder or a .yaml file.")
     ] = None,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Copy a preset to a file that you can edit."""
     source = presets.find(name)
@@ -80,9 +81,8 @@ def copy(
         target /= f"{source.stem}.yaml"
     if target.suffix not in presets.SUFFIXES:
         raise UsageError(f"`{target}`: not a preset file name", f"try `{target}.yaml`")
-    if target.exists():
-        raise PplrError(f"`{target}`: the file exists", "choose another name")
-    write_text(target, source.read_text(encoding="utf-8"))
+    with open_output(target, overwrite=overwrite) as file:
+        file.write(source.read_bytes())
     Console().result(str(target))
 
 

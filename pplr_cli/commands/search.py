@@ -8,6 +8,7 @@ import typer
 
 from pplr_cli.commands import options
 from pplr_cli.config import presets
+from pplr_cli.files import check_output, remove_numbered
 from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def search(
     gallery: Gallery,
     top: Top = 10,
     plots: options.Plots = None,
+    overwrite: options.Overwrite = False,
     skip_bad: options.SkipBad = False,
     preset: options.OptionalPreset = None,
     settings: options.Set = None,
@@ -40,7 +42,8 @@ def search(
     verbose: options.Verbose = False,
 ) -> None:
     """Rank a folder of crops by similarity to a query image, or to each image of a folder."""
-    options.check_plots(plots)
+    if plots is not None:
+        check_output(plots, overwrite=overwrite, folder=True)
 
     from pplr_cli.retrieval.model import Model
     from pplr_cli.retrieval.search import nearest_images, open_crops
@@ -68,6 +71,7 @@ def _draw(results: "list[Found]", folder: Path) -> list[Path]:
     from pplr_cli.report.plots import file_name
     from pplr_cli.report.ranked import Match, Result, draw_ranked
 
+    remove_numbered(folder, ".png")
     pictures = []
     for number, (query, found) in enumerate(results, 1):
         path = folder / f"{number:0{len(str(len(results)))}}-{file_name(query.name)}.png"

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pplr_cli.data.manifest import ImageSet
-from pplr_cli.files import atomic_write
+from pplr_cli.files import atomic_write, remove_numbered
 from pplr_cli.report.curves import draw_cmc, draw_separation
 from pplr_cli.report.ranked import Match, Result, draw_ranked
 from pplr_cli.retrieval.nearest import NONE
@@ -48,13 +48,14 @@ class Evaluation:
 
 
 def draw_plots(evaluation: Evaluation, folder: Path) -> None:
-    """Write all pictures and the table into `folder`.
+    """Write all pictures and the table into `folder`; replace those of an earlier call.
 
     Raises:
         DataError: an image to be shown cannot be decoded.
     """
     survey, name, upright = evaluation.survey, evaluation.name, evaluation.query.upright
     for group, queries in choose(evaluation).items():
+        remove_numbered(folder / group, ".png")
         results = [_result(evaluation, query) for query in queries]
         for suffix in (".png", ".pdf"):
             path, title = folder / f"{group}{suffix}", f"{name}: {group} queries"

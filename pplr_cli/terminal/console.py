@@ -14,6 +14,7 @@ from pplr_cli import env
 from pplr_cli.errors import PplrError
 from pplr_cli.progress import Silent, Task
 from pplr_cli.terminal.live import LiveView
+from pplr_cli.terminal.streams import GuardedStream
 from pplr_cli.text import printable
 
 
@@ -44,6 +45,15 @@ class Console:
     def result(self, text: str) -> None:
         """Print one or more lines of a result."""
         self._out.print(_plain(text))
+
+    def data(self, content: bytes) -> None:
+        """Print a file byte for byte; on a terminal, with control codes escaped."""
+        if self._out.is_terminal:
+            self._out.print(_plain(content.decode(errors="surrogateescape")), end="")
+        elif isinstance(self._out.file, GuardedStream):
+            self._out.file.write_bytes(content)
+        else:
+            self._out.file.write(content.decode(errors="backslashreplace"))
 
     def document(self, document: Any) -> None:
         """Print one JSON document (`--json`)."""

@@ -28,6 +28,15 @@ class GuardedStream:
             self._give_up(error)
             return len(text)
 
+    def write_bytes(self, content: bytes) -> None:
+        """Write bytes as they are, or discard them."""
+        try:
+            self._stream.flush()
+            self._stream.buffer.write(content)
+            self._stream.buffer.flush()
+        except OSError as error:
+            self._give_up(error)
+
     def flush(self) -> None:
         """Flush, or discard the buffer."""
         try:

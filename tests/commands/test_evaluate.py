@@ -239,10 +239,27 @@ def test_pictures_get_a_folder_only_where_all_else_is_sound(tmp_path, run, own_f
         run("--weights", own_file, "--plots", plots)
     assert not plots.exists()
     plots.touch()
-    for folder in (plots, plots / "more"):
-        with pytest.raises(UsageError, match=r"plots` is a file$") as caught:
+    for folder, what in ((plots, "not a folder"), (plots / "more", "plots` is a file")):
+        with pytest.raises(UsageError, match=what):
             run("--weights", tmp_path / "none.pth", "--plots", folder)
-        assert caught.value.hint == "name a folder for the pictures"
+
+
+def test_pictures_of_two_models_do_not_mix(tmp_path, run, own_file, monkeypatch):
+    monkeypatch.setattr("pplr_cli.report.plots.EACH", 1)
+    make_data_set(tmp_path / "data")
+    plots = tmp_path / "plots"
+    (plots / "best").mkdir(parents=True)
+    stale, foreign = plots / "best" / "1-of_another_model.png", plots / "best" / "mine.png"
+    for path in (stale, foreign):
+        path.touch()
+    options = ["--weights", own_file, "--plots", plots]
+    with pytest.raises(UsageError, match="the folder is not empty") as caught:
+        run(*options)
+    assert "--overwrite" in caught.value.hint
+    run(*options, "--overwrite")
+    assert not stale.exists()
+    assert foreign.exists()
+    assert (plots / "cmc.png").exists()
 
 
 def test_a_data_set_that_changed_is_found_out_where_that_is_wanted(tmp_path, run, own_file):

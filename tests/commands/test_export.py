@@ -13,6 +13,7 @@ from pplr_cli.engine import onnx
 from pplr_cli.engine.checkpoint import save_weights
 from pplr_cli.engine.network import Network
 from pplr_cli.errors import PplrError, WeightsError
+from pplr_cli.retrieval.model import Model
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_crops_come_from_a_folder_the_data_set_or_are_drawn(quick, export, tiny_
     cases = (([], tiny_data), (["--crops", crops], tiny_data), ([], tmp_path / "none"))
     sources = []
     for arguments, data_dir in cases:
-        code, out, _ = export("--json", *arguments, data_dir=data_dir)
+        code, out, _ = export("--json", "--overwrite", *arguments, data_dir=data_dir)
         assert code == 0
         checked = json.loads(out)["checked"]
         assert 0 < checked["images"] <= 32
@@ -106,10 +107,20 @@ def test_a_file_that_differs_does_not_get_its_name(quick, export, tmp_path, monk
 
     monkeypatch.setattr(onnx, "largest_difference", differs)
     (tmp_path / "model.onnx").write_text("the last one")
-    code, out, err = export()
+    code, out, err = export("--overwrite")
     assert (code, out) == (1, "")
     assert "features differ" in err
     assert [path.read_text() for path in tmp_path.glob("model*")] == ["the last one"]
+
+
+def test_a_file_is_not_replaced_unasked(quick, export, tmp_path):
+    (tmp_path / "model.onnx").write_text("the last one")
+    code, out, err = export()
+    assert (code, out) == (2, "")
+    assert "the file exists already\nhint: name another one, or replace it with --over" in err
+    assert (tmp_path / "model.onnx").read_text() == "the last one"
+    assert export("--overwrite")[0] == 0
+    assert (tmp_path / "model.onnx").read_text() == "model"
 
 
 def test_another_suffix_is_wrong_usage(export, tmp_path):
@@ -118,11 +129,12 @@ def test_another_suffix_is_wrong_usage(export, tmp_path):
     assert "must end in .onnx" in err
 
 
-def test_missing_packages_are_named_before_anything_is_read(export, monkeypatch, tmp_path):
+def test_missing_packages_are_named_before_anything_is_read(export, monkeypatch):
     def missing():
         raise PplrError("`import onnx` fails", "`pip install 'pplr[onnx]'` puts it in place")
 
     monkeypatch.setattr(onnx, "require_packages", missing)
-    code, _, err = export("--weights", tmp_path / "none.pth")
+    monkeypatch.setattr(Model, "load", lambda *_: pytest.fail("weights were read"))
+    code, _, err = export()
     assert code == 1
     assert "pip install 'pplr[onnx]'" in err

@@ -56,6 +56,22 @@ def test_a_file_and_an_earlier_epoch(labels, tmp_path):
     assert out.startswith("epoch 1: 96 images")
     assert out.endswith(f"labels: {path}\n")
     assert path.read_text() == labels("--epoch", "1", "--csv", "-")[1]
+    written = path.read_bytes()
+    code, out, err = labels("--csv", path)
+    assert (code, out) == (2, "")
+    assert "the file exists already" in err
+    assert path.read_bytes() == written
+    assert labels("--csv", path, "--overwrite")[0] == 0
+    assert path.read_bytes() != written
+
+
+@pytest.mark.parametrize("place", [".", "config.yaml/labels.csv"])
+def test_a_file_that_cannot_be_written_is_wrong_usage(labels, run_dir, place):
+    before = sorted(run_dir.rglob("*"))
+    code, out, err = labels("--csv", run_dir / place)
+    assert (code, out) == (2, "")
+    assert "error: `" in err
+    assert sorted(run_dir.rglob("*")) == before
 
 
 def test_the_json_document_is_as_documented(labels, run_dir, tmp_path, tiny_data, check_schema):

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from pplr_cli.commands.presets import app
 from pplr_cli.config import presets
-from pplr_cli.errors import PplrError, UsageError
+from pplr_cli.errors import UsageError
 
 
 def pplr_presets(*arguments: str) -> str:
@@ -71,10 +71,11 @@ def test_copy_is_the_file_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_copy_overwrites_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("market.yaml").write_text("mine")
-    with pytest.raises(PplrError, match=r"`market\.yaml`: the file exists") as caught:
+    with pytest.raises(UsageError, match=r"`market\.yaml`: the file exists already"):
         pplr_presets("copy", "market")
-    assert caught.value.exit_code == 1
     assert Path("market.yaml").read_text() == "mine"
+    pplr_presets("copy", "market", "--overwrite")
+    assert "Market" in Path("market.yaml").read_text()
 
 
 def test_copy_wants_a_name_that_can_be_used(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from pplr_cli.errors import DataError, PplrError
 from pplr_cli.terminal import live
 from pplr_cli.terminal.console import Console
+from pplr_cli.terminal.streams import GuardedStream
 
 HOSTILE = "[red]x[/] :smile: \x1b[31m é \udcff \r.jpg"
 TAMED = "[red]x[/] :smile: \\x1b[31m é \\udcff \\x0d.jpg"
@@ -64,6 +65,16 @@ def test_nothing_is_wrapped_marked_up_or_passed_through(
     assert out.getvalue().splitlines()[:2] == ["x" * 300, TAMED]
     assert out.getvalue().count(TAMED) == 3
     assert err.getvalue() == f"{TAMED}\nerror: {TAMED}\nhint: {TAMED}\n"
+
+
+def test_data_are_printed_byte_for_byte_but_for_a_terminal() -> None:
+    content = b"path\n\xff\x1b[31m\r.jpg\n"
+    buffer = io.BytesIO()
+    Console(GuardedStream(io.TextIOWrapper(buffer, encoding="ascii"))).data(content)  # type: ignore[arg-type]
+    assert buffer.getvalue() == content
+    terminal = Terminal()
+    Console(terminal).data(content)
+    assert terminal.getvalue() == "path\n\\udcff\\x1b[31m\\x0d.jpg\n"
 
 
 def test_document_is_json(console: Console, out: io.StringIO) -> None:
