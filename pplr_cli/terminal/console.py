@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
-from rich.cells import cell_len
 from rich.console import Console as RichConsole
 from rich.text import Text
 
@@ -15,6 +14,7 @@ from pplr_cli.errors import PplrError
 from pplr_cli.progress import Silent, Task
 from pplr_cli.terminal.live import LiveView
 from pplr_cli.terminal.streams import GuardedStream
+from pplr_cli.terminal.tables import fit_table
 from pplr_cli.text import printable
 
 
@@ -61,13 +61,17 @@ class Console:
         self._out.file.flush()
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
-        """Print a table; columns of numbers are right-aligned."""
+        """Print a table; columns of numbers are right-aligned.
+
+        On a terminal that is too narrow for it, cells wrap between words or, if that is not
+        enough, each row becomes a list.
+        """
         if title:
             self._out.print(_plain(title), style="italic")
-        grid = [[printable(cell) for cell in row] for row in (columns, *rows)]
-        padded = [_pad(column) for column in zip(*grid, strict=True)]
-        for number, line in enumerate(zip(*padded, strict=True)):
-            self._out.print(Text("  ".join(line).rstrip()), style="bold" if number == 0 else None)
+        grid = [[_cell(text) for text in row] for row in (columns, *rows)]
+        room = self._out.width if self._out.is_terminal else None
+        for line, style in fit_table(grid, room):
+            self._out.print(Text(line.rstrip()), style=style)
 
     # the Reporter protocol
 
@@ -109,12 +113,9 @@ class Console:
             self._live.printed()
 
 
-def _pad(column: Sequence[str]) -> list[str]:
-    """Pad the cells of a column to one width."""
-    width = max(map(cell_len, column))
-    numeric = all(cell[:1].isdigit() for cell in column[1:])
-    gaps = [" " * (width - cell_len(cell)) for cell in column]
-    return [gap + cell if numeric else cell + gap for cell, gap in zip(column, gaps, strict=True)]
+def _cell(text: str) -> str:
+    """Return text on one line without control codes."""
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _plain(text: str) -> Text:
