@@ -14,6 +14,7 @@ from pplr_cli.errors import DataError, UsageError
 from pplr_cli.files import atomic_write
 from pplr_cli.labelling.clustering import OUTLIER
 from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.runs.identities import follow, read_known
 
 LABELS = "labels"
 _OTHER = "another epoch's labels may be intact: `--epoch N`"
@@ -24,7 +25,7 @@ class Row(NamedTuple):
 
     Attributes:
         path: relative to the data set's root, with `/`.
-        pseudo_identity: the number of its cluster; -1 = outlier, in no cluster.
+        pseudo_identity: its identity, a number that is the same in all epochs; -1 = outlier.
         agreement: cross agreement, mean over the parts, 0 to 1.
         camera: the user's name of its camera; None if unknown.
     """
@@ -43,14 +44,25 @@ class EpochLabels:
         file: the file they were read from.
         epoch: its number.
         pseudo: labels and agreement of N images.
+        earlier: labels of the epochs before, as far as they can be read.
     """
 
     file: Path
     epoch: int
     pseudo: PseudoLabels
+    earlier: tuple[NDArray[np.int64], ...] = ()
 
-    def rows(self, images: ImageSet) -> Iterator[Row]:
-        """Yield a row for each training image; `DataError` if their number differs."""
+    def rows(self, images: ImageSet, known: Path | None = None) -> Iterator[Row]:
+        """Yield a row for each training image.
+
+        Args:
+            images: the training images.
+            known: table of another run whose numbers are continued, instead of those of the
+                epochs before.
+
+        Raises:
+            DataError: the number of images differs, or the table cannot be read.
+        """
         labels, agreement = self.pseudo.labels, self.pseudo.agreement.mean(1)
         if len(labels) != len(images):
             raise DataError(
@@ -58,11 +70,16 @@ class EpochLabels:
                 f"`{images.root}` has {len(images):,} training images",
                 "name the data folder of the run with --data-dir",
             )
-        for path, label, score, camera in zip(
-            images.paths, labels, agreement, images.cameras, strict=True
+        before = [each for each in self.earlier if each.shape == labels.shape]
+        if known is None:
+            identities = follow([*before, labels])
+        else:
+            identities = read_known(known, images.paths).match(labels)
+        for path, identity, score, camera in zip(
+            images.paths, identities, agreement, images.cameras, strict=True
         ):
             name = images.names.camera(camera) or None
-            yield Row(path, int(label), round(float(score), 4), name)
+            yield Row(path, int(identity), round(float(score), 4), name)
 
 
 def save_labels(run: Path, epoch: int, pseudo: PseudoLabels) -> None:
@@ -102,7 +119,9 @@ def epoch_labels(run: Path, epoch: int | None, parts: int) -> EpochLabels:
     if number not in files:
         known = f"{min(files)} to {max(files)}" if len(files) > 1 else str(min(files))
         raise UsageError(f"`{run}`: no labels of epoch {number}", f"there are labels of {known}")
-    return EpochLabels(files[number], number, _checked(files[number], parts))
+    before = [read_labels(run, each, LABELS) for each in sorted(files) if each < number]
+    earlier = tuple(arrays[LABELS] for arrays in before if arrays)
+    return EpochLabels(files[number], number, _checked(files[number], parts), earlier)
 
 
 def _checked(file: Path, parts: int) -> PseudoLabels:

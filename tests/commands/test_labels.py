@@ -11,6 +11,7 @@ import pytest
 
 from pplr_cli.app import run
 from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.runs.identities import follow
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +44,11 @@ def test_every_training_image_has_a_line(labels, run_dir, tiny_data):
     assert [row["camera"] for row in rows] == [str(1 + camera) for camera in images.cameras]
     assert all(f"_c{row['camera']}_" in row["path"] for row in rows)
     with np.load(run_dir / "labels" / "epoch-002.npz") as saved:
-        assert [int(row["pseudo_identity"]) for row in rows] == saved["labels"].tolist()
-        means = saved["agreement"].mean(1)
+        means, second = saved["agreement"].mean(1), saved["labels"]
+    with np.load(run_dir / "labels" / "epoch-001.npz") as saved:
+        identities = follow([saved["labels"], second])
+    assert [int(row["pseudo_identity"]) for row in rows] == identities.tolist()
+    assert len({*identities.tolist()}) == len({*second.tolist()})
     np.testing.assert_allclose([float(row["agreement"]) for row in rows], means, atol=1e-4)
     assert f"epoch 2: 96 images below `{images.root}`" in err
 
@@ -74,9 +78,36 @@ def test_a_file_that_cannot_be_written_is_wrong_usage(labels, run_dir, place):
     assert sorted(run_dir.rglob("*")) == before
 
 
+def test_folders_in_the_run_or_elsewhere(labels, tmp_path, run_dir):
+    rows = json.loads(labels("--json")[1])["labels"]
+    code, out, _ = labels("--to", "folders", "--output", tmp_path / "out", "--copy")
+    assert code == 0
+    assert out.endswith(f"labels: {tmp_path / 'out'}\n")
+    row = next(row for row in rows if row["pseudo_identity"] >= 0)
+    name = f"{row['pseudo_identity']:05d}/{row['path'].replace('/', '__')}"
+    assert (tmp_path / "out" / name).is_file()
+    shutil.copytree(run_dir, tmp_path / "run")
+    assert labels("--to", "folders", run_dir=tmp_path / "run")[0] == 0
+    assert (tmp_path / "run" / "identities" / name).is_symlink()
+
+
+def test_numbers_of_another_table_are_continued(labels, tmp_path):
+    labels("--csv", tmp_path / "first.csv")
+    text = (tmp_path / "first.csv").read_text()
+    moved = "".join(
+        f"{path},{int(number) + 50 * (number != '-1')},{rest}"
+        for path, number, rest in (line.split(",", 2) for line in text.splitlines(True)[1:])
+    )
+    (tmp_path / "known.csv").write_text("path,pseudo_identity,agreement,camera\n" + moved)
+    assert labels("--known", tmp_path / "known.csv", "--epoch", "2")[1].splitlines()[1:] == (
+        moved.splitlines()
+    )
+
+
 def test_the_json_document_is_as_documented(labels, run_dir, tmp_path, tiny_data, check_schema):
     plain = json.loads(labels("--json")[1])
     filed = json.loads(labels("--json", "--csv", tmp_path / "x.csv")[1])
+    in_folders = json.loads(labels("--json", "--to", "folders", "--output", tmp_path / "f")[1])
     folder = tmp_path / "data" / "tiny"
     shutil.copytree(tiny_data, tmp_path / "data")
     manifest = Manifest.load(folder / "manifest.json")
@@ -85,7 +116,7 @@ def test_the_json_document_is_as_documented(labels, run_dir, tmp_path, tiny_data
     (tmp_path / "run" / "environment.json").write_text("{}")  # of an older pplr
     both = {"run_dir": tmp_path / "run", "data_dir": tmp_path / "data"}
     without_cameras = json.loads(labels("--json", **both)[1])
-    check_schema("labels.md", plain, filed, without_cameras)
+    check_schema("labels.md", plain, filed, in_folders, without_cameras)
     assert plain["outliers"] == sum(row["pseudo_identity"] == -1 for row in plain["labels"])
 
 
@@ -116,6 +147,8 @@ def test_the_data_folder_of_the_run_is_found_again(run_dir, capsys):
     ("arguments", "code", "error"),
     [
         (["--epoch", "7"], 2, "no labels of epoch 7\nhint: there are labels of 1 to 2"),
+        (["--csv", "x", "--to", "folders"], 2, "exclude each other"),
+        (["--copy"], 2, "`--copy` goes with `--to folders`"),
         (["--epoch", "0"], 2, "invalid value for `--epoch`"),
     ],
 )
