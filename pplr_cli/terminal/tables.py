@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
-from textwrap import wrap
 
 from rich.cells import cell_len
 
@@ -63,7 +62,16 @@ def _lists(grid: Grid, room: int) -> Iterator[Line]:
 
 def _wrapped(text: str, width: int) -> list[str]:
     """Return the lines of a text, broken at spaces only."""
-    return wrap(text, max(width, 1), break_long_words=False, break_on_hyphens=False) or [""]
+    if cell_len(text) <= width:
+        return [text]
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".lstrip()
+        if lines[-1] and cell_len(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _padded(text: str, width: int, numeric: bool) -> str:

@@ -39,10 +39,12 @@ def test_cells_wrap_between_words_from_the_widest_column() -> None:
         "paper, as reported, without camera      81.5    92.8    97.1",
         "labels",
     ]
-    assert lines(PLAN, 60)[3:] == [
-        "memory budget                    10.20 GB (half of what is",
-        "                                 free at this moment on this",
-        "                                 machine)",
+    assert lines(PLAN, 60)[2:] == [
+        "label stage, above the         0.20 GB",
+        "features",
+        "memory budget                  10.20 GB (half of what is",
+        "                               free at this moment on this",
+        "                               machine)",
     ]
 
 
