@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pplr_cli.config import problems
-from pplr_cli.config.fields import Config
+from pplr_cli.config.fields import Clustering, Config
 
 
 def told(**values: Any) -> list[str]:
@@ -72,9 +72,7 @@ def test_rules_between_keys_name_them() -> None:
 )
 def test_unknown_key_names_the_nearest(values: dict[str, Any], key: str, near: str | None) -> None:
     known = (
-        f"did you mean `{near}`?"
-        if near
-        else "known here: distance, algorithm, k1, k2, eps, min_samples"
+        f"did you mean `{near}`?" if near else f"known here: {', '.join(Clustering.model_fields)}"
     )
     assert told(**values) == [f"`{key}`: unknown key; {known}"]
 

@@ -77,10 +77,10 @@ class Runs:
 
     def start(
         self, folder: Path, *more: str, mode: str = "train", faults: tuple[Fault, ...] = (),
-        **environment: str,
+        data: Path | None = None, **environment: str,
     ) -> Process:  # fmt: skip
-        """Start `pplr train` on a run folder."""
-        options = ["--preset", str(self._preset), "--data-dir", str(self._data)]
+        """Start `pplr train` on a run folder, with the tiny data set or a data folder."""
+        options = ["--preset", str(self._preset), "--data-dir", str(data or self._data)]
         options += [word for setting in SETTINGS for word in ("--set", setting)]
         arguments = [mode, *options, "--run-dir", str(folder), "--workers", "1", *more]
         self._count += 1
@@ -136,10 +136,11 @@ def runs(
 
 
 def in_second_step(
-    runs: Runs, folder: Path, *more: str, mode: str = "train", what: str = "nap"
-) -> Process:
+    runs: Runs, folder: Path, *more: str, mode: str = "train", what: str = "nap",
+    data: Path | None = None,
+) -> Process:  # fmt: skip
     """Start a run and wait until its second step pauses: for a `nap` or a `sleep`."""
-    process = runs.start(folder, *more, mode=mode, faults=(NAP._replace(what=what),))
+    process = runs.start(folder, *more, mode=mode, faults=(NAP._replace(what=what),), data=data)
     process.wait_for((folder / "state.previous.pt").exists)  # saved before and after the first
     return process
 

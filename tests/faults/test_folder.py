@@ -144,9 +144,7 @@ def test_images_that_vanish_after_the_start_are_not_missed(
 ) -> None:
     mode, expected, _ = undisturbed
     shutil.copytree(tiny_data, tmp_path / "data")
-    process = in_second_step(
-        runs, tmp_path / "run", "--data-dir", str(tmp_path / "data"), mode=mode
-    )
+    process = in_second_step(runs, tmp_path / "run", mode=mode, data=tmp_path / "data")
     shutil.rmtree(tmp_path / "data")
     assert process.wait() == 0, process.text
     assert outcome(tmp_path / "run")["metrics"] == expected["metrics"]
