@@ -76,20 +76,19 @@ def prepare(
         sources: archives or a folder; by default found in the data folder.
         data_dir: the data folder; by default `PPLR_DATA_DIR`, else `./data`.
         reporter: gets progress and warnings.
-        options: `name`, `allow_partial`, `link`, `pattern`, `table`, `skip_bad`: see
-            `PrepareRequest`.
+        options: `name`, `pattern`, `table`, `link`, ...: the fields of `PrepareRequest`.
 
     Raises:
         UsageError: options that exclude each other.
         DataError: the source cannot be used.
     """
-    files = tuple(map(Path, sources))
-    request = PrepareRequest(layout, files, env.data_dir(_path(data_dir)), **options)
+    files, folder = tuple(map(Path, sources)), env.data_dir(_path(data_dir))
+    request = PrepareRequest(layout, files, folder, **_with_paths(options, "table", "boxes"))
     return library.prepare(request, reporter)
 
 
 def train(
-    preset: str | None,
+    preset: AnyPath | None,
     data: str | None = None,
     cameras: bool = False,
     run_dir: AnyPath | None = None,
@@ -119,12 +118,12 @@ def train(
     """
     request = TrainingRequest(
         mode="train-cam" if cameras else "train",
-        preset=preset,
+        preset=None if preset is None else str(preset),
         data=data,
         data_dir=_path(data_dir),
         run_dir=_path(run_dir),
         settings=tuple(presets.as_texts(overrides or {})),
-        **options,
+        **_with_paths(options, "resume_from"),
     )
     return run_training(request, reporter) or Run(request.folder)
 
@@ -216,6 +215,10 @@ def pseudo_labels(
 
 def _loaded(model: Model | AnyPath) -> Model:
     return model if isinstance(model, Model) else load(model)
+
+
+def _with_paths(options: dict[str, Any], *names: str) -> dict[str, Any]:
+    return options | {name: _path(options[name]) for name in names if name in options}
 
 
 def _path(path: AnyPath | None) -> Path | None:

@@ -14,6 +14,7 @@ import pplr_cli
 from pplr_cli import api
 from pplr_cli.app import run
 from pplr_cli.config.fields import Agreement, Clustering
+from pplr_cli.data.manifest import Split
 from pplr_cli.session.run import Run
 from tests.test_progress import Listener
 
@@ -103,6 +104,12 @@ def test_prepare_gives_the_manifest(tmp_path: Path, plant: Any) -> None:
     )  # fmt: skip
     assert (prepared.manifest.name, len(prepared.manifest.images)) == ("own", 3)
     assert prepared.path == tmp_path / "data" / "own" / "manifest.json"
+    (tmp_path / "labels.csv").write_text("path,camera\n1_c1.jpg,1\n1_c2.jpg,2\n2_c1.jpg,1\n")
+    labelled = pplr_cli.prepare(
+        "folder", str(root), data_dir=str(tmp_path / "data"), name="table",
+        table=str(tmp_path / "labels.csv"),
+    )  # fmt: skip
+    assert labelled.manifest.split(Split.TRAIN).has_cameras
 
 
 def blobs(parts: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -28,7 +28,7 @@ def run_training(request: TrainingRequest, reporter: Reporter) -> Run | None:
     """Train as requested, in this process or, with `--devices`, in several that are started.
 
     Returns:
-        the run; None in a process that shall not print the result, because another one does.
+        the run; None if another process prints the result.
 
     Raises:
         StoppedError: a signal ended the run, or another of its processes failed.
@@ -38,19 +38,19 @@ def run_training(request: TrainingRequest, reporter: Reporter) -> Run | None:
         use_deterministic_algorithms()
     if started_by_launcher():
         return _join_run(request, reporter)
-    device = _device(request)
+    device = _device(request, request.devices)
     check_folder(request.folder, overwrite=request.overwrite, resume=request.resumes)
     if request.devices == 1:
         runtime = Runtime(device, reporter, request.precision, request.workers, request.cache)
         return Session(request, runtime).run()
-    find_inputs(request, request.devices, reporter)  # here, so that what is wrong shows once
+    find_inputs(request, request.devices, reporter)  # here, to report errors once
     _launch(request)
     return None
 
 
 def plan_training(request: TrainingRequest, reporter: Reporter) -> list[tuple[str, str]]:
     """Return what a run would do and need, as (what, value); nothing is trained."""
-    device = _device(request)
+    device = _device(request, request.devices)
     inputs = find_inputs(request, request.devices, reporter)
     return [
         *plan(inputs.config, inputs.manifest),
@@ -60,9 +60,10 @@ def plan_training(request: TrainingRequest, reporter: Reporter) -> list[tuple[st
     ]
 
 
-def _device(request: TrainingRequest) -> torch.device:
+def _device(request: TrainingRequest, processes: int) -> torch.device:
+    """Return the device, after checking that each of the processes can have its own."""
     device = choose_device(request.device)
-    check_processes(device, request.device, request.devices)
+    check_processes(device, request.device, processes)
     return device
 
 
@@ -82,7 +83,13 @@ def _launch(request: TrainingRequest) -> None:
 def _join_run(request: TrainingRequest, reporter: Reporter) -> Run | None:
     """Train as one of several processes."""
     local_size = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    device = _own_device(request, local_size)
+    try:
+        _device(request, local_size)
+    except PplrError as error:
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # one process of each machine reports it
+            raise
+        raise StoppedError(error.message, error.exit_code, reported=True) from error
+    device = process_device(request.device)
     processes = join(device)
     reporter = reporter if processes.first else Silent()
     workers = max(1, request.workers // local_size)
@@ -90,15 +97,3 @@ def _join_run(request: TrainingRequest, reporter: Reporter) -> Run | None:
     run = Session(request, runtime).run()
     processes.close()
     return run
-
-
-def _own_device(request: TrainingRequest, local_size: int) -> torch.device:
-    """Return this process's device; only the first process of a machine reports an error."""
-    try:
-        device = choose_device(request.device)
-        check_processes(device, request.device, local_size)
-    except PplrError as error:
-        if os.environ.get("LOCAL_RANK", "0") == "0":
-            raise
-        raise StoppedError(error.message, error.exit_code, reported=True) from error
-    return process_device(request.device)
