@@ -1,4 +1,4 @@
-"""Where and how a command computes: device, precision, threads, and who is told."""
+"""Where and how to compute: device, precision, threads, processes, reporter."""
 
 import os
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ BF16_CAPABILITY = (8, 0)
 
 @dataclass(frozen=True)
 class Runtime:
-    """What the machine is asked for; none of it belongs to the settings of a run.
+    """The resources of a command; they are not settings of a run.
 
     Attributes:
         device: where the network runs.
-        reporter: told of progress.
+        reporter: gets progress and warnings.
         precision: of the network's forward pass; features and losses are float32.
         workers: threads that decode images.
         cache: whether decoded images are kept on disk.
@@ -72,7 +72,7 @@ def choose_device(name: str) -> torch.device:
     if not torch.cuda.is_available():
         raise DeviceError(
             f"`--device {name}`: torch sees no GPU on this machine",
-            "use --device cpu, or see what `pplr doctor` says of the driver",
+            "use --device cpu; `pplr doctor` shows the driver",
         )
     index, count = device.index or 0, torch.cuda.device_count()
     if index >= count:

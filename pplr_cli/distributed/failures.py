@@ -1,4 +1,4 @@
-"""Which of several processes failed first: only that one tells its failure."""
+"""Agree on which process failed first: only that one reports its error."""
 
 import os
 import pickle
@@ -10,18 +10,18 @@ from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-
 from pplr_cli.errors import PplrError, ProcessError
 
 GRACE = timedelta(seconds=5)
-"""Time in which a process that failed may say so before others blame the connection."""
+"""Time for a failed process to say so, before others blame the connection."""
 
 
 class Failure(NamedTuple):
-    """The failure that came first, in which process."""
+    """The first failure: its rank and its error."""
 
     rank: int
     error: PplrError
 
 
 def first_of_all(own: Failure, size: int) -> Failure:
-    """Return the failure that came first in any of `size` processes: this one, if none did."""
+    """Return the first failure in any of `size` processes: `own`, unless another came earlier."""
     try:
         store = _store()
         if isinstance(own.error, ProcessError):
@@ -34,7 +34,7 @@ def first_of_all(own: Failure, size: int) -> Failure:
 
 
 def _store() -> Store:
-    """Connect to the store of `torchrun`, which outlives a process that fails."""
+    """Connect to the store of `torchrun`, which survives a failing process."""
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     store = TCPStore(host, port, is_master=False, timeout=GRACE)
@@ -42,7 +42,7 @@ def _store() -> Store:
 
 
 def _diagnosed(error: ProcessError, rank: int, size: int, store: Store) -> ProcessError:
-    """Let the process that failed first say so; else name those that do not answer."""
+    """Return `error`; if no process reports a failure, name those that do not answer."""
     names = [f"alive/{place}" for place in range(size)]
     store.set(names[rank], "yes")
     for wanted in (["failure"], names):

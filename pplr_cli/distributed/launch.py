@@ -1,4 +1,4 @@
-"""Starting the processes of a run on this machine: torch's own launcher, without its noise."""
+"""Start the processes of a run by torch's launcher, without its log messages."""
 
 import logging
 import os
@@ -14,11 +14,11 @@ from pplr_cli import host
 from pplr_cli.errors import ProcessError
 
 SHUTDOWN = 45
-"""Seconds that the processes have to save and leave before they are killed."""
+"""Seconds for the processes to save and exit before they are killed."""
 
 
 def started_by_launcher() -> bool:
-    """Tell whether this process is one of several that `torchrun`, or `launch`, has started."""
+    """Return whether `torchrun` or `launch` started this process as one of several."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
@@ -28,7 +28,7 @@ def launch(words: Sequence[str], count: int) -> int:
     Signals reach all of them; the failure of one ends the others.
 
     Raises:
-        ProcessError: one of them was killed; any other failure has been told where it happened.
+        ProcessError: a process was killed; a process that fails otherwise reports it itself.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -57,20 +57,20 @@ def launch(words: Sequence[str], count: int) -> int:
 
 
 def _exit_code(codes: dict[int, int]) -> int:
-    """Return the exit code of a process that failed and told why; else name one that was killed."""
-    told = [code for code in codes.values() if code > 0]
-    if told:
-        return told[0]
-    # the launcher itself ends by SIGTERM those that are left
+    """Return the exit code of a process that reported its error; else raise for a killed one."""
+    reported = [code for code in codes.values() if code > 0]
+    if reported:
+        return reported[0]
+    # the launcher ends the others by SIGTERM
     rank, number = max(codes.items(), key=lambda item: item[1] != -signal.SIGTERM)
     raise ProcessError(
         f"process {rank} of the run was killed by {signal.Signals(-number).name}",
-        "out of memory, most often; `--resume` continues from the last saved state",
+        "most often out of memory; `--resume` continues from the last saved state",
     )
 
 
 def _pass_on(number: int, _: FrameType | None) -> None:
-    """Send a signal that torch's launcher knows nothing of to the processes it has started."""
+    """Forward a signal that torch's launcher ignores to the processes it has started."""
     own = os.getpid()
     for pid in Path(f"/proc/{own}/task/{own}/children").read_text().split():
         with suppress(ProcessLookupError):

@@ -45,7 +45,7 @@ def cluster_tracks(features: Tensor, tracks: Tracks, k: int) -> Labels:
         tracks: of the N images.
         k: nearest tracks that give the local scale; about as many as an identity has.
     """
-    groups = _joined(_aligned(track_means(features, tracks), tracks), tracks, k)
+    groups = join_tracks(align_cameras(track_means(features, tracks), tracks), tracks, k)
     kept = np.bincount(groups)[groups] > 1
     labels = np.full(len(tracks), OUTLIER)
     labels[kept] = np.unique(groups[kept], return_inverse=True)[1]
@@ -58,7 +58,7 @@ def track_means(features: Tensor, tracks: Tracks) -> Tensor:
     return F.normalize(_sums(features, at, len(tracks)))
 
 
-def _joined(vectors: Tensor, tracks: Tracks, k: int) -> Labels:
+def join_tracks(vectors: Tensor, tracks: Tracks, k: int) -> Labels:
     """Return the group of each track, int64 [T]."""
     apart, groups = _Apart(tracks, vectors.device), np.arange(len(tracks))
     near, _ = _nearest(vectors, vectors, apart.mask(groups), k)
@@ -112,7 +112,7 @@ class _Apart:
         return mask
 
 
-def _aligned(vectors: Tensor, tracks: Tracks) -> Tensor:
+def align_cameras(vectors: Tensor, tracks: Tracks) -> Tensor:
     """Return the unit vectors [T, D] without the offsets of their cameras.
 
     The offsets come from the tracks of two cameras that are each other's nearest, those whose

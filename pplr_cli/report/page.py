@@ -18,7 +18,7 @@ from pplr_cli.runs.folder import REPORT
 from pplr_cli.runs.health import findings
 from pplr_cli.runs.labels import read_labels
 from pplr_cli.runs.records import Records
-from pplr_cli.runs.rows import Row, Rows, scored
+from pplr_cli.runs.rows import Rows, best_row, scored, when
 from pplr_cli.text import printable
 
 
@@ -113,12 +113,12 @@ def _tiles(rows: Rows, epochs: Rows) -> list[Tile]:
     evaluated = scored(rows)
     if evaluated:
         first, last = evaluated[0], evaluated[-1]
-        start = f"mAP in %, from {100 * first['mAP']:.1f} {_after(first)}"
-        best = max(evaluated, key=lambda row: row["mAP"])
+        start = f"mAP in %, from {100 * first['mAP']:.1f} {when(first)}"
+        best = best_row(rows) or last
         tiles += [
             Tile(f"{100 * last['mAP']:.1f}", start if len(evaluated) > 1 else "mAP in %"),
             Tile(f"{100 * last['rank1']:.1f}", "rank-1 in %"),
-            Tile(f"{100 * best['mAP']:.1f}", f"best mAP in %, {_after(best)}"),
+            Tile(f"{100 * best['mAP']:.1f}", f"best mAP in %, {when(best)}"),
         ]
     if epochs:
         last = epochs[-1]
@@ -130,10 +130,6 @@ def _tiles(rows: Rows, epochs: Rows) -> list[Tile]:
             Tile(f"{last['agreement_mean']:.2f}", "mean cross agreement"),
         ]
     return tiles
-
-
-def _after(row: Row) -> str:
-    return f"after epoch {row['epoch']}" if row["epoch"] else "before training"
 
 
 def _verdict(epochs: Rows) -> str:

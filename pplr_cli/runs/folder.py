@@ -132,7 +132,7 @@ class RunFolder:
 
     @property
     def best(self) -> Row | None:
-        """The row of the trained network with the highest mAP, the first of equals."""
+        """The row of the highest mAP, the first of equals; the start counts as epoch 0."""
         return best_row(self.rows)
 
     def add(

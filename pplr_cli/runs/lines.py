@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pplr_cli.runs.rows import Row, Rows, best_row, scored, stage_seconds
+from pplr_cli.runs.rows import Row, Rows, best_row, scored, stage_seconds, when
 
 
 def epoch_lines(rows: Rows, epochs: int) -> Iterator[str]:
@@ -14,8 +14,8 @@ def epoch_lines(rows: Rows, epochs: int) -> Iterator[str]:
         head = [f"{row['clusters']:,} clusters", share, f"agreement {row['agreement_mean']:.2f}"]
     if "mAP" in row:
         scores = [f"mAP {100 * row['mAP']:.1f}", f"rank-1 {100 * row['rank1']:.1f}"]
-        if best is not None:
-            scores.append(f"best mAP {100 * best['mAP']:.1f} after epoch {best['epoch']}")
+        if best is not None and row["epoch"]:
+            scores.append(f"best mAP {100 * best['mAP']:.1f} {when(best)}")
     seconds = sum(stage_seconds(row).values())
     yield f"epoch {row['epoch']}/{epochs}: {', '.join([*(head or scores), f'{seconds:.1f} s'])}"
     if "loss_total" in row:
@@ -47,6 +47,6 @@ def outcome_line(rows: Rows) -> str:
     first, last = evaluated[0], evaluated[-1]
     start = f"{100 * first['mAP']:.1f} -> " if first["epoch"] == 0 else ""
     return (
-        f"mAP {start}{100 * last['mAP']:.1f} (best {100 * best['mAP']:.1f}), "
+        f"mAP {start}{100 * last['mAP']:.1f} (best {100 * best['mAP']:.1f} {when(best)}), "
         f"rank-1 {100 * last['rank1']:.1f}"
     )

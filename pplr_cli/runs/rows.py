@@ -59,9 +59,13 @@ def scored(rows: Rows) -> list[Row]:
 
 
 def best_row(rows: Rows) -> Row | None:
-    """Return the first row of the highest mAP since training began, None if there is none."""
-    trained = [row for row in scored(rows) if row["epoch"]]
-    return max(trained, key=lambda row: row["mAP"]) if trained else None
+    """Return the first row of the highest mAP, the start included; None if none was evaluated."""
+    return max(scored(rows), key=lambda row: row["mAP"], default=None)
+
+
+def when(row: Row) -> str:
+    """Return when a row was recorded: before training, or after its epoch."""
+    return f"after epoch {row['epoch']}" if row["epoch"] else "before training"
 
 
 def stage_seconds(row: Mapping[str, Any]) -> dict[str, float]:

@@ -91,8 +91,7 @@ class RunRecorder:
         if self._folder is None or (epoch.number == 0 and scores is None):
             return
         row = self._record(self._folder, replace(epoch, seconds=watch.seconds), scores)
-        if epoch.number:
-            self._save_weights(self._folder, row)
+        self._save_weights(self._folder, row)
         self._report(self._folder)
         for log in self._loggers:
             log(row)
@@ -135,10 +134,11 @@ class RunRecorder:
         return {"clusters_small": int(small)} | health
 
     def _save_weights(self, folder: RunFolder, row: Row) -> None:
-        """Write `last.pth`, and `best.pth` if the mAP is the highest so far."""
+        """Write `last.pth` after training, and `best.pth` if the mAP is the highest so far."""
         figures = {key: row[key] for key in ("epoch", "mAP", "rank1") if key in row}
         about = folder.about | figures
-        save_weights(self._trainer.network, folder.path / LAST, about)
+        if row["epoch"]:
+            save_weights(self._trainer.network, folder.path / LAST, about)
         if row is folder.best:
             save_weights(self._trainer.network, folder.path / BEST, about)
 

@@ -80,7 +80,7 @@ def test_a_map_of_zero_still_has_best_weights(runs: Runs, tmp_path: Path) -> Non
     assert process.wait() == 0, process.text
     assert [row["mAP"] for row in rows(tmp_path / "run")] == [0, 0, 0]
     best = torch.load(tmp_path / "run" / "best.pth", weights_only=True)
-    assert best._metadata["pplr"]["epoch"] == 1
+    assert best._metadata["pplr"]["epoch"] == 0
 
 
 def test_out_of_memory_of_the_gpu(runs: Runs, tmp_path: Path) -> None:

@@ -67,14 +67,17 @@ def test_labels_are_kept(tmp_path: Path, config: Config) -> None:
         np.testing.assert_array_equal(saved["agreement"], PSEUDO.agreement)
 
 
-def test_the_best_row_is_the_first_of_the_highest_after_training_began(
-    tmp_path: Path, config: Config
+@pytest.mark.parametrize(
+    ("values", "best"), [((0.9, 0.2, 0.5), 0), ((0.1, 0.2, 0.5, 0.5), 2), ((0.0, 0.0), 0)]
+)
+def test_the_best_row_is_the_first_of_the_highest_and_the_start_counts(
+    tmp_path: Path, config: Config, values: tuple[float, ...], best: int
 ) -> None:
     folder = new_run(tmp_path, config)
     assert folder.best is None
-    for number, score in enumerate((0.9, 0.2, 0.5, 0.5)):
+    for number, score in enumerate(values):
         folder.add(Epoch(number), Scores(score, np.zeros(50), 0.0, 5, 0))
-    assert folder.best is folder.rows[2]
+    assert folder.best is folder.rows[best]
 
 
 def test_a_run_is_not_overwritten_unasked(tmp_path: Path, config: Config) -> None:

@@ -100,9 +100,9 @@ def test_evaluates_every_few_epochs_and_at_the_end(
 
 
 @pytest.mark.parametrize(
-    ("values", "best"), [([0.9, 0.2, 0.5, 0.4], 2), ([0.9, 0.3, 0.2, 0.1], 1), ([0, 0, 0, 0], 1)]
+    ("values", "best"), [([0.4, 0.2, 0.5, 0.4], 2), ([0.9, 0.3, 0.2, 0.1], 0), ([0, 0, 0, 0], 0)]
 )
-def test_best_weights_are_those_of_the_highest_map_since_training_began(
+def test_best_weights_are_those_of_the_highest_map_and_the_start_counts(
     tmp_path: Path, tiny_preset: Path, values: list[float], best: int
 ) -> None:
     Run(tmp_path, tiny_preset, ["optim.epochs=3"], values).epochs(3)
