@@ -15,7 +15,7 @@ from pplr_cli.progress import Reporter, optional
 from pplr_cli.report.album import Album, Pixels
 from pplr_cli.report.panels import draw_panels
 from pplr_cli.runs.folder import REPORT
-from pplr_cli.runs.health import findings
+from pplr_cli.runs.health import findings, verdict
 from pplr_cli.runs.labels import read_labels
 from pplr_cli.runs.records import Records
 from pplr_cli.runs.rows import Rows, best_row, scored, when
@@ -82,7 +82,7 @@ def _code(text: str) -> Markup:
 
 
 def _context(records: Records, images: ImageSet, pixels: Pixels) -> dict[str, Any]:
-    rows, epochs = records.rows, records.epochs
+    rows, epochs, wanted = records.rows, records.epochs, records.config.optim.epochs
     shown = epochs[-1]["epoch"] if epochs else 0
     arrays = read_labels(records.path, shown)
     album = Album(images, pixels, arrays, records.config.clustering) if arrays else None
@@ -92,9 +92,8 @@ def _context(records: Records, images: ImageSet, pixels: Pixels) -> dict[str, An
         "done": rows[-1]["epoch"] if rows else 0,
         "images": f"{len(images):,}",
         "tiles": _tiles(rows, epochs),
-        "findings": findings(rows),
-        "verdict": _verdict(epochs),
-        "fallen": _fallen(rows),
+        "findings": findings(rows, wanted),
+        "verdict": verdict(rows, wanted),
         "epochs": epochs,
         "shown_epoch": shown,
         "album": album,
@@ -130,30 +129,3 @@ def _tiles(rows: Rows, epochs: Rows) -> list[Tile]:
             Tile(f"{last['agreement_mean']:.2f}", "mean cross agreement"),
         ]
     return tiles
-
-
-def _verdict(epochs: Rows) -> str:
-    """Return the evidence for a run without findings."""
-    if len(epochs) < 2:
-        return (
-            "Too early to tell: health is judged by its course over the epochs, from the second on."
-        )
-    last = epochs[-1]
-    parts = [f"{100 * last['outlier_share']:.0f} % of the images are outliers"]
-    if "single_camera_share" in last:
-        share = 100 * last["single_camera_share"]
-        parts.insert(0, f"{share:.0f} % of the clusters contain images of one camera only")
-    if "previous_ari" in last:
-        parts.append(f"the clusters agree with the previous ones by {last['previous_ari']:.2f}")
-    text = f"No sign of trouble, as far as can be told without identities: {', '.join(parts)}."
-    if "single_camera_share" not in last:
-        text += " Cameras are unknown, so clusters that follow the cameras would not be noticed."
-    return text
-
-
-def _fallen(rows: Rows) -> str:
-    """Return a sentence if the mAP has fallen since the first evaluation."""
-    values = [row["mAP"] for row in scored(rows)]
-    if not values or values[-1] >= values[0]:
-        return ""
-    return f"The mAP has fallen from {100 * values[0]:.1f} to {100 * values[-1]:.1f}"

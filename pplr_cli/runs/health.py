@@ -1,4 +1,4 @@
-"""Whether a run goes well, told without identities: what its clusters look like from outside."""
+"""Health of a run: figures of its clusters that need no identities, and a verdict."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,25 +12,40 @@ from pplr_cli.labelling.clustering import COLLAPSED, MANY_OUTLIERS, ONE_CAMERA, 
 Labels = NDArray[np.int64]
 Rows = Sequence[Mapping[str, Any]]
 
-SINGLE_CAMERA = 0.35
-"""Share of clusters seen by one camera only from which they are said to follow the cameras."""
-CAMERA_DRIFT = 0.1
-"""Rise of `camera_nmi` since the first epoch from which clusters are said to drift."""
+SINGLE_CAMERA, CAMERA_INFORMATION = 0.35, 0.4
+"""`single_camera_share` and `camera_nmi` from which clusters follow the cameras."""
+CAMERA_DRIFT = 0.05
+"""Rise of `camera_nmi` since the first epoch from which clusters drift towards the cameras."""
 LARGEST = 0.4
-"""Share of all images in one cluster that is called a collapse."""
+"""`largest_cluster_share` from which the clusters collapse."""
 OUTLIERS = 0.5
-"""Share of outliers that is called too many."""
-FALLING = 0.9
-"""A share below this times the first epoch's is falling: the run is on its way out by itself."""
-# What these rest on: docs/health.md.
+"""`outlier_share` from which there are too many outliers."""
+LOST = 0.005
+"""Fall of the mAP below its start that counts."""
+GOOD = {
+    "single_camera_share": (0.0, 0.15),
+    "camera_nmi": (-1.0, 0.2),
+    "outlier_share": (0.0, 0.3),
+    "previous_ari": (0.8, 1.0),
+}
+"""Range of each figure in runs that went well; between this and trouble nobody can tell."""
+# The evidence: docs/health.md.
+SMALLER_STEPS = "lower `optim.lr`"
 
 
 class Finding(NamedTuple):
-    """What is wrong with a run, and what to try; `kind` stays the same from epoch to epoch."""
+    """A problem of a run, and what to try; `kind` stays the same from epoch to epoch."""
 
     kind: str
     message: str
     hint: str
+
+
+class Verdict(NamedTuple):
+    """`good`, `unclear` or `trouble`, and the reason."""
+
+    kind: str
+    text: str
 
 
 def measure(labels: Labels, cameras: Labels, previous: Labels | None) -> dict[str, float]:
@@ -38,8 +53,8 @@ def measure(labels: Labels, cameras: Labels, previous: Labels | None) -> dict[st
 
     Args:
         labels: cluster of each image, int64 [N]; -1 = outlier.
-        cameras: int64 [N]; -1 = unknown: then nothing is said of cameras.
-        previous: the labels of the epoch before.
+        cameras: int64 [N]; -1 = unknown, which leaves the figures about cameras out.
+        previous: the labels of the previous epoch.
     """
     kept = labels != OUTLIER
     sizes = np.bincount(labels[kept], minlength=1)
@@ -58,16 +73,16 @@ def measure(labels: Labels, cameras: Labels, previous: Labels | None) -> dict[st
 
 
 def single_camera_share(labels: Labels, cameras: Labels) -> float:
-    """Return the share of clusters all of whose images come from one camera."""
+    """Return the share of clusters with images of one camera only."""
     pairs = np.unique(np.stack((labels, cameras)), axis=1)
     return float((np.bincount(pairs[0]) == 1).sum() / len(np.unique(labels)))
 
 
 def camera_information(labels: Labels, cameras: Labels) -> float:
-    """Return how much of the camera a cluster tells: 0 = as much as chance, 1 = all of it.
+    """Return the information that cluster and camera share: 0 = chance, 1 = all of it.
 
-    Mutual information, normalised by the smaller entropy (the cameras', but for very few clusters)
-    and adjusted for chance (Vinh et al., JMLR 2010): small clusters have few cameras by chance.
+    Mutual information, normalised by the smaller entropy (usually the cameras') and adjusted for
+    chance (Vinh et al., JMLR 2010): small clusters have few cameras by chance.
     """
     from sklearn.metrics import adjusted_mutual_info_score
 
@@ -82,72 +97,125 @@ def labels_agreement(previous: Labels, labels: Labels) -> float:
     return float(adjusted_rand_score(previous[both], labels[both]))
 
 
-def findings(rows: Rows) -> list[Finding]:
+def findings(rows: Rows, epochs: int | None = None) -> list[Finding]:
     """Return what is wrong at the last of `rows`.
-
-    Only a collapse shows in one epoch: first clusters may follow the cameras, and leave many images
-    out, in runs that then go well.
 
     Args:
         rows: the lines of `metrics.jsonl` up to an epoch.
+        epochs: epochs of the whole run, if known: the last one is judged by itself.
     """
-    epochs = [row for row in rows if "outlier_share" in row]
-    if not epochs:
-        return []
-    trends = (_follows_cameras, _drifts_to_cameras, _leaves_images_out)
-    checks = (_collapses, *(trends if len(epochs) > 1 else ()))
-    found = [check(epochs[0], epochs[-1]) for check in checks]
+    found = [_lost_retrieval(rows, epochs)]
+    judged = [row for row in rows if "outlier_share" in row]
+    if judged:
+        first, last = judged[0], judged[-1]
+        found.append(_collapses(last))
+        if len(judged) > 1:  # first clusters can be bad in runs that then go well
+            follows = _follows_cameras(last)
+            found += [_leaves_images_out(last), follows or _drifts_to_cameras(first, last)]
     return [finding for finding in found if finding is not None]
 
 
-def _stays_above(first: Mapping[str, Any], last: Mapping[str, Any], key: str, limit: float) -> bool:
-    """Tell whether a share is too high and not on its way down."""
-    return bool(last.get(key, 0.0) >= max(limit, FALLING * first.get(key, 0.0)))
+def verdict(rows: Rows, epochs: int | None = None) -> Verdict:
+    """Return the verdict on a run: `trouble`, `unclear` (cannot tell) or `good`, with its reason.
+
+    The arguments are those of `findings`.
+    """
+    found = findings(rows, epochs)
+    if found:
+        return Verdict("trouble", "; ".join(finding.message for finding in found))
+    judged = [row for row in rows if "outlier_share" in row]
+    if len(judged) < 2:
+        return Verdict("unclear", "Cannot tell yet: health needs at least two epochs.")
+    last = judged[-1]
+    if "camera_nmi" not in last:
+        return Verdict(
+            "unclear",
+            "Cannot tell: without cameras, clusters that follow the cameras are not noticed. "
+            f"{_figures(last)}",
+        )
+    doubts = [
+        name for name, (least, most) in GOOD.items() if not least <= last.get(name, least) <= most
+    ]
+    if doubts:
+        named = ", ".join(f"`{name}` {last[name]:.2f}" for name in doubts)
+        return Verdict(
+            "unclear", f"Cannot tell: runs with {named} went either way. {_figures(last)}"
+        )
+    return Verdict("good", f"No sign of trouble without identities. {_figures(last)}")
+
+
+def _figures(last: Mapping[str, Any]) -> str:
+    """Return the figures that a verdict rests on."""
+    parts = [f"{100 * last['outlier_share']:.0f} % of the images are outliers"]
+    if "single_camera_share" in last:
+        share = f"{100 * last['single_camera_share']:.0f} % of the clusters are of one camera"
+        parts += [share, f"shared information with the camera {last['camera_nmi']:.2f}"]
+    if "previous_ari" in last:
+        parts.append(f"agreement with the previous clusters {last['previous_ari']:.2f}")
+    return f"Last epoch: {', '.join(parts)}."
+
+
+def _lost_retrieval(rows: Rows, epochs: int | None) -> Finding | None:
+    """Compare the mAP with the start; one epoch below it is normal, except at the end."""
+    evaluated = [row for row in rows if "mAP" in row]
+    if len(evaluated) < 2:
+        return None
+    start, last = evaluated[0], evaluated[-1]
+    judged = evaluated[1:][-1 if last["epoch"] == epochs else -2 :]
+    below = all(row["mAP"] < start["mAP"] - LOST for row in judged)
+    if not below or (len(judged) < 2 and last["epoch"] != epochs):
+        return None
+    change = f"from {100 * start['mAP']:.1f} to {100 * last['mAP']:.1f}"
+    return Finding(
+        "retrieval",
+        f"the mAP fell {change}: training made the model worse",
+        f"{SMALLER_STEPS}, use fewer epochs, or keep the starting weights",
+    )
 
 
 def _camera_hint(last: Mapping[str, Any]) -> str:
     """Return what helped in runs that followed the cameras."""
-    ways = ["start from better `model.weights`", ONE_CAMERA]
+    ways = [SMALLER_STEPS, ONE_CAMERA, "start from better `model.weights`"]
     if "loss_camera" not in last:  # not yet in camera mode
-        ways.insert(0, "use `pplr train-cam`, which pulls the cameras together")
+        ways.insert(0, "use `pplr train-cam`")
     return ", or ".join(ways)
 
 
-def _follows_cameras(first: Mapping[str, Any], last: Mapping[str, Any]) -> Finding | None:
-    if not _stays_above(first, last, "single_camera_share", SINGLE_CAMERA):
+def _follows_cameras(last: Mapping[str, Any]) -> Finding | None:
+    share, information = last.get("single_camera_share", 0.0), last.get("camera_nmi", 0.0)
+    if share < SINGLE_CAMERA and information < CAMERA_INFORMATION:
         return None
-    share = f"{100 * last['single_camera_share']:.0f} % of them hold images of one camera only"
-    return Finding("cameras", f"the clusters follow the cameras: {share}", _camera_hint(last))
+    what = (
+        f"{100 * share:.0f} % of them contain images of one camera only, shared information with "
+        f"the camera {information:.2f}"
+    )
+    return Finding("cameras", f"the clusters follow the cameras: {what}", _camera_hint(last))
 
 
 def _drifts_to_cameras(first: Mapping[str, Any], last: Mapping[str, Any]) -> Finding | None:
-    rise = last.get("camera_nmi", 0.0) - first.get("camera_nmi", 0.0)
-    if rise < CAMERA_DRIFT or _follows_cameras(first, last) is not None:
+    if last.get("camera_nmi", 0.0) - first.get("camera_nmi", 0.0) < CAMERA_DRIFT:
         return None
-    course = f"{first['camera_nmi']:.2f} to {last['camera_nmi']:.2f} since the first epoch"
-    return Finding(
-        "drift",
-        f"the clusters drift towards the cameras: shared information {course}",
-        _camera_hint(last),
-    )
+    change = f"{first['camera_nmi']:.2f} to {last['camera_nmi']:.2f} since the first epoch"
+    what = f"the clusters drift towards the cameras: shared information {change}"
+    return Finding("drift", what, _camera_hint(last))
 
 
-def _collapses(first: Mapping[str, Any], last: Mapping[str, Any]) -> Finding | None:
-    if not _stays_above(first, last, "largest_cluster_share", LARGEST):
+def _collapses(last: Mapping[str, Any]) -> Finding | None:
+    if last["largest_cluster_share"] < LARGEST:
         return None
     share = f"{100 * last['largest_cluster_share']:.0f} % of all images"
     return Finding(
         "collapse",
-        f"the clusters collapse: one of them holds {share}",
+        f"the clusters collapse: one of them contains {share}",
         f"{COLLAPSED}, or start from better `model.weights`",
     )
 
 
-def _leaves_images_out(first: Mapping[str, Any], last: Mapping[str, Any]) -> Finding | None:
-    if not _stays_above(first, last, "outlier_share", OUTLIERS):
+def _leaves_images_out(last: Mapping[str, Any]) -> Finding | None:
+    if last["outlier_share"] < OUTLIERS:
         return None
     return Finding(
         "outliers",
-        f"{100 * last['outlier_share']:.0f} % of the images are outliers and train nothing",
+        f"{100 * last['outlier_share']:.0f} % of the images are outliers, which are not trained on",
         f"{MANY_OUTLIERS}, or start from better `model.weights`",
     )

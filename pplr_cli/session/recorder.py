@@ -16,7 +16,7 @@ from pplr_cli.progress import Reporter
 from pplr_cli.retrieval.evaluator import Evaluator
 from pplr_cli.retrieval.ranking import Scores
 from pplr_cli.runs.folder import BEST, LAST, STATE, RunFolder
-from pplr_cli.runs.health import findings, measure
+from pplr_cli.runs.health import findings, measure, verdict
 from pplr_cli.runs.labels import read_labels
 from pplr_cli.runs.lines import epoch_details, epoch_lines
 from pplr_cli.timing import Stopwatch
@@ -97,9 +97,9 @@ class RunRecorder:
             log(row)
 
     def finish(self) -> None:
-        """Repeat the warnings that still hold."""
-        if self._folder is not None:
-            self._warn(self._folder, set())
+        """Repeat the warnings that still hold, or give the verdict."""
+        if self._folder is not None and not self._warn(self._folder, set()):
+            self._reporter.info(verdict(self._folder.rows, self._config.optim.epochs).text)
 
     def _evaluate(self, number: int, watch: Stopwatch) -> Scores | None:
         """Return the scores after epoch `number` if the settings ask for them then."""
@@ -152,7 +152,7 @@ class RunRecorder:
 
     def _warn(self, folder: RunFolder, known: set[str]) -> set[str]:
         """Report the warnings of kinds not in `known`; return the kinds of all."""
-        found = findings(folder.rows)
+        found = findings(folder.rows, self._config.optim.epochs)
         for finding in found:
             if finding.kind not in known:
                 self._reporter.warn(finding.message, finding.hint)
