@@ -77,7 +77,7 @@ def read(path: Path) -> dict[str, Any]:
         raise UsageError(f"`{path}{where}`: not UTF-8 text", "save it as UTF-8") from error
     try:
         document = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date or number that does not convert
         where, what = _yaml_problem(error, text)
         raise UsageError(f"`{path}{where}`: {what}", "correct the YAML there") from error
     except RecursionError as error:
@@ -98,7 +98,7 @@ def parse_override(text: str) -> Setting:
         raise UsageError(f"`--set {text}`: expected key=value", "for example --set optim.epochs=10")
     try:
         parsed = yaml.load(value, Loader=_Loader)
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         what = _yaml_problem(error, value)[1]
         raise UsageError(f"`--set {text}`: {what}", "put the value in quotes") from error
     if isinstance(parsed, dict | list):

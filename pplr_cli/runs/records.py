@@ -1,6 +1,7 @@
 """A run folder read back: settings, environment, figures and state."""
 
 import json
+import math
 import re
 import shlex
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class Records:
     @cached_property
     def mode(self) -> str:
         """`train` or `train-cam`."""
-        header = (self.path / CONFIG).read_text(encoding="utf-8")
+        header = (self.path / CONFIG).read_text(encoding="utf-8", errors="replace")
         named = re.match(r"# pplr \S+ (train-cam|train)\b", header)
         return named[1] if named else "train"
 
@@ -72,12 +73,15 @@ class Records:
         """The lines of `metrics.jsonl`; `DataError` if one is not a row of figures."""
         file = self.path / METRICS
         rows = []
-        text = file.read_text(encoding="utf-8") if file.is_file() else ""
+        text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
         for number, line in enumerate(text.splitlines(), start=1):
-            try:
-                rows.append({"epoch": int(json.loads(line)["epoch"])} | json.loads(line))
-            except (ValueError, TypeError, KeyError) as error:
-                raise DataError(f"`{file}:{number}`: not the figures of an epoch") from error
+            row = _figures(line)
+            if row is None:
+                raise DataError(
+                    f"`{file}:{number}`: not the figures of an epoch",
+                    "restore the file, or resume the run, which writes it anew",
+                )
+            rows.append(row)
         return rows
 
     @property
@@ -138,3 +142,13 @@ class Records:
                 "of the run",
                 OTHER_DATA,
             )
+
+
+def _figures(line: str) -> Row | None:
+    """Return a row of finite numbers with an epoch; None if the line is something else."""
+    try:
+        row = json.loads(line)
+        valid = isinstance(row["epoch"], int) and all(math.isfinite(each) for each in row.values())
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        return None
+    return row if valid else None

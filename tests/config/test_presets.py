@@ -272,3 +272,13 @@ def test_set_of_what_does_not_exist(key: str) -> None:
     message = refusal("market", "train", [f"{key}=5"]).message
     assert "`market`: `" in message
     assert key.removesuffix(".deeper") in message
+
+
+@pytest.mark.parametrize("value", ["2024-13-01", "9" * 5000])
+def test_scalars_that_do_not_convert_are_wrong_usage(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"title: {value}\n")
+    with pytest.raises(UsageError, match=r"mine\.yaml"):
+        presets.resolve(str(path), "train", [])
+    with pytest.raises(UsageError, match="--set seed="):
+        presets.resolve("demo", "train", [f"seed={value}"])

@@ -61,7 +61,23 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
         _ = Records(tmp_path).config
 
 
-@pytest.mark.parametrize("line", ["", "{", "[]", "7", "{}", '{"epoch": "x"}', '{"epoch": null}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "{",
+        "[]",
+        "7",
+        "{}",
+        '{"epoch": "x"}',
+        '{"epoch": null}',
+        '{"epoch": 1, "mAP": "x"}',
+        '{"epoch": 1, "mAP": null}',
+        '{"epoch": 1e400}',
+        '{"epoch": 1, "mAP": NaN}',
+        "\\udcff",
+    ],
+)
 def test_a_line_that_is_no_row_is_named(folder: Path, line: str) -> None:
     with (folder / "metrics.jsonl").open("a") as file:
         file.write(f"{line}\n")
