@@ -14,8 +14,9 @@ Rows = Sequence[Mapping[str, Any]]
 
 SINGLE_CAMERA, CAMERA_INFORMATION = 0.35, 0.4
 """`single_camera_share` and `camera_nmi` from which clusters follow the cameras."""
-CAMERA_DRIFT = 0.05
-"""Rise of `camera_nmi` since the first epoch from which clusters drift towards the cameras."""
+CAMERA_DRIFT, CAMERA_RISE = 0.05, 0.015
+"""Rises of `camera_nmi` since the first epoch: a drift towards the cameras, and one that raises
+doubt."""
 LARGEST = 0.4
 """`largest_cluster_share` from which the clusters collapse."""
 OUTLIERS = 0.5
@@ -133,11 +134,14 @@ def verdict(rows: Rows, epochs: int | None = None) -> Verdict:
             "Cannot tell: without cameras, clusters that follow the cameras are not noticed. "
             f"{_figures(last)}",
         )
+    limits = GOOD | {"camera_nmi": (-1.0, min(0.2, judged[0]["camera_nmi"] + CAMERA_RISE))}
     doubts = [
-        name for name, (least, most) in GOOD.items() if not least <= last.get(name, least) <= most
+        f"`{name}` {last[name]:.2f}"
+        for name, (least, most) in limits.items()
+        if not least <= last.get(name, least) <= most
     ]
     if doubts:
-        named = ", ".join(f"`{name}` {last[name]:.2f}" for name in doubts)
+        named = ", ".join(doubts)
         return Verdict(
             "unclear", f"Cannot tell: runs with {named} went either way. {_figures(last)}"
         )
@@ -177,7 +181,7 @@ def _camera_hint(last: Mapping[str, Any]) -> str:
     """Return what helped in runs that followed the cameras."""
     ways = [SMALLER_STEPS, ONE_CAMERA, "start from better `model.weights`"]
     if "loss_camera" not in last:  # not yet in camera mode
-        ways.insert(0, "use `pplr train-cam`")
+        ways.insert(1, "use `pplr train-cam`")
     return ", or ".join(ways)
 
 
