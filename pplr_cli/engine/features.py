@@ -6,6 +6,7 @@ well (`benchmarks/precision.py`), and extraction is a small part of an epoch.
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from pplr_cli.data.augment import normalise
 from pplr_cli.data.store import ImageStore
@@ -22,6 +23,7 @@ def extract(
     *,
     batch: int,
     parts: bool = True,
+    mirrored: bool = False,
 ) -> Tensor:
     """Return the L2-normalised features of N images as float32 [1 + P, N, D], global ones first.
 
@@ -34,6 +36,7 @@ def extract(
         runtime: its device is that of the network and of the store; the features stay there.
         batch: number of images in a batch.
         parts: extract part features too; without them the result is [1, N, D].
+        mirrored: average the features of each image and its mirror image.
     """
     network.eval()
     branches = 1 + network.parts if parts else 1
@@ -43,12 +46,22 @@ def extract(
     with runtime.reporter.task("extracting features", own.stop - own.start, "images") as task:
         for start in range(own.start, own.stop, batch):
             rows = slice(start, min(start + batch, own.stop))
-            features[0, rows], part = network.embed(normalise(images.take(rows)))
+            features[0, rows], part = _embed(network, images.take(rows), mirrored)
             if parts:
                 features[1:, rows] = part
             task.advance(rows.stop - rows.start)
     runtime.processes.broadcast_each([features[:, rows] for rows in shares])
     return features
+
+
+def _embed(network: Network, images: Tensor, mirrored: bool) -> tuple[Tensor, Tensor]:
+    """Return the global [B, D] and part features [P, B, D] of uint8 images [B, H, W, 3]."""
+    features = network.embed(normalise(images))
+    if not mirrored:
+        return features
+    mirror = network.embed(normalise(images.flip(2)))
+    whole, part = (F.normalize(a + b, dim=-1) for a, b in zip(features, mirror, strict=True))
+    return whole, part
 
 
 def _shares(images: int, batch: int, processes: Processes) -> list[slice]:

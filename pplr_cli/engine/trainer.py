@@ -151,7 +151,8 @@ class Trainer:
     def _extract(self) -> Tensor:
         """Return the features of all images, float32 [1 + P, N, D]."""
         batch = self.config.engine.extract_batch
-        features = extract(self.network, self.images.store, self.runtime, batch=batch)
+        images, mirrored = self.images, self.images.tracks is not None
+        features = extract(self.network, images.store, self.runtime, batch=batch, mirrored=mirrored)
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)  # else the search would be billed for the wait
         return features

@@ -33,6 +33,19 @@ def test_features_have_unit_length_and_are_float32_at_any_precision() -> None:
     assert torch.equal(found, extract(network, store, Runtime(), batch=2))
 
 
+def test_mirrored_features_are_those_of_both_images() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 32, 16, 3), dtype=np.uint8)
+    network = Network("tiny", parts=2)
+    one, other = (
+        extract(network, ImageStore(np.ascontiguousarray(each)), Runtime(), batch=3)
+        for each in (pixels, pixels[:, :, ::-1])
+    )
+    found = extract(network, ImageStore(pixels), Runtime(), batch=3, mirrored=True)
+    both = one + other
+    torch.testing.assert_close(found, both / both.norm(dim=-1, keepdim=True))
+    assert not torch.allclose(found, one)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_a_gpu_gives_the_same_features() -> None:
