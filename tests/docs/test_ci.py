@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -71,11 +72,15 @@ def run_step(lines: str) -> int:
         Path(name).unlink(missing_ok=True)
         os.mkfifo(name)
     command = ["sh", "-c", 'bash -e -o pipefail -c "$1"; code=$?; : > asked; exit $code', "", lines]
-    with subprocess.Popen(command) as shell:
-        while words := Path("asked").read_text().splitlines():
-            with contextlib.redirect_stdout(io.StringIO()) as said:
-                Path("code").write_text(str(run(words)))
-            Path("said").write_text(said.getvalue())
+    with subprocess.Popen(command, start_new_session=True) as shell:
+        try:
+            while words := Path("asked").read_text().splitlines():
+                with contextlib.redirect_stdout(io.StringIO()) as said:
+                    Path("code").write_text(str(run(words)))
+                Path("said").write_text(said.getvalue())
+        except BaseException:
+            os.killpg(shell.pid, signal.SIGKILL)  # it waits for what is said
+            raise
     return shell.returncode
 
 
