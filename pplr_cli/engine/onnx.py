@@ -1,7 +1,7 @@
 """Export the retrieval feature as an ONNX model for decoded images.
 
 Input: uint8 [N, H, W, 3], RGB, resized. Scaling, normalisation and the L2 norm are part of the
-graph, so that the caller needs Pillow alone: `convert("RGB")` and a bicubic `resize`.
+graph; `STEPS` is the rest of what `Model.embed` does, for callers that have Pillow and NumPy.
 """
 
 import io
@@ -27,6 +27,13 @@ OPSET = 18
 INPUT, OUTPUT = "images", "features"
 TOLERANCE = 1e-3
 """Largest Euclidean distance (0 to 2) allowed between the features of torch and of the file."""
+STEPS = (
+    "apply the EXIF orientation (Pillow: ImageOps.exif_transpose)",
+    "scale 16-bit grey to 8 bits: divide by 257, round down",
+    "convert to RGB (Pillow: convert('RGB')): repeat grey, look up palettes, drop alpha",
+    "resize to width x height, without crop or padding (Pillow: resize, Resampling.BICUBIC)",
+)
+"""From a decoded image to the input of the model."""
 
 
 class _Retrieval(nn.Module):
@@ -66,9 +73,10 @@ def preprocessing(height: int, width: int) -> dict[str, Any]:
         "height": height,
         "width": width,
         "resize": "bicubic (Pillow)",
+        "steps": list(STEPS),
         "mean": list(MEAN),
         "std": list(STD),
-        "normalised": "inside the model",
+        "normalised": "inside the model: (value / 255 - mean) / std",
     }
 
 
