@@ -1,8 +1,15 @@
-"""Seconds of each stage, by a monotonic clock."""
+"""Durations: as text, and of each stage by a monotonic clock."""
 
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as m:ss or h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 class Stopwatch:

@@ -1,6 +1,5 @@
 """`pplr train` and `pplr train-cam`: one trainer, without and with the camera losses."""
 
-import os
 import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ def training_command(mode: Mode) -> Callable[..., None]:
         console = Console(verbosity=request.verbosity)
         if request.dry_run:
             rows = start.plan_training(request, console)
-            if os.environ.get("RANK", "0") == "0":
+            if rows is not None:
                 console.table(("what", "value"), rows)
             return
         run = start.run_training(request, console)

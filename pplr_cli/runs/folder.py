@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,8 @@ def check_folder(path: Path, *, overwrite: bool, resume: bool) -> None:
 def locked_folder(path: Path, *, overwrite: bool, resume: bool) -> Iterator[None]:
     """Reserve a run folder for this process while the block runs; create it if it is missing.
 
+    If nothing was written into it, a folder that was created is removed again.
+
     Raises:
         PplrError: another process trains in it.
         UsageError: as `check_folder`.
@@ -71,6 +73,7 @@ def locked_folder(path: Path, *, overwrite: bool, resume: bool) -> Iterator[None
         )
 
     check_folder(path, overwrite=True, resume=resume)  # before anything is written into it
+    created = [each for each in (path, *path.parents) if not each.exists()]
     path.mkdir(parents=True, exist_ok=True)
     lock = path / LOCK
     with locked(lock, refuse) as file:
@@ -82,6 +85,9 @@ def locked_folder(path: Path, *, overwrite: bool, resume: bool) -> Iterator[None
             yield
         finally:
             lock.unlink(missing_ok=True)
+            with suppress(OSError):  # they are in use
+                for folder in created:
+                    folder.rmdir()
 
 
 def _clean(path: Path, *, everything: bool) -> None:

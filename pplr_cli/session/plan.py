@@ -9,11 +9,17 @@ from pplr_cli import env
 from pplr_cli.config.fields import Config, Mode
 from pplr_cli.data.manifest import Manifest, Split
 from pplr_cli.engine import memory
+from pplr_cli.engine.trainer import Trainer
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.ingest.library import find_dataset, open_dataset
 from pplr_cli.progress import Reporter
 from pplr_cli.session.request import TrainingRequest
+from pplr_cli.session.speed import Speed
+from pplr_cli.timing import clock
 from pplr_cli.weights.initial import check_initial_weights, initial_weights
+
+Rows = list[tuple[str, str]]
+"""Lines of a plan: what, value."""
 
 
 class Inputs(NamedTuple):
@@ -92,8 +98,8 @@ def check_replicas(config: Config, processes: int) -> None:
         )
 
 
-def plan(config: Config, manifest: Manifest) -> list[tuple[str, str]]:
-    """Return what a run does and needs, as (what, value)."""
+def plan(config: Config, manifest: Manifest) -> Rows:
+    """Return what a run does and needs."""
     counts = {split: len(manifest.split(split)) for split in Split}
     pixels = 3 * config.data.height * config.data.width
     optim, batch = config.optim, config.batch
@@ -113,7 +119,27 @@ def plan(config: Config, manifest: Manifest) -> list[tuple[str, str]]:
     ]
 
 
-def _memory(config: Config, counts: dict[Split, int]) -> list[tuple[str, str]]:
+def duration(trainer: Trainer, inputs: Inputs, speed: Speed) -> Rows:
+    """Return how often an epoch shows each image, and how long the remaining epochs take."""
+    config, images = inputs.config, len(trainer.images.paths)
+    optim, size = config.optim, config.batch.size
+    passes = 1 if trainer.images.tracks is None else 2  # mirror images too
+    epoch = optim.iters * speed.step + passes * images * speed.image
+    splits = (Split.QUERY, Split.GALLERY) if inputs.manifest.can_evaluate else ()
+    tested = sum(len(inputs.manifest.split(split)) for split in splits)
+    numbers = range(trainer.epoch + 1, optim.epochs + 1)
+    evaluations = sum(n % config.evaluation.every == 0 or n == optim.epochs for n in numbers)
+    total = len(numbers) * epoch + evaluations * tested * speed.image
+    return [
+        ("each training image", f"seen {optim.iters * size / images:.1f} times an epoch"),
+        ("device", f"{trainer.device}, processes: {trainer.processes.size}"),
+        ("a step, measured", f"{speed.step:.3f} s ({size / speed.step:,.0f} images/s)"),
+        ("an epoch", f"about {clock(epoch)}, clustering not included"),
+        ("the run", f"about {clock(total)}: {len(numbers)} epochs, {evaluations} evaluations"),
+    ]
+
+
+def _memory(config: Config, counts: dict[Split, int]) -> Rows:
     """Return the memory of each stage; decoded images are mapped from disk and not counted."""
     images, parts = counts[Split.TRAIN], config.model.parts
     network = memory.training(config)

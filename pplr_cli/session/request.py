@@ -104,7 +104,9 @@ class TrainingRequest:
     overwrite: Annotated[bool, Option("--overwrite", help="Delete the run in the run folder.")] = (
         False
     )
-    dry_run: Annotated[bool, Option("--dry-run", help="Print the plan and stop.")] = False
+    dry_run: Annotated[bool, Option("--dry-run", help="Check, plan, and estimate the time.")] = (
+        False
+    )
     tensorboard: Annotated[
         bool, LoggerOption(TensorBoard, "--tensorboard", help="Log to TensorBoard as well.")
     ] = False

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pplr_cli import env
 from pplr_cli.config.fields import Config
@@ -23,10 +23,11 @@ from pplr_cli.runs.folder import LOG, PREVIOUS, STATE, RunFolder, locked_folder
 from pplr_cli.runs.status import end_status, write_status
 from pplr_cli.runtime import Runtime
 from pplr_cli.session.log import RunLog
-from pplr_cli.session.plan import Inputs, find_inputs
+from pplr_cli.session.plan import Inputs, Rows, duration, find_inputs, plan
 from pplr_cli.session.recorder import RunRecorder
 from pplr_cli.session.request import TrainingRequest
 from pplr_cli.session.run import Run
+from pplr_cli.session.speed import measure
 
 State = dict[str, Any]
 
@@ -50,16 +51,35 @@ class Session:
 
     def run(self) -> Run | None:
         """Train; return the run, or None in all processes but the first."""
+        with self._inputs() as (inputs, stack):
+            self._train(inputs, self._ready(inputs), stack)
+            return self._finish() if self._processes.first else None
+
+    def plan(self) -> Rows | None:
+        """Do everything that precedes training, and measure the speed; write nothing of a run.
+
+        Returns:
+            What the run does and needs, as (what, value); None in all processes but the first.
+        """
+        with self._inputs() as (inputs, _):
+            trainer = self._ready(inputs).trainer
+            took = duration(trainer, inputs, measure(trainer))
+            folder = ("run folder", str(self._folder))
+            rows = [*plan(inputs.config, inputs.manifest), *took, folder]
+            return rows if self._processes.first else None
+
+    @contextmanager
+    def _inputs(self) -> Iterator[tuple[Inputs, ExitStack]]:
+        """Find the inputs and lock the run folder while the block runs."""
         request = self._request
         lock = locked_folder(self._folder, overwrite=request.overwrite, resume=request.resumes)
         with ExitStack() as stack, self._recording_the_end(), self._interrupts.handled():
             inputs = find_inputs(request, self._processes.size, self._log)
             self._processes.on_rank_zero(lambda: stack.enter_context(lock))
-            self._train(inputs, stack)
-            return self._finish() if self._processes.first else None
+            yield inputs, stack
 
-    def _train(self, inputs: Inputs, stack: ExitStack) -> None:
-        """Train from the start, or from a saved state."""
+    def _ready(self, inputs: Inputs) -> "_Ready":
+        """Build all that trains, from the start or from a saved state."""
         on_rank_zero = self._processes.on_rank_zero
         state = on_rank_zero(self._saved_state)
         trainer, evaluator = self._assemble(inputs)
@@ -67,6 +87,11 @@ class Session:
         if state is not None:
             on_rank_zero(lambda: self._check(state, facts, inputs.config))
             trainer.load_state_dict(state)
+        return _Ready(trainer, evaluator, state, facts)
+
+    def _train(self, inputs: Inputs, ready: "_Ready", stack: ExitStack) -> None:
+        """Train, and record it."""
+        trainer, evaluator, state, facts = ready
         self._begun = True
         folder = self._open_folder(inputs, state, stack) if self._processes.first else None
         if state is not None:
@@ -184,6 +209,15 @@ class Session:
         what = "the state is saved, continue" if saved else "nothing was saved yet, start again"
         message = f"stopped by {cause.signal.name}; {what} with `{command}`"
         return StoppedError(message, cause.exit_code)
+
+
+class _Ready(NamedTuple):
+    """What trains, the state that it continues from, and what its bits depend on."""
+
+    trainer: Trainer
+    evaluator: Evaluator | None
+    state: State | None
+    facts: dict[str, Any]
 
 
 def _resumed(state: State, config: Config) -> str:

@@ -1,7 +1,9 @@
 """Starting a training run: in this process, or in several that share it."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import torch
 
@@ -18,10 +20,12 @@ from pplr_cli.runtime import (
     process_device,
     use_deterministic_algorithms,
 )
-from pplr_cli.session.plan import find_inputs, plan
+from pplr_cli.session.plan import Rows, find_inputs
 from pplr_cli.session.request import TrainingRequest
 from pplr_cli.session.run import Run
 from pplr_cli.session.session import Session
+
+T = TypeVar("T")
 
 
 def run_training(request: TrainingRequest, reporter: Reporter) -> Run | None:
@@ -34,30 +38,37 @@ def run_training(request: TrainingRequest, reporter: Reporter) -> Run | None:
         StoppedError: a signal ended the run, or another of its processes failed.
         PplrError: anything else that a user can cause or fix.
     """
+    return _start(request, reporter, Session.run)
+
+
+def plan_training(request: TrainingRequest, reporter: Reporter) -> Rows | None:
+    """Start a run as `run_training` does, and stop before its first epoch.
+
+    Returns:
+        what the run would do and need, as (what, value); None if another process prints it.
+
+    Raises:
+        PplrError: as `run_training`.
+    """
+    return _start(replace(request, dry_run=True), reporter, Session.plan)
+
+
+def _start(
+    request: TrainingRequest, reporter: Reporter, work: Callable[[Session], T | None]
+) -> T | None:
+    """Do the work of a session in this process, or in several that are started."""
     if request.deterministic:
         use_deterministic_algorithms()
     if started_by_launcher():
-        return _join_run(request, reporter)
+        return _join_run(request, reporter, work)
     device = _device(request, request.devices)
     check_folder(request.folder, overwrite=request.overwrite, resume=request.resumes)
     if request.devices == 1:
         runtime = Runtime(device, reporter, request.precision, request.workers, request.cache)
-        return Session(request, runtime).run()
+        return work(Session(request, runtime))
     find_inputs(request, request.devices, reporter)  # here, to report errors once
     _launch(request)
     return None
-
-
-def plan_training(request: TrainingRequest, reporter: Reporter) -> list[tuple[str, str]]:
-    """Return what a run would do and need, as (what, value); nothing is trained."""
-    device = _device(request, request.devices)
-    inputs = find_inputs(request, request.devices, reporter)
-    return [
-        *plan(inputs.config, inputs.manifest),
-        ("device", str(device)),
-        ("processes", str(request.devices)),
-        ("run folder", str(request.folder)),
-    ]
 
 
 def _device(request: TrainingRequest, processes: int) -> torch.device:
@@ -72,7 +83,7 @@ def _launch(request: TrainingRequest) -> None:
     try:
         code = launch(replace(request, verify=False).words(), request.devices)
     except PplrError as error:
-        if read_status(request.folder).get("state") == "running":
+        if not request.dry_run and read_status(request.folder).get("state") == "running":
             end_status(request.folder, "failed", error.message, error.exit_code)
         raise
     if code:
@@ -80,8 +91,10 @@ def _launch(request: TrainingRequest) -> None:
         raise StoppedError(message, code, reported=True)
 
 
-def _join_run(request: TrainingRequest, reporter: Reporter) -> Run | None:
-    """Train as one of several processes."""
+def _join_run(
+    request: TrainingRequest, reporter: Reporter, work: Callable[[Session], T | None]
+) -> T | None:
+    """Do the work of a session as one of several processes."""
     local_size = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     try:
         _device(request, local_size)
@@ -94,6 +107,6 @@ def _join_run(request: TrainingRequest, reporter: Reporter) -> Run | None:
     reporter = reporter if processes.first else Silent()
     workers = max(1, request.workers // local_size)
     runtime = Runtime(device, reporter, request.precision, workers, request.cache, processes)
-    run = Session(request, runtime).run()
+    result = work(Session(request, runtime))
     processes.close()
-    return run
+    return result

@@ -17,6 +17,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID
 from rich.table import Column
 from rich.text import Text
 
+from pplr_cli.timing import clock
+
 PLAIN_SECONDS = 20.0
 """Seconds without output after which a plain line is printed."""
 POLL_SECONDS = 1.0
@@ -188,13 +190,6 @@ def seconds_left(task: Task) -> float | None:
         return None
     waited = (time.monotonic() - task.fields["seen"]) * task.speed
     return (task.remaining - min(waited, 1)) / task.speed or None
-
-
-def clock(seconds: float) -> str:
-    """Return a duration as m:ss or h:mm:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _timed(tasks: Sequence[Task]) -> Task | None:

@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from pplr_cli.config import presets
 from pplr_cli.data.manifest import Manifest, Split
 from pplr_cli.errors import DataError, UsageError
-from pplr_cli.session.plan import check, plan
+from pplr_cli.session.plan import Inputs, check, duration, plan
+from pplr_cli.session.speed import Speed
 
 
 @pytest.fixture
@@ -61,3 +64,23 @@ def test_camera_mode_needs_two_cameras(
         check(config, "train-cam", single)
     assert "`pplr train`" in str(caught.value.hint)
     check(config, "train", single)
+
+
+def test_the_time_of_a_run_follows_from_its_measured_speed(
+    manifest: Manifest, tiny_preset: Path
+) -> None:
+    config = presets.resolve(str(tiny_preset), "train", ["evaluation.every=4", "optim.epochs=10"])
+    images = SimpleNamespace(paths=manifest.split(Split.TRAIN).paths, tracks=None)
+    trainer: Any = SimpleNamespace(
+        images=images, device="cpu", processes=SimpleNamespace(size=1), epoch=1
+    )
+    rows = dict(duration(trainer, Inputs(config, None, manifest), Speed(step=2.0, image=0.5)))
+    tested = len(manifest.split(Split.QUERY)) + len(manifest.split(Split.GALLERY))
+    assert tested == 48
+    assert rows["each training image"] == "seen 0.5 times an epoch"
+    assert rows["a step, measured"] == "2.000 s (8 images/s)"
+    assert rows["an epoch"].startswith("about 0:54,")  # 3 steps of 2 s, 96 images of 0.5 s
+    assert rows["the run"] == "about 9:18: 9 epochs, 3 evaluations"  # of 48 images of 0.5 s
+    images.tracks = object()
+    rows = dict(duration(trainer, Inputs(config, None, manifest), Speed(step=2.0, image=0.5)))
+    assert rows["an epoch"].startswith("about 1:42,")

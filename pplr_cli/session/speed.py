@@ -1,0 +1,82 @@
+"""Measure the speed of a run before it starts, on a few images and steps."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import median
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from pplr_cli.data.store import ImageStore
+from pplr_cli.engine.batches import Batches
+from pplr_cli.engine.features import extract
+from pplr_cli.engine.trainer import Trainer
+from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.progress import SILENT
+from pplr_cli.runtime import Runtime
+from pplr_cli.timing import Stopwatch
+
+LEAST, MOST = 2, 12
+"""Number of repetitions that are timed."""
+SECONDS = 5.0
+"""No repetition begins later than this."""
+
+
+class Speed(NamedTuple):
+    """Seconds of one training step, and of the features of one image."""
+
+    step: float
+    image: float
+
+
+def measure(trainer: Trainer) -> Speed:
+    """Extract features of one batch, and train on made-up pseudo-labels.
+
+    The trainer must not be used afterwards.
+    """
+    runtime, config = trainer.runtime, trainer.config
+    with runtime.reporter.task("measuring the speed", 0, ""):
+        count = config.engine.extract_batch * runtime.processes.size
+        store = ImageStore(trainer.images.store.pixels[:count], trainer.device)
+        silent, batch = replace(runtime, reporter=SILENT), config.engine.extract_batch
+        seconds = _timed(lambda _: extract(trainer.network, store, silent, batch=batch), runtime)
+        batches = _begin_epoch(trainer)
+
+        def step(number: int) -> None:
+            images, targets = batches.load(number % len(batches))
+            trainer.steps.take(images, targets, Stopwatch())
+
+        return Speed(_timed(step, runtime), seconds / len(store))
+
+
+def _begin_epoch(trainer: Trainer) -> Batches:
+    """Begin an epoch of clusters that are all of one size, with random features."""
+    images, config, network = trainer.images, trainer.config, trainer.network
+    count = len(images.paths)
+    clusters = max(2, min(count // config.batch.instances, config.model.classes))
+    agreement = np.full((count, network.parts), 0.5, np.float32)
+    pseudo = PseudoLabels(np.arange(count) % clusters, agreement)
+    features = torch.rand(1 + network.parts, count, network.feature_size, device=trainer.device)
+    trainer.method.begin_epoch(F.normalize(features, dim=2), pseudo, images.cameras)
+    network.train()
+    trainer.steps.begin_epoch(trainer.epoch)
+    return Batches(images, pseudo, config, trainer.epoch, trainer.runtime)
+
+
+def _timed(work: Callable[[int], object], runtime: Runtime) -> float:
+    """Return the median seconds of a call; the first one sets libraries up and is not counted."""
+    times: list[float] = []
+    began = time.monotonic()
+    while len(times) <= MOST:
+        start = time.monotonic()
+        work(len(times))
+        if runtime.device.type == "cuda":
+            torch.cuda.synchronize(runtime.device)
+        times.append(time.monotonic() - start)
+        late = runtime.processes.largest(int(time.monotonic() - began > SECONDS))
+        if late and len(times) > LEAST:
+            break
+    return median(times[1:])

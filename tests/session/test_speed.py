@@ -1,0 +1,24 @@
+"""The speed of a run, measured before it starts."""
+
+from typing import Any
+
+import pytest
+
+from pplr_cli.progress import Silent
+from pplr_cli.session.request import TrainingRequest
+from pplr_cli.session.speed import Speed, measure
+from pplr_cli.session.start import plan_training
+
+
+@pytest.mark.parametrize("mode", ["train", "train-cam"])
+def test_each_mode_is_measured(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    found: list[Speed] = []
+    monkeypatch.setattr(
+        "pplr_cli.session.session.measure", lambda t: found.append(measure(t)) or found[0]
+    )
+    rows = plan_training(TrainingRequest(**(options | {"mode": mode})), Silent())
+    assert rows is not None
+    assert 0 < found[0].step < 5
+    assert 0 < found[0].image < 1
