@@ -131,8 +131,8 @@ def duration(trainer: Trainer, inputs: Inputs, speed: Speed) -> Rows:
     evaluations = sum(n % config.evaluation.every == 0 or n == optim.epochs for n in numbers)
     total = len(numbers) * epoch + evaluations * tested * speed.image
     return [
-        ("each training image", f"seen {optim.iters * size / images:.1f} times an epoch"),
         ("device", f"{trainer.device}, processes: {trainer.processes.size}"),
+        ("each training image", f"seen {optim.iters * size / images:.1f} times an epoch"),
         ("a step, measured", f"{speed.step:.3f} s ({size / speed.step:,.0f} images/s)"),
         ("an epoch", f"about {clock(epoch)}, clustering not included"),
         ("the run", f"about {clock(total)}: {len(numbers)} epochs, {evaluations} evaluations"),
