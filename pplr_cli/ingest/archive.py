@@ -9,6 +9,7 @@ measured while streaming, so that no header is trusted. The caller provides a st
 import errno
 import filecmp
 import gzip
+import os
 import re
 import shutil
 import stat
@@ -19,12 +20,12 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple, cast
+from typing import IO, Self, cast
 
 from pplr_cli.errors import DataError, PplrError
 from pplr_cli.files import LFS_POINTER, MEGABYTE, check_space, is_web_page
-from pplr_cli.ingest.limits import NO_ROOM, Budget, Limits
-from pplr_cli.ingest.tar_stream import Counted, TarStream
+from pplr_cli.ingest.limits import LIMITS, Budget, Counted, Limits
+from pplr_cli.ingest.staging import NO_ROOM
 from pplr_cli.progress import Reporter
 
 CHUNK = 1 << 20
@@ -44,20 +45,22 @@ DAMAGE = (
 """What the archive modules raise on damaged input, broken sparse and pax headers included."""
 
 
-class Member(NamedTuple):
-    """One member of an archive.
+Member = tuple[str, "IO[bytes] | Counted | None", int]
+"""A member's name, its content (None for a folder), and the bytes of the archive read so far."""
 
-    Attributes:
-        name: its path in the archive.
-        problem: why it cannot be extracted, or None.
-        content: None for a folder.
-        position: bytes of the archive up to the end of its header.
-    """
 
-    name: str
-    problem: str | None
-    content: IO[bytes] | Counted | None
-    position: int
+class StrictHeader(tarfile.TarInfo):
+    """A tar header; `tarfile` would take a damaged or missing one for the end of the archive."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Parse a header; only a block of zeros is the end."""
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if any(buf) or len(buf) < tarfile.BLOCKSIZE:
+                raise tarfile.ReadError(f"damaged header: {error}") from error
+            raise
 
 
 def archive_stem(name: str) -> str | None:
@@ -93,9 +96,8 @@ def _merge(part: Path, folder: Path, archive: Path) -> None:
         target = folder / name
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            same = target.is_file() and filecmp.cmp(file, target, shallow=False)
-            clash = target.exists() and not same
-        except (FileExistsError, NotADirectoryError):
+            clash = target.exists() and not filecmp.cmp(file, target, shallow=False)
+        except (FileExistsError, NotADirectoryError, IsADirectoryError):
             clash = True
         if clash:
             message = f"`{archive}`: its `{name}` differs from that of an earlier archive"
@@ -103,34 +105,32 @@ def _merge(part: Path, folder: Path, archive: Path) -> None:
         file.replace(target)
 
 
-def extract(archive: Path, folder: Path, reporter: Reporter, limits: Limits | None = None) -> None:
+def extract(archive: Path, folder: Path, reporter: Reporter, limits: Limits = LIMITS) -> None:
     """Unpack `archive`, whatever its name, into an empty folder.
 
     Raises:
         DataError: no archive, a damaged or encrypted one, a forbidden member.
         PplrError: too little space.
     """
-    unpack = _unpacker(archive)
-    size = archive.stat().st_size
-    budget = Budget(archive, size, limits or Limits())
+    members = _reader(archive)
+    budget = Budget(archive, folder, limits)
     folder.mkdir(parents=True, exist_ok=True)
+    megabytes = -(-archive.stat().st_size // MEGABYTE)
     with (
         _faults_named(archive, folder),
-        reporter.task(f"unpacking {archive.name}", -(-size // MEGABYTE), "MB") as task,
+        reporter.task(f"unpacking {archive.name}", megabytes, "MB") as task,
     ):
         done = 0
-        for member in unpack(archive, folder, budget):
-            path = budget.member(member.name)
-            if member.problem is not None:
-                raise budget.refuse(f"member `{member.name}` {member.problem}")
-            if member.content is not None:
-                _write(member.content, folder, path, budget)
-            if step := member.position // MEGABYTE - done:
+        for name, content, position in members(archive, budget):
+            path = budget.member(name)
+            if content is not None:
+                _write(content, path, budget)
+            if step := position // MEGABYTE - done:
                 task.advance(step)
                 done += step
 
 
-def _unpacker(archive: Path) -> Callable[[Path, Path, Budget], Iterator[Member]]:
+def _reader(archive: Path) -> Callable[[Path, Budget], Iterator[Member]]:
     """Return what reads an archive, by its first bytes."""
     with archive.open("rb") as file:
         start = file.read(512)
@@ -162,26 +162,22 @@ def _faults_named(archive: Path, folder: Path) -> Iterator[None]:
     """Turn damaged input and a full disk into one error."""
     try:
         yield
-    except DAMAGE as error:
-        raise _damaged(archive, error) from error
     except NotImplementedError as error:
         message = f"`{archive}`: packed in a way that cannot be read ({error})"
         raise DataError(message, "unpack the archive and give the folder") from error
-    except OSError as error:
-        if error.errno == errno.EINVAL:  # a member that begins before the file does
-            raise _damaged(archive, error) from error
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    except (*DAMAGE, OSError) as error:
+        code = error.errno if isinstance(error, OSError) else None
+        if isinstance(error, DAMAGE) or code == errno.EINVAL:  # EINVAL: before the file's start
+            message = f"`{archive}`: damaged or cut short ({error})"
+            raise DataError(message, "fetch the archive again") from error
+        if code not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        message = f"`{folder.parent}`: no room for all of `{archive}` ({error.strerror})"
+        message = f"`{folder.parent}`: no room for all of `{archive}` ({os.strerror(code)})"
         raise PplrError(message, NO_ROOM) from error
 
 
-def _damaged(archive: Path, error: Exception) -> DataError:
-    return DataError(f"`{archive}`: damaged or cut short ({error})", "fetch the archive again")
-
-
-def _write(source: IO[bytes] | Counted, folder: Path, path: PurePosixPath, budget: Budget) -> None:
-    target = folder / path
+def _write(source: IO[bytes] | Counted, path: PurePosixPath, budget: Budget) -> None:
+    target = budget.folder / path
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("xb") as file:
@@ -190,43 +186,44 @@ def _write(source: IO[bytes] | Counted, folder: Path, path: PurePosixPath, budge
         raise budget.refuse(f"holds `{path}` twice") from error
 
 
-def _zip_members(archive: Path, folder: Path, budget: Budget) -> Iterator[Member]:
+def _zip_members(archive: Path, budget: Budget) -> Iterator[Member]:
     with zipfile.ZipFile(archive) as file:
         members = file.infolist()
         needed = sum(member.file_size for member in members)
-        check_space(folder.parent, needed, f"unpacking `{archive}`", NO_ROOM)
+        check_space(budget.folder.parent, needed, f"unpacking `{archive}`", NO_ROOM)
         position = 0
         for info in members:
-            name, problem = info.filename.replace("\\", "/"), _zip_problem(info)
+            name = info.filename.replace("\\", "/")
             position += info.compress_size
-            if problem or info.is_dir():
-                yield Member(name, problem, None, position)
+            if info.flag_bits & 1:
+                raise budget.refuse(f"member `{name}` is encrypted")
+            if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise budget.refuse(f"member `{name}` is a link or a device")
+            if info.is_dir():
+                yield name, None, position
                 continue
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise NotImplementedError(f"method {info.compress_type}")
             with file.open(info) as source:
-                yield Member(name, None, Counted(source, budget.count), position)
+                yield name, Counted(source, budget), position
 
 
-def _zip_problem(info: zipfile.ZipInfo) -> str | None:
-    if info.flag_bits & 1:
-        return "is encrypted"
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    return None if kind in (0, stat.S_IFREG, stat.S_IFDIR) else "is a link or a device"
-
-
-def _tar_members(archive: Path, folder: Path, budget: Budget) -> Iterator[Member]:
-    check_space(folder.parent, archive.stat().st_size, f"unpacking `{archive}`", NO_ROOM)
+def _tar_members(archive: Path, budget: Budget) -> Iterator[Member]:
     with archive.open("rb") as packed:
         compressed = packed.read(len(GZIP)) == GZIP
         packed.seek(0)
         opened = cast(IO[bytes], gzip.GzipFile(fileobj=packed)) if compressed else packed
-        stream = TarStream(opened, budget.count)
-        with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|", encoding="utf-8") as file:
+        stream = cast(IO[bytes], Counted(opened, budget))
+        with tarfile.open(
+            fileobj=stream, mode="r|", encoding="utf-8", tarinfo=StrictHeader
+        ) as file:
             for info in file:
-                problem = None if info.isreg() or info.isdir() else "is a link or a device"
                 if info.issparse():  # its holes are never counted
-                    problem = "is a sparse file"
-                content = file.extractfile(info) if info.isreg() and not problem else None
-                yield Member(info.name, problem, content, packed.tell())
-            stream.check_end(file.offset)
+                    raise budget.refuse(f"member `{info.name}` is a sparse file")
+                if not (info.isreg() or info.isdir()):
+                    raise budget.refuse(f"member `{info.name}` is a link or a device")
+                yield info.name, file.extractfile(info), packed.tell()
+            rest = cast(IO[bytes], file.fileobj)
+            while piece := rest.read(CHUNK):  # reads gzip's checksum, too
+                if any(piece):
+                    raise tarfile.ReadError("damaged header")

@@ -5,6 +5,7 @@ space is built in a staged folder: a killed run leaves nothing under the final n
 files are never deleted.
 """
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from pplr_cli.ingest.rules import (
     report_warnings,
     warnings_for,
 )
-from pplr_cli.ingest.staging import copied, discard, staged
+from pplr_cli.ingest.staging import copied, staged
 from pplr_cli.ingest.trees import explain_missing, find_root, find_root_above, read_tree
 from pplr_cli.ingest.walk import Reading
 from pplr_cli.progress import Reporter
@@ -139,7 +140,7 @@ class Preparation:
                 there, new = Manifest.load(self._path), found.manifest
                 if (there.digest, there.names) != (new.digest, new.names):
                     raise self._taken(found.manifest)
-                discard(folder)
+                shutil.rmtree(folder)
                 return self.recheck()
             copied(found.manifest, folder / IMAGES, self._reporter).save(folder)
         return self._prepared(partial, found)

@@ -9,15 +9,17 @@ from pathlib import Path
 from pplr_cli.data.manifest import Manifest
 from pplr_cli.errors import DataError
 from pplr_cli.files import check_space, locked, sync_folder
-from pplr_cli.ingest.limits import NO_ROOM
 from pplr_cli.progress import Reporter
+
+NO_ROOM = "make room there, or choose another data folder with `--data-dir`"
+"""The hint where a data set does not fit on the disk."""
 
 
 @contextmanager
 def staged(final: Path) -> Iterator[Path]:
     """Yield an empty folder beside `final` that is renamed to it when the block succeeds.
 
-    Nothing remains if the block fails or calls `discard(folder)`; the remains of a killed run are
+    Nothing remains if the block fails or removes the folder; the remains of a killed run are
     removed first. A lock beside the folder is held all the time.
 
     Raises:
@@ -41,11 +43,6 @@ def staged(final: Path) -> Iterator[Path]:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             lock.unlink(missing_ok=True)
-
-
-def discard(folder: Path) -> None:
-    """Remove a staged folder, so that it is not renamed."""
-    shutil.rmtree(folder)
 
 
 def copied(manifest: Manifest, images: Path, reporter: Reporter) -> Manifest:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from pplr_cli.errors import DataError, PplrError
 from pplr_cli.ingest.archive import archive_stem, extract, extract_parts
-from pplr_cli.ingest.limits import Limits
+from pplr_cli.ingest.limits import LIMITS, Limits
 from pplr_cli.progress import Silent
 from tests.ingest import sparse
 
@@ -75,7 +75,7 @@ def files_below(folder: Path) -> dict[str, bytes]:
     }
 
 
-def refused(archive: Path, match: str, limits: Limits | None = None) -> None:
+def refused(archive: Path, match: str, limits: Limits = LIMITS) -> None:
     with pytest.raises(DataError, match=match) as caught:
         extract(archive, archive.parent / "out", Silent(), limits)
     assert f"`{archive}`" in caught.value.message
@@ -358,6 +358,7 @@ import resource, signal, sys
 from pathlib import Path
 from pplr_cli.ingest.archive import extract
 from pplr_cli.errors import PplrError
+from pplr_cli.ingest.limits import LIMITS, Limits
 from pplr_cli.progress import Silent
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
@@ -380,6 +381,7 @@ UNPACK = """
 import sys
 from pathlib import Path
 from pplr_cli.ingest.archive import extract
+from pplr_cli.ingest.limits import LIMITS, Limits
 from pplr_cli.progress import Silent
 extract(Path(sys.argv[1]), Path(sys.argv[2]), Silent())
 """

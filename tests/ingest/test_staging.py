@@ -1,3 +1,4 @@
+import shutil
 import signal
 import subprocess
 import sys
@@ -6,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pplr_cli.errors import DataError
-from pplr_cli.ingest.staging import discard, staged
+from pplr_cli.ingest.staging import staged
 
 HOLD = """
 import sys, time
@@ -53,7 +54,7 @@ def test_a_discarded_one_leaves_what_stood_there(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "old").touch()
     with staged(tmp_path / "set") as folder:
-        discard(folder)
+        shutil.rmtree(folder)
     assert names(tmp_path) == ["set"]
     assert names(tmp_path / "set") == ["old"]
 
