@@ -1,9 +1,7 @@
 """The manifest: a readable file that lists the images of a prepared data set.
 
-`<data folder>/<name>/manifest.json` holds one line per image: split, path, identity, camera, the
-SHA-256 of the file and, if the data set has tracks, track and time. Paths are relative to `root`,
-and `root` is relative to the folder of the manifest, so that the data set can be moved together
-with it.
+`<data folder>/<name>/manifest.json` has one line per image (see `COLUMNS`). Paths are relative to
+`root`, and `root` to the folder of the manifest: a data set can be moved together with it.
 """
 
 import hashlib
@@ -26,13 +24,13 @@ FORMAT = 3
 WITH_TRACKS = 4
 READABLE = (2, FORMAT, WITH_TRACKS)
 """Format 2 has no names of identities and cameras; only format 4 has tracks and times."""
+COLUMNS = ("split", "path", "identity", "camera", "sha256", "track", "time")
 UNKNOWN = -1
 """Identity, camera, track or time of an image for which the data set gives none."""
 LARGEST = 10**18
 """Bound of identities, cameras and tracks, which are stored as int64."""
 UPRIGHT_LAYOUTS = frozenset({"folder"})
-"""Layouts whose images are turned by their EXIF orientation; the scores published for the public
-data sets were computed without."""
+"""Layouts whose images are turned by their EXIF orientation; published scores are without."""
 ONE_BASED_LAYOUTS = frozenset({"market", "duke", "veri", "synthetic"})
 """Layouts that call their cameras 1, 2, ..., stored as 0, 1, ..."""
 ANEW = "move it away and prepare the data set again with `pplr prepare`"
@@ -47,15 +45,9 @@ class Split(StrEnum):
 
 
 class Image(NamedTuple):
-    """One image.
+    """One image, by its path below the root, with `/`.
 
-    Attributes:
-        split: its split.
-        path: its path below the root, with `/`.
-        identity: its identity.
-        camera: its camera.
-        track: number of its track within its camera.
-        time: its frame number or time in seconds, on the clock of its camera.
+    Tracks are numbered by camera; `time` is a frame number or in seconds, by the camera's clock.
     """
 
     split: Split
@@ -68,13 +60,7 @@ class Image(NamedTuple):
 
 @dataclass(frozen=True)
 class Names:
-    """The user's names of identities, cameras and tracks.
-
-    Attributes:
-        identities: name by number, for the identities whose name is not their number.
-        cameras: likewise.
-        tracks: likewise.
-    """
+    """The user's names of identities, cameras and tracks, by number; only those that differ."""
 
     identities: Mapping[int, str] = field(default_factory=dict)
     cameras: Mapping[int, str] = field(default_factory=dict)
@@ -82,50 +68,27 @@ class Names:
 
     def identity(self, number: int) -> str:
         """Return the name of an identity; empty if unknown."""
-        return _name(self.identities, int(number))
+        return "" if number == UNKNOWN else self.identities.get(int(number), str(number))
 
     def camera(self, number: int) -> str:
         """Return the name of a camera; empty if unknown."""
-        return _name(self.cameras, int(number))
-
-    def track(self, number: int) -> str:
-        """Return the name of a track; empty if unknown."""
-        return _name(self.tracks, int(number))
-
-
-def _name(names: Mapping[int, str], number: int) -> str:
-    return "" if number == UNKNOWN else names.get(number, str(number))
+        return "" if number == UNKNOWN else self.cameras.get(int(number), str(number))
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """The images of one split in sorted path order.
-
-    Attributes:
-        root: folder that the paths are relative to.
-        paths: N paths with `/`, sorted.
-        identities: int64 [N], `UNKNOWN` where there is none.
-        cameras: int64 [N], `UNKNOWN` where there is none.
-        contents: N SHA-256 of the files, "" where none is recorded; or an empty tuple.
-        upright: whether EXIF orientation is applied when they are decoded.
-        hint: the hint of errors about broken files.
-        names: the user's names of identities, cameras and tracks.
-        tracks: int64 [N], `UNKNOWN` where there is none; None if no image has a track. Tracks of
-            two cameras are different tracks, whatever their numbers.
-        times: float64 [N], frame number or seconds on the clock of the camera, `UNKNOWN` where
-            there is none; None if no image has a track.
-    """
+    """The images of one split in sorted path order; numbers are `UNKNOWN` where there is none."""
 
     root: Path
-    paths: tuple[str, ...]
-    identities: NDArray[np.int64]
-    cameras: NDArray[np.int64]
-    contents: tuple[str, ...] = ()
-    upright: bool = False
-    hint: str = "replace or remove these files, then prepare the data set again"
+    paths: tuple[str, ...]  # N, below the root, with `/`
+    identities: NDArray[np.int64]  # [N]
+    cameras: NDArray[np.int64]  # [N]
+    contents: tuple[str, ...] = ()  # N SHA-256, "" where none is recorded; or none
+    upright: bool = False  # whether EXIF orientation is applied when they are decoded
+    hint: str = "replace or remove these files, then prepare the data set again"  # if one is broken
     names: Names = field(default_factory=Names)
-    tracks: NDArray[np.int64] | None = None
-    times: NDArray[np.float64] | None = None
+    tracks: NDArray[np.int64] | None = None  # [N], numbered by camera; None if there are none
+    times: NDArray[np.float64] | None = None  # [N], frames or seconds by the camera's clock
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -138,39 +101,29 @@ class ImageSet:
     @property
     def has_identities(self) -> bool:
         """Whether every image has an identity."""
-        return len(self) > 0 and bool((self.identities != UNKNOWN).all())
+        return UNKNOWN not in self.identities and len(self) > 0
 
     @property
     def has_cameras(self) -> bool:
         """Whether every image has a camera."""
-        return len(self) > 0 and bool((self.cameras != UNKNOWN).all())
+        return UNKNOWN not in self.cameras and len(self) > 0
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A prepared data set.
+    """A prepared data set."""
 
-    Attributes:
-        name: the name that other commands find it by.
-        layout: the layout it was read from (`market`, `msmt17`, ..., `folder`, `synthetic`).
-        root: folder that the images' paths are relative to.
-        images: every image, sorted by split and path whatever the order given.
-        notes: how many files were left out or kept on purpose, by reason.
-        contents: SHA-256 (hexadecimal) of each image's file by path, as it was when checked.
-        names: the user's names of identities, cameras and tracks; not part of the digest.
-    """
-
-    name: str
-    layout: str
+    name: str  # for other commands
+    layout: str  # that it was read from: `market`, ..., `folder`, `synthetic`
     root: Path
-    images: tuple[Image, ...]
-    notes: dict[str, int]
-    contents: Mapping[str, str] = field(default_factory=dict)
-    names: Names = field(default_factory=Names)
+    images: tuple[Image, ...]  # sorted by split and path, whatever the order given
+    notes: dict[str, int]  # how many files were left out or kept on purpose, by reason
+    contents: Mapping[str, str] = field(default_factory=dict)  # SHA-256 by path, as checked
+    names: Names = field(default_factory=Names)  # not part of the digest
 
     def __post_init__(self) -> None:
-        order = {split: place for place, split in enumerate(Split)}
-        images = sorted(self.images, key=lambda image: (order[image.split], portable(image.path)))
+        order = list(Split).index
+        images = sorted(self.images, key=lambda image: (order(image.split), portable(image.path)))
         object.__setattr__(self, "images", tuple(images))
         if self.layout in ONE_BASED_LAYOUTS:
             known = sorted({image.camera for image in images} - {UNKNOWN})
@@ -180,21 +133,18 @@ class Manifest:
     def split(self, split: Split) -> ImageSet:
         """Return the images of one split."""
         images = [image for image in self.images if image.split == split]
-        tracks = times = None
-        if any(image.track != UNKNOWN for image in images):
-            tracks = np.array([i.track for i in images], dtype=np.int64)
-            times = np.array([i.time for i in images], dtype=np.float64)
-        return ImageSet(
-            root=self.root,
-            paths=tuple(i.path for i in images),
-            identities=np.array([i.identity for i in images], dtype=np.int64),
-            cameras=np.array([i.camera for i in images], dtype=np.int64),
-            contents=tuple(self.contents.get(i.path, "") for i in images),
-            upright=self.upright,
-            names=self.names,
-            tracks=tracks,
-            times=times,
-        )
+
+        def column(name: str) -> NDArray[np.int64]:
+            return np.array([getattr(image, name) for image in images], np.int64)
+
+        paths = tuple(image.path for image in images)
+        contents = tuple(self.contents.get(path, "") for path in paths)
+        labels = column("identity"), column("camera")
+        found = ImageSet(self.root, paths, *labels, contents, self.upright, names=self.names)
+        if all(image.track == UNKNOWN for image in images):
+            return found
+        times = np.array([image.time for image in images], np.float64)
+        return replace(found, tracks=column("track"), times=times)
 
     @property
     def paths(self) -> list[str]:
@@ -208,51 +158,46 @@ class Manifest:
 
     @property
     def can_evaluate(self) -> bool:
-        """Whether all queries have an identity and all test images a camera.
-
-        Gallery images without identity are distractors: they match no query.
-        """
+        """Whether all queries have an identity, all test images a camera, some both."""
         query, gallery = self.split(Split.QUERY), self.split(Split.GALLERY)
         known = query.has_identities and query.has_cameras and gallery.has_cameras
         return known and bool((gallery.identities != UNKNOWN).any())
-
-    @property
-    def has_tracks(self) -> bool:
-        """Whether any image has a track or a time."""
-        return any((image.track, image.time) != (UNKNOWN, UNKNOWN) for image in self.images)
 
     @property
     def digest(self) -> str:
         """SHA-256 over every line of the manifest."""
         return hashlib.sha256("\n".join(self._rows()).encode()).hexdigest()
 
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        tracked = any((image.track, image.time) != (UNKNOWN, UNKNOWN) for image in self.images)
+        return COLUMNS if tracked else COLUMNS[:5]
+
     def _rows(self) -> Iterator[str]:
-        extra = self.has_tracks
-        for split, path, identity, camera, track, time in self.images:
-            row = [split, portable(path), identity, camera, self.contents.get(path, "")]
-            yield json.dumps([*row, track, int(time) if time % 1 == 0 else time] if extra else row)
+        width = len(self._columns)
+        for split, path, *labels, track, time in self.images:
+            moment = int(time) if time % 1 == 0 else time
+            row = [split, portable(path), *labels, self.contents.get(path, ""), track, moment]
+            yield json.dumps(row[:width])
 
     def save(self, folder: Path) -> Path:
         """Write `manifest.json` into `folder` (created if need be) and return its path."""
-        path = folder / FILE_NAME
-        root = os.path.relpath(self.root.resolve(), folder.resolve())
-        names, columns = self.names, ["split", "path", "identity", "camera", "sha256"]
-        named = {"identity": names.identities, "camera": names.cameras}
-        if self.has_tracks:
-            named["track"] = names.tracks
-            columns += ["track", "time"]
+        path, columns = folder / FILE_NAME, self._columns
+        names = {"identity": self.names.identities, "camera": self.names.cameras}
+        if "track" in columns:
+            names["track"] = self.names.tracks
         head = {
-            "format": WITH_TRACKS if self.has_tracks else FORMAT,
+            "format": WITH_TRACKS if "track" in columns else FORMAT,
             "name": self.name,
             "layout": self.layout,
-            "root": portable(root),
+            "root": portable(os.path.relpath(self.root.resolve(), folder.resolve())),
             "digest": self.digest,
             "notes": self.notes,
-            "names": named,
+            "names": names,
             "columns": columns,
         }
-        rows = ",\n".join(self._rows())
-        write_text(path, json.dumps(head, indent=1)[:-2] + f',\n "images": [\n{rows}\n]}}\n')
+        images = ",\n".join(self._rows())
+        write_text(path, json.dumps(head, indent=1)[:-2] + f',\n "images": [\n{images}\n]}}\n')
         return path
 
     @classmethod
@@ -262,11 +207,9 @@ class Manifest:
             document = json.loads(path.read_text(encoding="utf-8"))
             version = document["format"]
             if version not in READABLE:
-                newer = isinstance(version, int) and version > READABLE[-1]
-                message = f"`{path}`: manifest format {version}, this pplr reads {READABLE[-1]}"
-                raise DataError(message, "upgrade pplr" if newer else ANEW)
-            manifest = cls._parse(document, path.parent)
-            recorded = document["digest"]
+                message = f"`{path}`: manifest format {version}, this pplr reads {WITH_TRACKS}"
+                raise DataError(message, "upgrade pplr" if version > WITH_TRACKS else ANEW)
+            manifest, recorded = cls._parse(document, path.parent), document["digest"]
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(f"`{path}`: not a data set manifest ({error!r})", ANEW) from error
         if recorded != manifest.digest:
@@ -275,31 +218,26 @@ class Manifest:
 
     @classmethod
     def _parse(cls, document: Any, folder: Path) -> "Manifest":
-        images, contents = [], {}
-        for split, path, identity, camera, content, *track in document["images"]:
-            _check_row(path, identity, camera, *track)
-            image = Image(Split(split), native(path), identity, camera, *track)
-            images.append(image)
-            if content:
-                contents[image.path] = str(content)
+        images = tuple(_image(*row) for row in document["images"])
+        contents = {native(row[1]): row[4] for row in document["images"] if row[4]}
         root = (folder / native(document["root"])).resolve()
         notes = {str(reason): int(count) for reason, count in document["notes"].items()}
-        given = document.get("names", {"identity": {}, "camera": {}})
-        names = Names(*({int(n): str(s) for n, s in names.items()} for names in given.values()))
+        given = document.get("names", {}).values()
+        names = Names(*({int(n): str(s) for n, s in names.items()} for names in given))
         name, layout = document["name"], document["layout"]
-        if not (isinstance(name, str) and isinstance(layout, str)):
+        if {type(name), type(layout)} != {str}:
             raise TypeError(f"name {name!r}, layout {layout!r}")
-        return cls(name, layout, root, tuple(images), notes, contents, names)
+        return cls(name, layout, root, images, notes, contents, names)
 
 
-def _check_row(
-    path: Any, identity: Any, camera: Any, track: Any = UNKNOWN, time: Any = UNKNOWN
-) -> None:
-    """Refuse paths that leave the root, and numbers that are none or do not fit."""
+def _image(
+    split: str, path: str, identity: int, camera: int, _: str, track: int = -1, time: float = -1
+) -> Image:
+    """Parse a line; refuse paths that leave the root, and numbers that are none or do not fit."""
     if path.startswith("/") or "/../" in f"/{path}/" or "\0" in path:
         raise ValueError(f"path {path!r}")
-    if type(time) not in (int, float) or not UNKNOWN <= time < LARGEST:
-        raise ValueError(f"time {time!r}")
-    for number in (identity, camera, track):
-        if type(number) is not int or not UNKNOWN <= number < LARGEST:
-            raise ValueError(f"number {number!r}")
+    numbers = (identity, camera, track, time)
+    typed = {*map(type, numbers[:3])} == {int} and type(time) in (int, float)
+    if not (typed and all(UNKNOWN <= number < LARGEST for number in numbers)):
+        raise ValueError(f"numbers {numbers!r}")
+    return Image(Split(split), native(path), identity, camera, track, time)

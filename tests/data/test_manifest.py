@@ -86,7 +86,7 @@ def test_tracks_are_kept_and_change_nothing_where_there_are_none(tmp_path: Path)
     assert json.loads(plain.save(tmp_path / "plain").read_text())["format"] == 3
     loaded = Manifest.load(tracked.save(tmp_path / "tracked"))
     assert json.loads((tmp_path / "tracked" / FILE_NAME).read_text())["format"] == 4
-    assert (loaded.images, loaded.names.track(12)) == (tracked.images, "hall/7")
+    assert (loaded.images, loaded.names.tracks) == (tracked.images, {12: "hall/7"})
     assert loaded.digest == tracked.digest != plain.digest
     train, query = loaded.split(Split.TRAIN), loaded.split(Split.QUERY)
     assert train.tracks is not None
