@@ -1,61 +1,62 @@
 """Paints shaded solids of an articulated figure on a picture.
 
-A figure has its own frame, in units of the mean body height: x to its left, y up from the ground,
-z forward. A `View` turns it about y and projects it on the picture; far parts are painted first.
+A figure has its own frame, in units of the mean body height: x to its left, y up from the ground
+if it stands upright, z forward. A `View` turns it about y and projects it on the picture.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from math import cos, hypot, sin
-from typing import NamedTuple
 
 from PIL import Image, ImageDraw
 
 from pplr_cli.synthetic.wardrobe import Colour, tone
 
+HIP, THIGH, SHIN = 0.49, 0.24, 0.23
+
 Point = tuple[float, float, float]
-
-
-class Ring(NamedTuple):
-    """An elliptic cross-section of a body about the vertical axis."""
-
-    y: float
-    half_x: float
-    half_z: float
+Ring = tuple[float, float, float]
+"""An elliptic cross-section about the vertical axis: height and half axes along x and z."""
 
 
 @dataclass(frozen=True)
 class View:
-    """The position, pose and light of a figure in one image.
+    """The position, pose and light of a figure in one image; angles in radians."""
 
-    Attributes:
-        x: picture column of the body's axis, in pixels.
-        ground: picture row of the feet, in pixels.
-        scale: pixels for the mean body height.
-        yaw: 0 = facing the camera, pi / 2 = in profile, pi = from behind.
-        pitch: 0 = at eye level; larger = the camera looks down on the figure.
-        lean: sideways shift of the head in units of body height.
-        phase: phase of the walking cycle in radians.
-        stride: largest angle of the thighs in radians; 0 = standing.
-        light: -1 = light from the left, 1 = from the right.
-    """
+    x: float  # picture column of the body's axis, in pixels
+    ground: float  # picture row of the feet, in pixels
+    scale: float  # pixels for the mean body height
+    yaw: float  # 0 = facing the camera, pi / 2 = in profile, pi = from behind
+    pitch: float  # 0 = at eye level; larger = the camera looks down on the figure
+    lean: float  # sideways shift of the head in units of body height
+    phase: float  # of the walking cycle
+    stride: float  # largest angle of the thighs
+    light: float  # -1 = from the left, 1 = from the right
 
-    x: float
-    ground: float
-    scale: float
-    yaw: float
-    pitch: float = 0.0
-    lean: float = 0.0
-    phase: float = 0.0
-    stride: float = 0.4
-    light: float = 0.5
+    def leg(self, side: int) -> tuple[float, float]:
+        """Return the angles of thigh and shin from the vertical, forward positive."""
+        swing = side * self.stride * sin(self.phase)
+        flex = self.stride * max(0.0, side * cos(self.phase)) * 1.6
+        return swing, swing - flex
+
+    @cached_property
+    def lift(self) -> float:
+        """How far the hips are above or below those of a figure that stands upright."""
+        lengths = (THIGH * cos(a) + SHIN * cos(b) for a, b in (self.leg(-1), self.leg(1)))
+        return max(lengths) + 0.02 - HIP
 
     def point(self, p: Point) -> tuple[float, float]:
         """Return the picture column and row of a point of the body."""
+        y = p[1] + self.lift
         across = p[0] * cos(self.yaw) + p[2] * sin(self.yaw)
-        grown = 1 + self.pitch * (p[1] - 0.5)
-        rise = p[1] * (1 - 0.5 * self.pitch) + 0.5 * self.pitch * p[1] ** 2
-        column = self.x + self.scale * (across * grown + self.lean * p[1])
+        rise = y * (1 - 0.5 * self.pitch) + 0.5 * self.pitch * y**2
+        column = self.x + self.scale * (across * self._grown(p[1]) + self.lean * y)
         return column, self.ground - self.scale * rise
+
+    def _grown(self, y: float) -> float:
+        """Return the magnification at a height, from a camera that looks down."""
+        return 1 + self.pitch * (y + self.lift - 0.5)
 
     def depth(self, p: Point) -> float:
         """Return the nearness of a point to the camera."""
@@ -63,8 +64,8 @@ class View:
 
     def half_width(self, ring: Ring) -> float:
         """Return the half width of a cross-section in pixels."""
-        across = hypot(ring.half_x * cos(self.yaw), ring.half_z * sin(self.yaw))
-        return self.scale * across * (1 + self.pitch * (ring.y - 0.5))
+        across = hypot(ring[1] * cos(self.yaw), ring[2] * sin(self.yaw))
+        return self.scale * across * self._grown(ring[0])
 
 
 class Painter:
@@ -78,15 +79,23 @@ class Painter:
     def limb(self, a: Point, b: Point, radius_a: float, radius_b: float, colour: Colour) -> None:
         """Paint a tapered limb from a to b."""
         (ax, ay), (bx, by) = self.view.point(a), self.view.point(b)
-        for factor, size, shift in self._shades():
-            ra, rb = radius_a * self.view.scale * size, radius_b * self.view.scale * size
-            sa, sb = shift * radius_a * self.view.scale, shift * radius_b * self.view.scale
-            self._capsule(ax + sa, ay, ra, bx + sb, by, rb, tone(colour, factor))
+        wide_a, wide_b = radius_a * self.view.scale, radius_b * self.view.scale
+        for shade, size, shift in self._layers(colour):
+            ra, rb, xa, xb = wide_a * size, wide_b * size, ax + shift * wide_a, bx + shift * wide_b
+            length = hypot(xb - xa, by - ay) or 1.0
+            nx, ny = (ay - by) / length, (xb - xa) / length
+            quad = [
+                (xa + nx * ra, ay + ny * ra), (xb + nx * rb, by + ny * rb),
+                (xb - nx * rb, by - ny * rb), (xa - nx * ra, ay - ny * ra),
+            ]  # fmt: skip
+            self.draw.polygon(quad, fill=shade)
+            self.draw.ellipse((xa - ra, ay - ra, xa + ra, ay + ra), fill=shade)
+            self.draw.ellipse((xb - rb, by - rb, xb + rb, by + rb), fill=shade)
 
     def body(self, rings: list[Ring], colour: Colour) -> None:
         """Paint a solid of elliptic cross-sections, given from top to bottom."""
-        for factor, size, shift in self._shades():
-            self.draw.polygon(self.outline(rings, size, shift), fill=tone(colour, factor))
+        for shade, size, shift in self._layers(colour):
+            self.draw.polygon(self.outline(rings, size, shift), fill=shade)
 
     def outline(
         self, rings: list[Ring], size: float = 1.0, shift: float = 0.0
@@ -94,7 +103,7 @@ class Painter:
         """Return the outline of a body, half widths times `size`, moved by `shift` of them."""
         left, right = [], []
         for ring in rings:
-            column, row = self.view.point((0, ring.y, 0))
+            column, row = self.view.point((0, ring[0], 0))
             half = self.view.half_width(ring)
             left.append((column + half * (shift - size), row))
             right.append((column + half * (shift + size), row))
@@ -102,41 +111,33 @@ class Painter:
 
     def ball(self, centre: Point, half_x: float, half_y: float, colour: Colour) -> None:
         """Paint an ellipse that faces the camera."""
-        x, y = self.view.point(centre)
-        rx, ry = half_x * self.view.scale, half_y * self.view.scale
-        for factor, size, shift in self._shades():
-            box = (x + rx * (shift - size), y - ry * size, x + rx * (shift + size), y + ry * size)
-            self.draw.ellipse(box, fill=tone(colour, factor))
+        half = half_x * self.view.scale, half_y * self.view.scale
+        for shade, area, _ in self._areas(centre, *half, colour):
+            self.draw.ellipse(area, fill=shade)
 
     def box(self, centre: Point, half: Point, colour: Colour) -> None:
         """Paint an upright box with round corners."""
-        x, y = self.view.point(centre)
-        rx = self.view.half_width(Ring(centre[1], half[0], half[2]))
+        rx = self.view.half_width((centre[1], half[0], half[2]))
         ry = half[1] * self.view.scale
-        radius = 0.3 * min(rx, ry)
-        for factor, size, shift in self._shades():
-            area = (x + rx * (shift - size), y - ry * size, x + rx * (shift + size), y + ry * size)
-            self.draw.rounded_rectangle(area, radius * size, fill=tone(colour, factor))
+        for shade, area, size in self._areas(centre, rx, ry, colour):
+            self.draw.rounded_rectangle(area, 0.3 * min(rx, ry) * size, fill=shade)
 
     def line(self, a: Point, b: Point, width: float, colour: Colour) -> None:
         """Paint a flat line, such as a strap."""
         ends = [self.view.point(a), self.view.point(b)]
         self.draw.line(ends, fill=colour, width=max(1, round(width * self.view.scale)))
 
-    def _shades(self) -> tuple[tuple[float, float, float], ...]:
-        """Return (brightness, size, shift to the light) of layers that make a part look round."""
+    def _layers(self, colour: Colour) -> Iterator[tuple[Colour, float, float]]:
+        """Yield colour, size and shift to the light of layers that make a part look round."""
         light = self.view.light
-        return (0.78, 1.0, 0.0), (1.0, 0.8, 0.18 * light), (1.1, 0.35, 0.4 * light)
+        for factor, size, shift in ((0.78, 1.0, 0), (1.0, 0.8, 0.18), (1.1, 0.35, 0.4)):
+            yield tone(colour, factor), size, shift * light
 
-    def _capsule(
-        self, ax: float, ay: float, ra: float, bx: float, by: float, rb: float, colour: Colour
-    ) -> None:
-        length = hypot(bx - ax, by - ay) or 1.0
-        nx, ny = (ay - by) / length, (bx - ax) / length
-        quad = [
-            (ax + nx * ra, ay + ny * ra), (bx + nx * rb, by + ny * rb),
-            (bx - nx * rb, by - ny * rb), (ax - nx * ra, ay - ny * ra),
-        ]  # fmt: skip
-        self.draw.polygon(quad, fill=colour)
-        self.draw.ellipse((ax - ra, ay - ra, ax + ra, ay + ra), fill=colour)
-        self.draw.ellipse((bx - rb, by - rb, bx + rb, by + rb), fill=colour)
+    def _areas(
+        self, centre: Point, rx: float, ry: float, colour: Colour
+    ) -> Iterator[tuple[Colour, tuple[float, float, float, float], float]]:
+        """Yield colour, corners and size of the layers around a centre."""
+        x, y = self.view.point(centre)
+        for shade, size, shift in self._layers(colour):
+            left, right = x + rx * (shift - size), x + rx * (shift + size)
+            yield shade, (left, y - ry * size, right, y + ry * size), size

@@ -1,5 +1,6 @@
 """Cameras, each with its own place, light, colour rendering and view of the people."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import pi
 
@@ -13,7 +14,6 @@ from pplr_cli.synthetic.wardrobe import Colour, choice, tone
 PANORAMA = 5
 """Width of a camera's background in crop widths."""
 
-GREY = 140.0
 MATERIALS: tuple[Colour, ...] = (
     (150, 148, 142), (204, 196, 180), (150, 96, 80), (98, 108, 120), (152, 120, 86), (94, 94, 98),
     (104, 126, 84), (190, 170, 134), (92, 130, 134), (176, 182, 186), (122, 84, 62), (70, 84, 76),
@@ -21,31 +21,32 @@ MATERIALS: tuple[Colour, ...] = (
 """Concrete, plaster, brick, slate, wood, asphalt, grass, sand, glass, steel, ..."""
 
 
+THINGS = {
+    "door": ((0.0, -0.7, 0.3, 0.0, 1.0), (0.04, -0.66, 0.26, -0.2, 1.25)),
+    "bench": (
+        (0.0, -0.08, 0.4, -0.04, 1.0), (0.0, 0.0, 0.4, 0.04, 1.0),
+        (0.04, 0.0, 0.06, 0.1, 0.6), (0.34, 0.0, 0.36, 0.1, 0.6),
+    ),
+    "pole": ((0.0, -1.0, 0.02, 0.05, 0.6),),
+    "bin": ((0.0, -0.12, 0.1, 0.06, 0.8), (0.0, -0.14, 0.1, -0.1, 0.5)),
+}  # fmt: skip
+"""Left, top, right and bottom of rectangles, from the foot of the wall, and their brightness."""
+
+
 @dataclass(frozen=True)
 class Camera:
-    """One camera of the synthetic world.
+    """One camera of the synthetic world."""
 
-    Attributes:
-        background: its place, `PANORAMA` crops wide, at drawing resolution.
-        gain: exposure, 1 = neutral.
-        gamma: exponent of the brightness, 1 = neutral.
-        cast: gain of red, green and blue.
-        saturation: 1 = neutral, 0 = grey.
-        blur: radius of the blur in pixels of the crop.
-        noise: standard deviation of the sensor noise, 1 = the full range.
-        yaw: direction in which most people walk; `pitch` and `light`: see `View`.
-    """
-
-    background: Image.Image
-    gain: float
-    gamma: float
-    cast: tuple[float, float, float]
-    saturation: float
-    blur: float
-    noise: float
-    yaw: float
-    pitch: float
-    light: float
+    background: Image.Image  # its place, `PANORAMA` crops wide, at drawing resolution
+    gain: float  # exposure, 1 = neutral
+    gamma: float  # exponent of the brightness, 1 = neutral
+    cast: tuple[float, float, float]  # gain of red, green and blue
+    saturation: float  # 1 = neutral, 0 = grey
+    blur: float  # radius in pixels of the crop
+    noise: float  # standard deviation of the sensor noise, 1 = the full range
+    yaw: float  # direction in which most people walk
+    pitch: float  # as in `View`
+    light: float  # as in `View`
 
     def backdrop(self, rng: np.random.Generator, width: int) -> Image.Image:
         """Return a random part of the background, `width` pixels wide."""
@@ -64,16 +65,13 @@ class Camera:
         return Image.fromarray((np.clip(light, 0, 1) * 255 + 0.5).astype(np.uint8))
 
 
-def random_camera(
-    rng: np.random.Generator, size: tuple[int, int], rendering: float, clutter: float
-) -> Camera:
+def random_camera(rng: np.random.Generator, size: tuple[int, int], rendering: float) -> Camera:
     """Return a random camera.
 
     Args:
         rng: equal generators give equal cameras.
         size: width and height of a crop at drawing resolution.
         rendering: as in `World`.
-        clutter: likewise.
     """
     red, green, blue = np.exp(rendering * rng.uniform(-0.09, 0.09, 3)).tolist()
     return Camera(
@@ -86,15 +84,15 @@ def random_camera(
         yaw=float(rng.uniform(0, 2 * pi)),
         pitch=float(rng.uniform(0.0, 0.35)),
         light=float(rng.choice([-1, 1]) * rng.uniform(0.3, 1.0)),
-        background=_Scene(rng, (size[0] * PANORAMA, size[1]), clutter).paint(),
+        background=_Scene(rng, (size[0] * PANORAMA, size[1])).paint(),
     )
 
 
 class _Scene:
     """A place: a wall, a floor and objects in front of the wall."""
 
-    def __init__(self, rng: np.random.Generator, size: tuple[int, int], clutter: float) -> None:
-        self.rng, self.clutter = rng, clutter
+    def __init__(self, rng: np.random.Generator, size: tuple[int, int]) -> None:
+        self.rng = rng
         self.width, self.height = size
         self.horizon = round(self.height * rng.uniform(0.3, 0.8))
         self.image = Image.new("RGB", size)
@@ -106,16 +104,23 @@ class _Scene:
         self._floor(self._colour())
         for _ in range(int(self.rng.integers(5, 11))):
             thing = choice(self.rng, door=2, poster=2, bench=2, plant=2, pole=1, bin=1)
-            getattr(self, f"_{thing}")(int(self.rng.integers(self.width)), self._colour())
-        grain = _grain(self.rng, (self.height, self.width))
-        light = np.asarray(self.image, dtype=np.float32) * grain[:, :, None]
+            self._thing(thing, int(self.rng.integers(self.width)), self._colour())
+        light = np.asarray(self.image, dtype=np.float32) * self._grain()[:, :, None]
         soft = Image.fromarray(np.clip(light, 0, 255).astype(np.uint8))
         return soft.filter(ImageFilter.GaussianBlur(0.012 * self.height))
 
+    def _grain(self) -> NDArray[np.float32]:
+        """Return the brightness of a surface, around 1: soft patches of light and fine grain."""
+        patches = Image.fromarray(self.rng.normal(1.0, 0.1, (4, 16)).astype(np.float32))
+        soft = np.asarray(patches.resize((self.width, self.height), Image.Resampling.BICUBIC))
+        noise = self.rng.normal(0, 0.04, soft.shape).astype(np.float32)
+        grain: NDArray[np.float32] = soft + noise
+        return grain
+
     def _colour(self) -> Colour:
-        """Return the colour of a building material, as far from grey as the clutter allows."""
+        """Return the colour of a building material."""
         material = np.array(MATERIALS[self.rng.integers(len(MATERIALS))], dtype=float)
-        shade = GREY + self.clutter * (material * self.rng.normal(1.0, 0.12) - GREY)
+        shade = material * self.rng.normal(1.0, 0.12)
         red, green, blue = np.clip(shade, 20, 235).astype(int).tolist()
         return red, green, blue
 
@@ -154,60 +159,25 @@ class _Scene:
             row = self.horizon + (self.height - self.horizon) * 0.4
             self.draw.rectangle((0, row, self.width, row + 0.03 * self.height), fill=edge)
 
-    # things
+    def _thing(self, kind: str, x: int, colour: Colour) -> None:
+        height, y = self.height, float(self.horizon)
+        if kind == "poster":
+            y *= self.rng.uniform(0.2, 0.6)
+            self._rectangle(x, y, (0.0, 0.0, 0.2, 0.2), colour)
+            self._rectangle(x, y, (0.03, 0.03, 0.17, 0.1), self._colour())
+        if kind == "plant":
+            self._rectangle(x, y, (-0.05, -0.05, 0.05, 0.08), colour)
+            for _ in range(25):
+                dx = self.rng.normal(0, 0.05 * height)
+                row = y - 0.05 * height - abs(self.rng.normal(0, 0.1 * height))
+                r, shade = 0.025 * height, tone((70, 120, 60), self.rng.uniform(0.6, 1.4))
+                self.draw.ellipse((x + dx - r, row - r, x + dx + r, row + r), fill=shade)
+        for *corners, brightness in THINGS.get(kind, ()):
+            self._rectangle(x, y, corners, tone(colour, brightness))
 
-    def _door(self, x: int, colour: Colour) -> None:
-        h = self.height
-        top = self.horizon - 0.7 * h
-        self.draw.rectangle((x, top, x + 0.3 * h, self.horizon), fill=colour)
-        self.draw.rectangle(
-            (x + 0.04 * h, top + 0.04 * h, x + 0.26 * h, self.horizon - 0.2 * h),
-            fill=tone(colour, 1.25),
-        )
-
-    def _poster(self, x: int, colour: Colour) -> None:
-        h, y = self.height, self.horizon * self.rng.uniform(0.2, 0.6)
-        self.draw.rectangle((x, y, x + 0.2 * h, y + 0.2 * h), fill=colour)
-        self.draw.rectangle(
-            (x + 0.03 * h, y + 0.03 * h, x + 0.17 * h, y + 0.1 * h), fill=self._colour()
-        )
-
-    def _bench(self, x: int, colour: Colour) -> None:
-        h, y = self.height, self.horizon
-        for top in (0.08, 0.0):
-            self.draw.rectangle((x, y - top * h, x + 0.4 * h, y - (top - 0.04) * h), fill=colour)
-        for leg in (0.04, 0.34):
-            self.draw.rectangle(
-                (x + leg * h, y, x + (leg + 0.02) * h, y + 0.1 * h), fill=tone(colour, 0.6)
-            )
-
-    def _plant(self, x: int, colour: Colour) -> None:
-        h, y = self.height, self.horizon
-        self.draw.rectangle((x - 0.05 * h, y - 0.05 * h, x + 0.05 * h, y + 0.08 * h), fill=colour)
-        green = (70, 70 + round(50 * self.clutter), 60)
-        for _ in range(25):
-            dx, dy = self.rng.normal(0, 0.05 * h), abs(self.rng.normal(0, 0.1 * h))
-            r, shade = 0.025 * h, tone(green, self.rng.uniform(0.6, 1.4))
-            box = (x + dx - r, y - 0.05 * h - dy - r, x + dx + r, y - 0.05 * h - dy + r)
-            self.draw.ellipse(box, fill=shade)
-
-    def _pole(self, x: int, colour: Colour) -> None:
-        width = 0.02 * self.height
-        bottom = self.horizon + 0.05 * self.height
-        self.draw.rectangle((x, 0, x + width, bottom), fill=tone(colour, 0.6))
-
-    def _bin(self, x: int, colour: Colour) -> None:
-        h, y = self.height, self.horizon
-        self.draw.rectangle((x, y - 0.12 * h, x + 0.1 * h, y + 0.06 * h), fill=tone(colour, 0.8))
-        self.draw.rectangle((x, y - 0.14 * h, x + 0.1 * h, y - 0.1 * h), fill=tone(colour, 0.5))
-
-
-def _grain(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Return the brightness of a surface, around 1: soft patches of light and fine grain."""
-    patches = Image.fromarray(rng.normal(1.0, 0.1, (4, 16)).astype(np.float32))
-    soft = np.asarray(patches.resize(shape[::-1], Image.Resampling.BICUBIC))
-    fine: NDArray[np.float32] = soft + rng.normal(0, 0.04, shape).astype(np.float32)
-    return fine
+    def _rectangle(self, x: float, y: float, corners: Sequence[float], colour: Colour) -> None:
+        left, top, right, bottom = (corner * self.height for corner in corners)
+        self.draw.rectangle((x + left, y + top, x + right, y + bottom), fill=colour)
 
 
 def drop_shadow(picture: Image.Image, view: View) -> None:

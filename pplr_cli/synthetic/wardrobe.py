@@ -1,17 +1,10 @@
 """The appearance of a synthetic person, which is the same in every image."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
 
 Colour = tuple[int, int, int]
-Top = Literal["tshirt", "shirt", "jacket", "coat"]
-Bottom = Literal["trousers", "shorts", "skirt"]
-Pattern = Literal["plain", "stripes", "bars", "check", "logo", "block", "band"]
-Bag = Literal["none", "backpack", "shoulder", "hand"]
-Hair = Literal["short", "long", "bun", "bald"]
-Hat = Literal["none", "cap", "beanie"]
 
 SKIN: tuple[Colour, ...] = (
     (244, 208, 182), (229, 184, 150), (205, 154, 117), (170, 118, 84), (124, 82, 58), (86, 57, 44),
@@ -35,31 +28,24 @@ SHOES: tuple[Colour, ...] = (
 
 @dataclass(frozen=True)
 class Person:
-    """The appearance of one synthetic person.
+    """The appearance of one synthetic person."""
 
-    Attributes:
-        height: body height relative to the mean.
-        build: breadth of trunk and limbs relative to the mean.
-        accent: colour of patterns, logos and of what shows under a jacket.
-        upper: colour of the top; `lower`: of trousers, shorts or skirt.
-    """
-
-    height: float
+    height: float  # relative to the mean, as `build`
     build: float
     skin: Colour
     hair: Colour
     upper: Colour
-    accent: Colour
+    accent: Colour  # of patterns and logos, and of what shows under a jacket
     lower: Colour
     shoes: Colour
     bag_colour: Colour
     hat_colour: Colour
-    top: Top
-    bottom: Bottom
-    pattern: Pattern
-    bag: Bag
-    hair_style: Hair
-    hat: Hat
+    top: str
+    bottom: str
+    pattern: str
+    bag: str
+    hair_style: str
+    hat: str
 
 
 def tone(colour: Colour, factor: float) -> Colour:
@@ -91,7 +77,7 @@ def random_person(rng: np.random.Generator) -> Person:
     )
 
 
-def choice(rng: np.random.Generator, **weights: float) -> Any:
+def choice(rng: np.random.Generator, **weights: float) -> str:
     """Return one of the names, with probabilities proportional to the weights."""
     shares = np.array(list(weights.values()), dtype=float)
     return str(rng.choice(list(weights), p=shares / shares.sum()))

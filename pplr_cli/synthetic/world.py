@@ -1,7 +1,6 @@
 """The synthetic pedestrian world: which people pass which cameras, and the resulting crops."""
 
 from dataclasses import dataclass, replace
-from io import BytesIO
 from math import pi
 from pathlib import Path
 
@@ -23,38 +22,21 @@ _PERSON, _CAMERA, _TRACK, _CROP = range(4)
 
 @dataclass(frozen=True)
 class World:
-    """The size and the difficulty of a synthetic world.
+    """The size and the difficulty of a synthetic world."""
 
-    Attributes:
-        stream: worlds of different streams share no person and no camera, whatever their seeds.
-        train_people: identities of the training split.
-        test_people: identities of query and gallery, none of them in training.
-        distractors: identities in the gallery only.
-        cameras: cameras, shared by all splits.
-        visits: least and largest number of cameras that see a person.
-        shots: least and largest number of crops of a person per camera.
-        height: height of a crop in pixels; `width` likewise.
-        rendering: differences of exposure and colours between cameras; 0 = none.
-        clutter: contrast and saturation of the backgrounds; 0 = grey.
-        turn: standard deviation of the walking direction around the camera's usual one, radians.
-        occlusion: share of crops in which the person is partly hidden.
-        jitter: standard deviation of a crop's position and scale, relative to its height.
-    """
-
-    stream: int
+    stream: int  # worlds of different streams share no person and no camera, whatever their seeds
     train_people: int
-    test_people: int
-    distractors: int = 0
-    cameras: int = 5
-    visits: tuple[int, int] = (3, 5)
-    shots: tuple[int, int] = (3, 6)
-    height: int = 96
+    test_people: int  # identities of query and gallery, none of them in training
+    distractors: int = 0  # identities in the gallery only
+    cameras: int = 5  # shared by all splits
+    visits: tuple[int, int] = (3, 5)  # least and largest number of cameras that see a person
+    shots: tuple[int, int] = (3, 6)  # least and largest number of crops of a person per camera
+    height: int = 96  # of a crop in pixels
     width: int = 48
-    rendering: float = 1.0
-    clutter: float = 1.0
-    turn: float = 0.5
-    occlusion: float = 0.1
-    jitter: float = 0.03
+    rendering: float = 1.0  # differences of exposure and colours between cameras; 0 = none
+    turn: float = 0.5  # deviation of the walking direction from the camera's usual one, radians
+    occlusion: float = 0.1  # share of crops in which the person is partly hidden
+    jitter: float = 0.03  # deviation of a crop's position and scale, relative to its height
 
     @property
     def people(self) -> int:
@@ -88,7 +70,8 @@ def make(root: Path, world: World = DEMO, *, seed: int, reporter: Reporter) -> l
         (root / split).mkdir(parents=True, exist_ok=True)
     with reporter.task("draw synthetic people", len(shots), "images") as task:
         for shot in shots:
-            (root / shot.path).write_bytes(_encode(studio.crop(shot)))
+            # the quality usual in the public data sets
+            studio.crop(shot).save(root / shot.path, "JPEG", quality=90)
             task.advance()
     return shots
 
@@ -100,7 +83,7 @@ class _Studio:
         self.world, self.seed = world, seed
         self.size = (world.width * SUPERSAMPLING, world.height * SUPERSAMPLING)
         self.cameras = [
-            random_camera(self._rng(_CAMERA, c), self.size, world.rendering, world.clutter)
+            random_camera(self._rng(_CAMERA, c), self.size, world.rendering)
             for c in range(world.cameras)
         ]
 
@@ -186,10 +169,3 @@ class _Studio:
             phase=rng.uniform(0, 2 * pi),
         )
         paint_person(picture, random_person(rng), other)
-
-
-def _encode(picture: Picture.Image) -> bytes:
-    """Return a crop as a JPEG file of the quality usual in the public data sets."""
-    buffer = BytesIO()
-    picture.save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()

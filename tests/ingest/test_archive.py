@@ -258,6 +258,15 @@ def test_a_damaged_tar_header_in_the_middle_does_not_end_the_archive(tmp_path: P
     refused(archive, "damaged header")
 
 
+@pytest.mark.parametrize("rest", [b"x", bytes(2_000_000) + b"x"])
+def test_only_zeros_may_follow_the_end_of_a_tar_file(tmp_path: Path, rest: bytes) -> None:
+    archive = pack_tar(tmp_path / "x.tar", FILES)
+    archive.write_bytes(archive.read_bytes() + bytes(1024))
+    extract(archive, tmp_path / "sound", Silent())
+    archive.write_bytes(archive.read_bytes() + rest)
+    refused(archive, "damaged header")
+
+
 @pytest.mark.parametrize("pack", [pack_zip, pack_tar_gz])
 def test_bombs_stop_while_streaming(tmp_path: Path, pack: Packer) -> None:
     archive = pack(tmp_path / "bomb", {"zeros.jpg": bytes(40_000_000)})

@@ -106,9 +106,7 @@ def test_streams_are_disjoint_under_every_seed() -> None:
 
 
 def test_a_person_keeps_the_colour_of_the_clothes() -> None:
-    world = replace(
-        SMALL, height=96, width=48, cameras=1, rendering=0.0, clutter=0.0, occlusion=0.0
-    )
+    world = replace(SMALL, height=96, width=48, cameras=1, rendering=0.0, occlusion=0.0)
     studio = _Studio(world, 7)
     shots = [s for s in studio.shots() if s.identity in (1, 2, 3)]
     trunk = {s: np.asarray(studio.crop(s))[28:42, 20:28].reshape(-1, 3).mean(0) for s in shots}
