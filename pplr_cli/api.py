@@ -16,15 +16,17 @@ from pplr_cli.config import presets
 from pplr_cli.config.fields import Agreement, Clustering
 from pplr_cli.errors import PplrError
 from pplr_cli.ingest import library
+from pplr_cli.ingest.folder import open_images
 from pplr_cli.ingest.library import open_dataset
 from pplr_cli.ingest.prepare import Prepared
 from pplr_cli.ingest.request import PrepareRequest
 from pplr_cli.labelling.stage import PseudoLabels, label
 from pplr_cli.progress import SILENT, Reporter
+from pplr_cli.retrieval.crops import extract_crops
 from pplr_cli.retrieval.evaluator import Evaluator
 from pplr_cli.retrieval.model import Model
 from pplr_cli.retrieval.ranking import Scores
-from pplr_cli.retrieval.search import Found, nearest_images, open_crops
+from pplr_cli.retrieval.search import Found, nearest_images
 from pplr_cli.runtime import Runtime, choose_device
 from pplr_cli.session.request import TrainingRequest
 from pplr_cli.session.run import Run
@@ -161,25 +163,26 @@ def search(
     gallery: AnyPath,
     top: int = 10,
     *,
+    data_dir: AnyPath | None = None,
     skip_bad: bool = False,
 ) -> list[Found]:
     """Find the nearest images of a folder for each query image.
 
     Args:
         model: what `load` returned, or a weights file.
-        query: an image, or a folder of images.
-        gallery: a folder of images, at any depth.
+        query: an image, a folder of images, or the name of a prepared data set.
+        gallery: a folder of images, at any depth, or the name of a prepared data set.
         top: images wanted of each query.
+        data_dir: the data folder; by default `PPLR_DATA_DIR`, else `./data`.
         skip_bad: leave out images that cannot be decoded.
 
     Raises:
         DataError: a path is missing, or images cannot be decoded.
     """
-    model = _loaded(model)
-    wanted, searched = (
-        open_crops(Path(path), model.runtime, skip_bad=skip_bad) for path in (query, gallery)
-    )
-    return nearest_images(model, wanted, searched, top=top)
+    model, folder = _loaded(model), env.data_dir(_path(data_dir))
+    opened = [open_images(Path(path), folder, model.runtime.reporter) for path in (query, gallery)]
+    wanted, searched = (extract_crops(model, images, skip_bad=skip_bad) for images in opened)
+    return nearest_images(wanted, searched, top=top, budget=model.distance_budget)
 
 
 def pseudo_labels(

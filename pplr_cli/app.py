@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 from pplr_cli import __version__
 from pplr_cli.commands.doctor import doctor
 from pplr_cli.commands.download import download_weights
+from pplr_cli.commands.embed import embed
 from pplr_cli.commands.evaluate import evaluate
 from pplr_cli.commands.export import export
 from pplr_cli.commands.labels import labels
@@ -45,6 +46,11 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "Find the person of a query image in a folder.",
         "pplr search --weights best.pth --query who.jpg --gallery crops",
         "pplr search --weights best.pth --query crops --gallery crops --json",
+    ),
+    "embed": (
+        "Write the features of crops into a file.",
+        "pplr embed --weights best.pth crops --to features.npz",
+        "pplr embed --weights best.pth market --to market.npy --half",
     ),
     "labels": (
         "Write the pseudo-labels of a run as CSV.",
@@ -99,6 +105,7 @@ app.command(cls=Command, **_about("train"))(train)
 app.command(cls=Command, **_about("train-cam"))(train_cam)
 app.command(cls=Command, **_about("evaluate"))(evaluate)
 app.command(cls=Command, **_about("search"))(search)
+app.command(cls=Command, **_about("embed"))(embed)
 app.command(cls=Command, **_about("labels"))(labels)
 app.command(cls=Command, **_about("export"))(export)
 app.command(cls=Command, **_about("download-weights"))(download_weights)

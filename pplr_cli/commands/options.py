@@ -75,6 +75,20 @@ Weights = Annotated[
     Path,
     typer.Option("--weights", help="best.pth or last.pth of a run, or an official PPLR file."),
 ]
+Crops = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DIR", help="Folder of crops, or name of a prepared data set.", show_default=False
+    ),
+]
+Pattern = Annotated[
+    str | None,
+    typer.Option(
+        "--pattern",
+        metavar="REGEX",
+        help="For a folder: regular expression that finds camera and track in each path.",
+    ),
+]
 Plots = Annotated[
     Path | None, typer.Option("--plots", metavar="DIR", help="Write pictures into this folder.")
 ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pplr_cli import env
 from pplr_cli.commands import options
 from pplr_cli.config import presets
 from pplr_cli.files import check_output, remove_numbered
@@ -15,10 +16,16 @@ if TYPE_CHECKING:
     from pplr_cli.retrieval.search import Found
 
 Query = Annotated[
-    Path, typer.Option("--query", metavar="IMAGE_OR_DIR", help="What to look for: image or folder.")
+    Path,
+    typer.Option(
+        "--query", metavar="IMAGE_OR_DIR", help="What to look for: image, folder or data set."
+    ),
 ]
 Gallery = Annotated[
-    Path, typer.Option("--gallery", metavar="DIR", help="Folder of crops to search, at any depth.")
+    Path,
+    typer.Option(
+        "--gallery", metavar="DIR", help="Crops to search: folder (any depth) or data set."
+    ),
 ]
 Top = Annotated[int, typer.Option("--top", min=1, help="Matches printed for each query.")]
 
@@ -33,10 +40,9 @@ def search(
     skip_bad: options.SkipBad = False,
     preset: options.OptionalPreset = None,
     settings: options.Set = None,
+    data_dir: options.DataDir = None,
     device: options.Device = "auto",
-    precision: options.Precision = "fp32",
     workers: options.Workers = options.CORES,
-    cache: options.Cache = True,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -45,20 +51,23 @@ def search(
     if plots is not None:
         check_output(plots, overwrite=overwrite, folder=True)
 
+    from pplr_cli.ingest.folder import open_images
+    from pplr_cli.retrieval.crops import extract_crops
     from pplr_cli.retrieval.model import Model
-    from pplr_cli.retrieval.search import nearest_images, open_crops
+    from pplr_cli.retrieval.search import nearest_images
     from pplr_cli.runtime import Runtime, choose_device
 
-    console = Console(verbosity=verbose - quiet)
-    runtime = Runtime(choose_device(device), console, precision, workers, cache)
+    console, folder = Console(verbosity=verbose - quiet), env.data_dir(data_dir)
+    runtime = Runtime(choose_device(device), console, workers=workers)
     model = Model.load(weights, runtime, preset, presets.overrides(settings or ()))
-    wanted, searched = (open_crops(path, runtime, skip_bad=skip_bad) for path in (query, gallery))
-    results = nearest_images(model, wanted, searched, top=top)
+    opened = [open_images(path, folder, console) for path in (query, gallery)]
+    wanted, searched = (extract_crops(model, images, skip_bad=skip_bad) for images in opened)
+    results = nearest_images(wanted, searched, top=top, budget=model.distance_budget)
     if not any(found.matches for found in results):
         console.warn(f"`{gallery}`: no image but the query")
     pictures = _draw(results, plots) if plots is not None else []
     if json:
-        about = {"weights": str(weights), "gallery": str(gallery), "images": len(searched)}
+        about = {"weights": str(weights), "gallery": str(gallery), "images": len(searched.images)}
         console.document({**about, "top": top, "queries": _documents(results, pictures)})
     else:
         _print(results, console)

@@ -178,12 +178,17 @@ def _key(images: ImageSet, height: int, width: int) -> str:
         [TRANSFORM_VERSION, str(images.root), height, width, images.upright, images.contents]
     )
     digest = hashlib.sha256(head.encode(errors="surrogateescape"))
-    for line in _stamps(images):
+    for line in stamps(images):
         digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]
 
 
-def _stamps(images: ImageSet) -> Iterator[str]:
+def stamps(images: ImageSet) -> Iterator[str]:
+    """Yield a line for each image that changes with its path, size and time.
+
+    Raises:
+        DataError: a file is gone.
+    """
     for path, file in zip(images.paths, images.files, strict=True):
         try:
             status = file.stat()

@@ -78,11 +78,13 @@ def decode_all(
 
     faults = for_all(images.paths, work, "decoding images", reporter, workers)
     if faults:
-        raise DataError(
-            f"`{images.root}`: {len(faults)} of {len(images)} image files cannot be used:\n"
-            f"{listed([str(fault) for fault in faults])}",
-            images.hint,
-        )
+        raise unusable(images, faults)
+
+
+def unusable(images: ImageSet, faults: Sequence[Fault]) -> DataError:
+    """Return the error that lists the images which cannot be used."""
+    message = f"`{images.root}`: {len(faults)} of {len(images)} image files cannot be used"
+    return DataError(f"{message}:\n{listed([str(fault) for fault in faults])}", images.hint)
 
 
 def for_all(

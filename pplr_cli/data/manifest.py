@@ -74,10 +74,14 @@ class Names:
         """Return the name of a camera; empty if unknown."""
         return "" if number == UNKNOWN else self.cameras.get(int(number), str(number))
 
+    def track(self, number: int) -> str:
+        """Return the name of a track; empty if unknown."""
+        return "" if number == UNKNOWN else self.tracks.get(int(number), str(number))
+
 
 @dataclass(frozen=True)
 class ImageSet:
-    """The images of one split in sorted path order; numbers are `UNKNOWN` where there is none."""
+    """The images of a split or of all, in path order; numbers are `UNKNOWN` where there is none."""
 
     root: Path
     paths: tuple[str, ...]  # N, below the root, with `/`
@@ -92,6 +96,18 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def take(self, rows: NDArray[np.int64]) -> "ImageSet":
+        """Return some of the images, by position, int64 [M]."""
+        return replace(
+            self,
+            paths=tuple(self.paths[row] for row in rows),
+            contents=tuple(self.contents[row] for row in rows) if self.contents else (),
+            identities=self.identities[rows],
+            cameras=self.cameras[rows],
+            tracks=None if self.tracks is None else self.tracks[rows],
+            times=None if self.times is None else self.times[rows],
+        )
 
     @property
     def files(self) -> list[Path]:
@@ -130,9 +146,9 @@ class Manifest:
             cameras = {camera: str(camera + 1) for camera in known}
             object.__setattr__(self, "names", replace(self.names, cameras=cameras))
 
-    def split(self, split: Split) -> ImageSet:
-        """Return the images of one split."""
-        images = [image for image in self.images if image.split == split]
+    def split(self, split: Split | None = None) -> ImageSet:
+        """Return the images of one split, or all images in the order of `images`."""
+        images = [image for image in self.images if split in (None, image.split)]
 
         def column(name: str) -> NDArray[np.int64]:
             return np.array([getattr(image, name) for image in images], np.int64)

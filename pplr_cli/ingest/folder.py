@@ -1,20 +1,58 @@
-"""Image files of a plain folder, for commands that need no prepared data set."""
+"""Open the images that a user names: a folder, one file, or a prepared data set."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from pplr_cli.data.decode import decode, for_all
-from pplr_cli.data.manifest import UNKNOWN, ImageSet
-from pplr_cli.errors import DataError
-from pplr_cli.ingest.crops import read_crops
+from pplr_cli.data.manifest import FILE_NAME, Image, ImageSet, Manifest, Split
+from pplr_cli.errors import DataError, UsageError
+from pplr_cli.ingest.crops import compile_pattern, read_crops
+from pplr_cli.ingest.layouts import FOLDER
+from pplr_cli.ingest.library import find_dataset, prepared_names
 from pplr_cli.progress import Reporter
-from pplr_cli.text import listed
+from pplr_cli.text import listed, named
 
 HINT = "replace or remove these files"
+OR_SKIP = f"{HINT}, or leave them out with --skip-bad"
 
 
-def open_folder(path: Path, reporter: Reporter, hint: str = HINT) -> ImageSet:
+def open_images(
+    source: Path, data_dir: Path, reporter: Reporter, *, pattern: str | None = None
+) -> ImageSet:
+    """Return the images of a folder, a file, or a prepared data set (of all its splits).
+
+    Args:
+        source: a folder (with a manifest: a prepared data set), an image, or the name of a data
+            set in the data folder.
+        data_dir: the data folder.
+        reporter: gets the counts of what is left out.
+        pattern: for a folder: regular expression that finds camera, track, ... in each path.
+
+    Raises:
+        UsageError: a wrong pattern, or one for a data set.
+        DataError: no such path or data set, no image in it, or folders that cannot be read.
+    """
+    home = source if source.exists() else data_dir / source
+    if not (home / FILE_NAME).is_file():
+        hint = f"check the path; prepared data sets: {named(prepared_names(data_dir)) or 'none'}"
+        return open_folder(source, reporter, OR_SKIP, pattern=pattern, missing=hint)
+    if pattern is not None:
+        raise UsageError(f"`{source}` is a prepared data set", "leave out `--pattern`")
+    home = home.resolve()
+    manifest = find_dataset(home.name, home.parent)
+    assert manifest is not None
+    return replace(manifest.split(), hint=OR_SKIP)
+
+
+def open_folder(
+    path: Path,
+    reporter: Reporter,
+    hint: str = HINT,
+    *,
+    pattern: str | None = None,
+    missing: str = "check the path",
+) -> ImageSet:
     """Return the images below a folder, at any depth, or the one image that `path` is.
 
     A file with several names (links) counts once, under the first of them. EXIF orientation will
@@ -24,55 +62,32 @@ def open_folder(path: Path, reporter: Reporter, hint: str = HINT) -> ImageSet:
         path: folder or image.
         reporter: gets the counts of what is left out.
         hint: the hint of errors about broken images.
+        pattern: regular expression that finds camera, track, ... in each path.
+        missing: the hint if there is no such path.
 
     Raises:
+        UsageError: a wrong pattern.
         DataError: no such path, no image in it, or folders that cannot be read.
     """
     if path.is_file():
-        return _image_set(path.parent, [path.name], hint)
+        image = Image(Split.TRAIN, path.name)
+        return replace(Manifest("", FOLDER, path.parent, (image,), {}).split(), hint=hint)
     if not path.is_dir():
-        raise DataError(f"`{path}`: no such file or folder", "check the path")
-    reading = read_crops(path)
+        raise DataError(f"`{path}`: no such file or folder", missing)
+    reading = read_crops(path, None if pattern is None else compile_pattern(pattern))
     for reason, count in reading.notes.items():
         reporter.info(f"`{path}`: {reason}: {count:,}")
     if reading.left_out:
         reporter.warn(f"`{path}`: links that lead nowhere or back up:\n{listed(reading.left_out)}")
-    images = _image_set(path, [image.path for image in reading.images])
+    manifest = Manifest("", FOLDER, path, tuple(reading.images), {}, names=reading.names)
+    images = replace(manifest.split(), hint=hint)
     first = {file: number for number, file in reversed(list(enumerate(same_files(images))))}
     if len(first) < len(images):
         twice = len(images) - len(first)
         reporter.info(f"`{path}`: further names of the same files left out: {twice:,}")
-    return _image_set(path, [images.paths[number] for number in sorted(first.values())], hint)
+    return images.take(np.array(sorted(first.values())))
 
 
 def same_files(images: ImageSet) -> list[tuple[int, int]]:
     """Return device and inode of each image, which identify its file under any name."""
     return [(status.st_dev, status.st_ino) for status in (f.stat() for f in images.files)]
-
-
-def without_broken(images: ImageSet, reporter: Reporter, workers: int) -> ImageSet:
-    """Return the images that can be decoded, and warn about the others.
-
-    Raises:
-        DataError: none can be decoded.
-    """
-    files = images.files
-
-    def check(number: int) -> None:
-        decode(files[number])
-
-    faults = for_all(images.paths, check, "checking images", reporter, workers)
-    if not faults:
-        return images
-    broken = {fault.path for fault in faults}
-    message = f"`{images.root}`: {len(faults)} of {len(images)} image files cannot be used"
-    lines = listed([str(fault) for fault in faults])
-    if len(broken) == len(images):
-        raise DataError(f"{message}:\n{lines}", "check the path")
-    reporter.warn(f"{message} and are left out:\n{lines}")
-    return _image_set(images.root, [path for path in images.paths if path not in broken])
-
-
-def _image_set(root: Path, paths: list[str], hint: str = HINT) -> ImageSet:
-    unknown = np.full(len(paths), UNKNOWN, np.int64)
-    return ImageSet(root, tuple(paths), unknown, unknown, upright=True, hint=hint)

@@ -16,10 +16,10 @@ from pplr_cli.config import presets
 from pplr_cli.config.fields import Config
 from pplr_cli.data.augment import normalise
 from pplr_cli.data.cache import Pixels
-from pplr_cli.data.decode import as_rgb, decode, for_all, resize
-from pplr_cli.data.store import ImageStore
-from pplr_cli.engine.features import extract
+from pplr_cli.data.decode import Fault, as_rgb, decode, for_all, resize
+from pplr_cli.engine import memory
 from pplr_cli.engine.network import Network
+from pplr_cli.engine.stream import extract_stream
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.runtime import Runtime
 from pplr_cli.text import listed
@@ -86,6 +86,11 @@ class Model(nn.Module):
         """Where and how features are computed."""
         return replace(self._runtime, device=self.device)
 
+    @property
+    def distance_budget(self) -> int:
+        """Bytes that a block of distances may take."""
+        return memory.distance_block(memory.budget(self.config.engine.memory_gb))
+
     def forward(self, images: Tensor) -> Tensor:
         """Return L2-normalised features, float32 [B, D].
 
@@ -109,19 +114,25 @@ class Model(nn.Module):
     def embed(self, images: Picture | Sequence[Picture]) -> NDArray[np.float32]:
         """Return the L2-normalised features of any number of images, float32 [N, D].
 
-        They are what `pplr search` compares: decoded as by `preprocess`, a batch at a time.
+        They are what `pplr search` compares: decoded as by `preprocess`, a few batches at a time.
 
         Raises:
-            DataError: images cannot be decoded (all of a batch are listed).
+            DataError: images cannot be decoded (all are listed).
         """
-        pictures, batch = _as_list(images), self.config.engine.extract_batch
-        features = np.empty((len(pictures), self.network.feature_size), np.float32)
-        for start in range(0, len(pictures), batch):
-            rows = slice(start, start + batch)
-            store = ImageStore(self.decode(pictures[rows]), self.device)
-            found = extract(self.network, store, self.runtime, batch=batch, parts=False)
-            features[rows] = found[0].cpu().numpy()
-        return features
+        pictures = _as_list(images)
+        found = [torch.empty((1, 0, self.network.feature_size), device=self.device)]
+        broken = extract_stream(
+            self.network,
+            len(pictures),
+            lambda row: _opened(pictures[row]),
+            self.config,
+            self.runtime,
+            found.append,
+        )
+        if broken:
+            faults = [Fault(_name(pictures, row), error.message) for row, error in broken]
+            raise _unusable(faults, len(pictures))
+        return torch.cat(found, 1)[0].cpu().numpy()
 
     def decode(self, pictures: Sequence[Picture]) -> Pixels:
         """Return images as uint8 [N, H, W, 3], upright, in the size of `config.data`."""
@@ -131,13 +142,11 @@ class Model(nn.Module):
         def work(index: int) -> None:
             pixels[index] = resize(_opened(pictures[index]), height, width)
 
-        names = [str(p) if _is_path(p) else f"image {n}" for n, p in enumerate(pictures)]
+        names = [_name(pictures, row) for row in range(len(pictures))]
         runtime = self._runtime
         faults = for_all(names, work, "decoding images", runtime.reporter, runtime.workers)
         if faults:
-            lines = listed([str(fault) for fault in faults])
-            message = f"{len(faults)} of {len(pictures)} images cannot be used:\n{lines}"
-            raise DataError(message, "replace or remove these files")
+            raise _unusable(faults, len(pictures))
         return pixels
 
 
@@ -159,6 +168,16 @@ def _as_list(images: Picture | Sequence[Picture]) -> Sequence[Picture]:
     if isinstance(images, np.ndarray):
         return images if images.ndim == 4 else [images]  # type: ignore[return-value]
     return [images] if _is_path(images) or isinstance(images, Image.Image) else images  # type: ignore[return-value, list-item]
+
+
+def _name(pictures: Sequence[Picture], row: int) -> str:
+    return str(pictures[row]) if _is_path(pictures[row]) else f"image {row}"
+
+
+def _unusable(faults: list[Fault], count: int) -> DataError:
+    lines = listed([str(fault) for fault in faults])
+    message = f"{len(faults)} of {count} images cannot be used:\n{lines}"
+    return DataError(message, "replace or remove these files")
 
 
 def _is_path(picture: object) -> bool:

@@ -6,6 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+
+from pplr_cli.config import presets
+from pplr_cli.engine.checkpoint import save_weights
+from pplr_cli.engine.network import Network
 
 DOCS = Path(__file__).parents[2] / "docs"
 KINDS = {
@@ -17,6 +22,16 @@ KINDS = {
     "list": list,
     "null": type(None),
 }
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory, tiny_preset: Path) -> Path:
+    """A weights file with random weights and the settings of `tiny`."""
+    path = tmp_path_factory.mktemp("weights") / "best.pth"
+    torch.manual_seed(0)
+    settings = presets.resolve(str(tiny_preset), "train").document()
+    save_weights(Network("tiny", classes=6), path, {"mode": "train", "settings": settings})
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -6,22 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image as Picture
 
 from pplr_cli.app import run
-from pplr_cli.config import presets
-from pplr_cli.engine.checkpoint import save_weights
-from pplr_cli.engine.network import Network
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory, tiny_preset):
-    path = tmp_path_factory.mktemp("weights") / "best.pth"
-    torch.manual_seed(0)
-    settings = presets.resolve(str(tiny_preset), "train").document()
-    save_weights(Network("tiny", classes=6), path, {"mode": "train", "settings": settings})
-    return path
 
 
 @pytest.fixture
@@ -43,7 +30,7 @@ def search(weights, crops, capsys):
     """Call the command and return (exit code, stdout, stderr)."""
 
     def call(*arguments, gallery=crops):
-        options = ["--weights", weights, "--gallery", gallery, "--no-cache", "--workers", "2"]
+        options = ["--weights", weights, "--gallery", gallery, "--workers", "2"]
         code = run([str(word) for word in ("search", *options, *arguments)])
         return code, *capsys.readouterr()
 

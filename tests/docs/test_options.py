@@ -15,6 +15,7 @@ COMMANDS = {
     "train-cam": "train.md",
     "evaluate": "evaluate.md",
     "search": "search.md",
+    "embed": "embed.md",
     "labels": "labels.md",
     "export": "export.md",
     "download-weights": "weights.md",

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pplr_cli.errors import DataError
-from pplr_cli.ingest.folder import open_folder, same_files, without_broken
+from pplr_cli.data.manifest import Manifest
+from pplr_cli.errors import DataError, UsageError
+from pplr_cli.ingest.folder import open_folder, open_images, same_files
 from pplr_cli.progress import Silent
 from pplr_cli.terminal.console import Console
 
@@ -51,19 +52,35 @@ def test_nothing_there_is_an_error(tmp_path):
         open_folder(tmp_path, Silent())
 
 
-def test_broken_images_are_named_and_left_out(tmp_path, plant, capsys):
-    plant(tmp_path, ["a.jpg", "b.jpg"])
-    (tmp_path / "cut.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:-40])
-    (tmp_path / "empty.png").touch()
-    images = without_broken(open_folder(tmp_path, Silent()), Console(), workers=2)
-    assert images.paths == ("a.jpg", "b.jpg")
-    told = capsys.readouterr().err
-    assert "2 of 4 image files cannot be used and are left out" in told
-    assert "  cut.jpg: " in told
-    assert "  empty.png: empty" in told
+def test_a_pattern_finds_cameras_and_tracks(tmp_path, plant):
+    plant(tmp_path, ["hall/7/1.jpg", "hall/7/2.jpg", "yard/7/1.jpg"])
+    pattern = r"^(?P<camera>\w+)/(?P<track>\w+)/(?P<frame>\d+)"
+    images = open_images(tmp_path, tmp_path, Silent(), pattern=pattern)
+    assert [images.names.camera(camera) for camera in images.cameras] == ["hall", "hall", "yard"]
+    assert images.tracks.tolist() == [7, 7, 7]
+    assert images.times.tolist() == [1, 2, 1]
+    with pytest.raises(UsageError, match="no named group"):
+        open_images(tmp_path, tmp_path, Silent(), pattern="x")
 
 
-def test_only_broken_images_are_an_error(tmp_path: Path):
-    (tmp_path / "empty.png").touch()
-    with pytest.raises(DataError, match="1 of 1 image files cannot be used"):
-        without_broken(open_folder(tmp_path, Silent()), Silent(), workers=1)
+def test_a_data_set_by_its_name_or_its_folder(tiny_data, tmp_path, monkeypatch):
+    expected = Manifest.load(tiny_data / "tiny" / "manifest.json")
+    for source in (Path("tiny"), tiny_data / "tiny"):
+        images = open_images(source, tiny_data, Silent())
+        assert images.files == [expected.root / path for path in expected.paths]
+    with pytest.raises(UsageError, match="is a prepared data set"):
+        open_images(Path("tiny"), tiny_data, Silent(), pattern="(?P<camera>.)")
+    monkeypatch.chdir(tiny_data)  # a folder of the same name with a manifest is the data set
+    assert open_images(Path("tiny"), tmp_path, Silent()).files == images.files
+
+
+def test_a_folder_wins_over_a_data_set_of_its_name(tiny_data, tmp_path, plant, monkeypatch):
+    plant(tmp_path, ["tiny/a.jpg"])
+    monkeypatch.chdir(tmp_path)
+    assert open_images(Path("tiny"), tiny_data, Silent()).paths == ("a.jpg",)
+
+
+def test_what_is_neither_is_an_error_that_names_the_data_sets(tiny_data):
+    with pytest.raises(DataError, match=r"`shop`: no such file or folder") as caught:
+        open_images(Path("shop"), tiny_data, Silent())
+    assert caught.value.hint == "check the path; prepared data sets: `tiny`"

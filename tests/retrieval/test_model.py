@@ -14,8 +14,9 @@ from pplr_cli.engine.checkpoint import save_weights
 from pplr_cli.engine.features import extract
 from pplr_cli.engine.network import Network
 from pplr_cli.errors import DataError, UsageError
+from pplr_cli.ingest.folder import open_folder
+from pplr_cli.progress import Silent
 from pplr_cli.retrieval.model import Model
-from pplr_cli.retrieval.search import open_crops
 from pplr_cli.runtime import Runtime
 
 ORIENTATION = 0x0112
@@ -79,7 +80,7 @@ def test_without_settings_a_preset_is_asked_for(tmp_path: Path, tiny_preset: Pat
 
 
 def test_embed_gives_what_search_compares(model: Model, crops: list[Path]) -> None:
-    images = open_crops(crops[0].parent, model.runtime)
+    images = open_folder(crops[0].parent, Silent())
     store = ImageStore.open(images, model.config.data, model.runtime)
     expected = extract(model.network, store, model.runtime, batch=4, parts=False)[0]
     found = model.embed(crops)

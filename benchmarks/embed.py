@@ -1,0 +1,86 @@
+"""Measure `pplr embed` against the network alone, in images per second.
+
+    python -m benchmarks.embed --images 1024 --rounds 5 --threads 1
+
+The network computes the features of images that are decoded already, in the same batches. Both
+sides alternate; the file, its shards and their syncs belong to `embed`.
+"""
+
+import argparse
+import shutil
+import tempfile
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+
+from benchmarks.input import make_photos
+from benchmarks.tools import Watch, chosen_device
+from pplr_cli import host
+from pplr_cli.config import presets
+from pplr_cli.data.cache import decode_images
+from pplr_cli.data.store import ImageStore
+from pplr_cli.engine.features import extract
+from pplr_cli.engine.network import Network
+from pplr_cli.progress import SILENT
+from pplr_cli.retrieval.embedding import embed_images
+from pplr_cli.retrieval.model import Model
+from pplr_cli.runtime import Runtime
+
+
+def main() -> None:
+    options = arguments()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    device = chosen_device(options.device)
+    config = presets.resolve(options.preset, "train")
+    runtime = Runtime(device, workers=options.workers)
+    network = Network(config.model.backbone, config.model.parts, 1).to(device)
+    model = Model(network, config, runtime, {})
+    with tempfile.TemporaryDirectory() as folder:
+        images = make_photos(Path(folder), options.images, np.random.default_rng(0))
+        data, batch = config.data, config.engine.extract_batch
+        pixels = decode_images(images, data.height, data.width, SILENT, options.workers)
+        store, target = ImageStore(pixels, device), Path(folder) / "out" / "features.npz"
+
+        def alone() -> torch.Tensor:
+            return extract(network, store, runtime, batch=batch, parts=False).cpu()
+
+        def embed() -> None:
+            shutil.rmtree(target.parent, ignore_errors=True)
+            embed_images(model, "", images, target)
+
+        alone()
+        embed()  # threads, memory and file cache
+        watch = Watch()
+        for _ in range(options.rounds):
+            watch.measure("network alone", alone)
+            watch.measure("embed", embed)
+        with np.load(target) as found:
+            assert np.array_equal(found["vector"], alone()[0].numpy())
+    report(watch, options)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=1024)
+    parser.add_argument("--preset", default="demo", help="network and image size")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch")
+    parser.add_argument("--workers", type=int, default=host.cores(), help="that decode")
+    parser.add_argument("--device", default="cpu")
+    return parser.parse_args()
+
+
+def report(watch: Watch, options: argparse.Namespace) -> None:
+    print(f"{options.images} images, preset {options.preset}, {options.threads} torch threads")
+    for name, seconds in watch.seconds.items():
+        print(f"  {name}: {options.images / median(seconds):.0f} images/s")
+    pairs = zip(watch.seconds["network alone"], watch.seconds["embed"], strict=True)
+    ratios = sorted(fast / slow for fast, slow in pairs)
+    print(f"  ratio: {median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})")
+
+
+if __name__ == "__main__":
+    main()
