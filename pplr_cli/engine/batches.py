@@ -13,6 +13,7 @@ from pplr_cli.data.sampler import epoch_batches
 from pplr_cli.data.store import ImageStore
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.engine.pplr import Targets
+from pplr_cli.labelling.constraints import Answers
 from pplr_cli.labelling.stage import PseudoLabels
 from pplr_cli.runtime import Runtime
 
@@ -25,12 +26,14 @@ class TrainingImages(NamedTuple):
         cameras: int64 [N], all equal if the data set has no camera labels.
         paths: N names, for messages.
         tracks: the tracks of the images; None if the data set has none.
+        answers: what people answered about pairs of images; None without answers.
     """
 
     store: ImageStore
     cameras: NDArray[np.int64]
     paths: tuple[str, ...]
     tracks: Tracks | None = None
+    answers: Answers | None = None
 
 
 class Batches:

@@ -159,9 +159,11 @@ class Trainer:
 
     def _label(self, features: Tensor, watch: Stopwatch) -> PseudoLabels:
         """Return the epoch's pseudo-labels; at least two clusters."""
-        cameras, tracks, config = self.images.cameras, self.images.tracks, self.config
-        used = config.clustering, config.agreement
-        pseudo = label(features, cameras, *used, self.runtime, watch, tracks=tracks)
+        images, config = self.images, self.config
+        used = config.clustering, config.agreement, self.runtime, watch
+        pseudo = label(
+            features, images.cameras, *used, tracks=images.tracks, answers=images.answers
+        )
         if pseudo.clusters < 2:
             raise TrainingError(
                 f"epoch {self.epoch + 1}: clustering found {pseudo.clusters} clusters among "

@@ -15,6 +15,7 @@ from pplr_cli.config.fields import Agreement, Clustering
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.labelling.agreement import cross_agreement
 from pplr_cli.labelling.clustering import OUTLIER, cluster
+from pplr_cli.labelling.constraints import Answers, constrain
 from pplr_cli.labelling.explanation import Explanation, explain
 from pplr_cli.labelling.jaccard import jaccard_distance
 from pplr_cli.labelling.neighbors import nearest
@@ -24,6 +25,9 @@ from pplr_cli.timing import Stopwatch
 
 Ints = NDArray[np.int64]
 Ranks = NDArray[np.int32]
+
+FARTHEST = 0.999
+"""Largest distance at which images count as similar at all."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,14 @@ first), the cameras int64 [N] and the settings. It returns the distances up to e
 """
 
 
+def similarity(features: Tensor, ranks: Ranks, cameras: Ints, settings: Clustering) -> csr_array:
+    """Return 1 - distance of all images that share neighbours, float32 CSR [N, N]."""
+    far = settings.model_copy(update={"eps": FARTHEST})
+    found = DISTANCES[settings.distance](features, ranks, cameras, far)
+    found.data = 1 - found.data
+    return found
+
+
 def label(
     features: Tensor,
     cameras: Ints,
@@ -93,6 +105,7 @@ def label(
     watch: Stopwatch | None = None,
     *,
     tracks: Tracks | None = None,
+    answers: Answers | None = None,
 ) -> PseudoLabels:
     """Cluster the images and compute the agreement of their global and part features.
 
@@ -107,6 +120,7 @@ def label(
         runtime: processes and reporter (default: this process, silent).
         watch: gets the time of each part: `label_knn`, `label_jaccard`, ...
         tracks: if given, tracks are clustered and compared, not images (`labelling/tracks.py`).
+        answers: what people answered about pairs of images, which the clusters honour.
 
     Raises:
         DataError: fewer images than neighbours, or features that are not finite.
@@ -122,7 +136,7 @@ def label(
 
     if tracks is not None:
         return runtime.processes.on_rank_zero(
-            lambda: _label_tracks(features, tracks, *settings, part)
+            lambda: _label_tracks(features, tracks, answers, *settings, part)
         )
     with part("knn", "nearest neighbours"):
         searches = [partial(nearest, global_features, max(clustering.k1, near))]
@@ -136,6 +150,9 @@ def label(
             explanation = explain(distances, ranks[:, : clustering.k1])
         with part(clustering.algorithm, "clustering"):  # last: it may reorder the distances
             labels = cluster(distances, cameras, clustering)
+            if answers is not None:
+                alike = similarity(global_features, ranks, cameras, clustering)
+                labels = constrain(labels, alike, answers)
         with part("agreement", "cross agreement"):
             scores = cross_agreement(ranks[:, :near], part_ranks)
         return PseudoLabels(labels, scores, explanation)
@@ -146,13 +163,14 @@ def label(
 def _label_tracks(
     features: Tensor,
     tracks: Tracks,
+    answers: Answers | None,
     clustering: Clustering,
     agreement: Agreement,
     part: Callable[[str, str], AbstractContextManager[None]],
 ) -> PseudoLabels:
     """Cluster tracks and compute their agreement, each track the mean of its features."""
     with part("tracks", "clustering"):
-        labels = cluster_tracks(features[0], tracks, clustering.track_k)
+        labels = cluster_tracks(features[0], tracks, clustering.track_k, answers)
     with part("agreement", "cross agreement"):
         near = min(agreement.k + 1, len(tracks))
         ranks, *others = (nearest(track_means(each, tracks), near) for each in features)

@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from pplr_cli.data.manifest import UNKNOWN
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.labelling.clustering import OUTLIER
+from pplr_cli.labelling.constraints import Answers, connected
 
 Labels = NDArray[np.int64]
 Mask = Callable[[Tensor], Tensor]
@@ -37,15 +38,19 @@ BLOCK_BYTES = 1 << 28
 """Size of a block of similarities."""
 
 
-def cluster_tracks(features: Tensor, tracks: Tracks, k: int) -> Labels:
+def cluster_tracks(
+    features: Tensor, tracks: Tracks, k: int, answers: Answers | None = None
+) -> Labels:
     """Return the cluster of each image, 0 to C - 1; `OUTLIER` where a track was not joined.
 
     Args:
         features: global features float32 [N, D], L2-normalised.
         tracks: of the N images.
         k: nearest tracks that give the local scale; about as many as an identity has.
+        answers: about images; the tracks of "same" begin joined, those of "different" are never.
     """
-    groups = join_tracks(align_cameras(track_means(features, tracks), tracks), tracks, k)
+    vectors = align_cameras(track_means(features, tracks), tracks)
+    groups = join_tracks(vectors, tracks, k, None if answers is None else answers.of(tracks.of))
     kept = np.bincount(groups)[groups] > 1
     labels = np.full(len(tracks), OUTLIER)
     labels[kept] = np.unique(groups[kept], return_inverse=True)[1]
@@ -58,10 +63,15 @@ def track_means(features: Tensor, tracks: Tracks) -> Tensor:
     return F.normalize(_sums(features, at, len(tracks)))
 
 
-def join_tracks(vectors: Tensor, tracks: Tracks, k: int) -> Labels:
+def join_tracks(
+    vectors: Tensor, tracks: Tracks, k: int, answers: Answers | None = None
+) -> Labels:
     """Return the group of each track, int64 [T]."""
     apart, groups = _Apart(tracks, vectors.device), np.arange(len(tracks))
     near, _ = _nearest(vectors, vectors, apart.mask(groups), k)
+    if answers is not None:
+        groups = connected(answers.same, len(tracks))
+        apart.add(answers.different)
     scale = near.masked_fill(near.isinf(), torch.nan).nanmean(1, keepdim=True).nan_to_num()
     while True:
         at = torch.from_numpy(groups).to(vectors.device)
@@ -95,6 +105,12 @@ class _Apart:
         untimed = torch.from_numpy(~tracks.timed).to(device) & (len(cameras) > 1)
         self._untimed = self._seen * untimed[:, None]
         self._overlaps = tracks.overlaps()
+
+    def add(self, pairs: Labels) -> None:
+        """Set pairs [P, 2] of tracks apart."""
+        ones = np.ones(len(pairs), np.float32)
+        found = csr_array((ones, tuple(pairs.T)), self._overlaps.shape)
+        self._overlaps = self._overlaps + found + found.T
 
     def mask(self, groups: Labels) -> Mask:
         """Return the function that gives the rows [B, G] of "never one identity" of G groups."""
