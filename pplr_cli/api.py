@@ -125,7 +125,7 @@ def train(
         data_dir=_path(data_dir),
         run_dir=_path(run_dir),
         settings=tuple(presets.as_texts(overrides or {})),
-        **_with_paths(options, "resume_from"),
+        **_with_paths(options, "resume_from", "answers"),
     )
     return run_training(request, reporter) or Run(request.folder)
 

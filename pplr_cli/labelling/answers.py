@@ -1,6 +1,7 @@
 """Read `answers.csv`: what people answered about pairs of images, checked for contradictions."""
 
 import csv
+import io
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -44,8 +45,8 @@ def read_answers(
         DataError: no such table, or answers that contradict each other.
     """
     numbers = {path: number for number, path in enumerate(paths)}
-    known, unknown = [], 0
-    for line, one, other, answer in _lines(file):
+    known, unknown, text = [], 0, _text(file)
+    for line, one, other, answer in _lines(file, text):
         if one in numbers and other in numbers:
             known.append(Answer(line, numbers[one], numbers[other], answer))
         else:
@@ -58,22 +59,26 @@ def read_answers(
         np.array([each[1:3] for each in known if each.answer == kind], np.int64).reshape(-1, 2)
         for kind in (SAME, DIFFERENT)
     )
-    return Answers(same, different)
+    return Answers(same, different, text)
 
 
-def _lines(file: Path) -> Iterator[tuple[int, str, str, str]]:
-    """Yield number, paths and answer of each line of the table."""
+def _text(file: Path) -> str:
     try:
-        with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as opened:
-            table = csv.DictReader(opened)
-            for row in table:
-                one, other, answer = (row[column].strip() for column in COLUMNS)
-                if answer not in ANSWERS:
-                    what = f"`{file}:{table.line_num}`: the answer is `{answer}`"
-                    raise DataError(what, "write `same`, `different` or `unsure`")
-                yield table.line_num, one, other, answer
+        return file.read_bytes().decode("utf-8-sig", errors="surrogateescape")
     except OSError as error:
         raise DataError(f"`{file}`: {error.strerror}", _WRITE_ONE) from error
+
+
+def _lines(file: Path, text: str) -> Iterator[tuple[int, str, str, str]]:
+    """Yield number, paths and answer of each line of the table."""
+    table = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        for row in table:
+            one, other, answer = (row[column].strip() for column in COLUMNS)
+            if answer not in ANSWERS:
+                what = f"`{file}:{table.line_num}`: the answer is `{answer}`"
+                raise DataError(what, "write `same`, `different` or `unsure`")
+            yield table.line_num, one, other, answer
     except (KeyError, AttributeError, csv.Error) as error:
         raise DataError(f"`{file}`: not a table of answers ({error!r})", _WRITE_ONE) from error
 
@@ -116,4 +121,5 @@ def _why_same(pair: Answer, same: Sequence[Answer], items: NDArray[np.int64]) ->
                 ways[other] = sorted([*ways[item], line])
                 queue.append(other)
     lines = ", ".join(map(str, ways[goal]))
-    return f"line{'s' if len(ways[goal]) > 1 else ''} {lines} make them the same"
+    one = len(ways[goal]) == 1
+    return f"line {lines} makes them the same" if one else f"lines {lines} make them the same"

@@ -88,6 +88,8 @@ def why_outlier(neighbors: int, reciprocal: int, settings: Clustering) -> str:
         settings: `min_samples` and `k1`.
     """
     needed, others = settings.min_samples, neighbors - 1
+    if neighbors >= needed:
+        return "Answers about it and its neighbours separate it from them."
     reason = f"No other image is its neighbour; a cluster needs {needed}, itself included."
     if others:
         reason = (

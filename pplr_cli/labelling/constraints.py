@@ -26,10 +26,12 @@ class Answers(NamedTuple):
     Attributes:
         same: int64 [S, 2], numbers of images.
         different: int64 [D, 2]; never two images that `same` connects.
+        text: the file that they were read from, to keep it.
     """
 
     same: Labels
     different: Labels
+    text: str = ""
 
     def of(self, items: Labels) -> "Answers":
         """Return the answers about items (tracks), `items` int64 [N] that of each image."""
@@ -39,7 +41,8 @@ class Answers(NamedTuple):
 def connected(pairs: Labels, count: int) -> Labels:
     """Return the group of each of `count` items, int64: those that pairs [P, 2] connect."""
     graph = csr_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), (count, count))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
+    groups: Labels = connected_components(graph, directed=False)[1].astype(np.int64)
+    return groups
 
 
 def constrain(labels: Labels, similarity: csr_array, answers: Answers) -> Labels:

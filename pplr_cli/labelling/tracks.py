@@ -63,9 +63,7 @@ def track_means(features: Tensor, tracks: Tracks) -> Tensor:
     return F.normalize(_sums(features, at, len(tracks)))
 
 
-def join_tracks(
-    vectors: Tensor, tracks: Tracks, k: int, answers: Answers | None = None
-) -> Labels:
+def join_tracks(vectors: Tensor, tracks: Tracks, k: int, answers: Answers | None = None) -> Labels:
     """Return the group of each track, int64 [T]."""
     apart, groups = _Apart(tracks, vectors.device), np.arange(len(tracks))
     near, _ = _nearest(vectors, vectors, apart.mask(groups), k)

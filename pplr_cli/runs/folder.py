@@ -24,12 +24,13 @@ from pplr_cli.runs.status import STATUS, write_status
 from pplr_cli.text import csv_text
 
 CONFIG, ENVIRONMENT, LOG, LOCK = "config.yaml", "environment.json", "log.txt", ".lock"
+ANSWERS = "answers.csv"
 METRICS, TABLE, REPORT = "metrics.jsonl", "metrics.csv", "report.html"
 BEST, LAST, STATE, BOARD = "best.pth", "last.pth", "state.pt", "tensorboard"
 PREVIOUS, DAMAGED = previous(Path(STATE)).name, "state.damaged.pt"
 OWN = {
     *(CONFIG, ENVIRONMENT, STATUS, LOG, LOCK, METRICS, TABLE, REPORT, LABELS, BEST, LAST, BOARD),
-    *(STATE, PREVIOUS, DAMAGED),
+    *(STATE, PREVIOUS, DAMAGED, ANSWERS),
 }
 """Everything that a run writes; nothing else is ever deleted."""
 

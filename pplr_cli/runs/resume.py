@@ -16,8 +16,9 @@ from pplr_cli.data.manifest import Manifest
 from pplr_cli.engine.batches import TrainingImages
 from pplr_cli.engine.checkpoint import load_state, newest_state
 from pplr_cli.errors import DataError, StateError, UsageError
+from pplr_cli.labelling.constraints import Answers
 from pplr_cli.progress import Reporter
-from pplr_cli.runs.folder import DAMAGED, PREVIOUS, STATE
+from pplr_cli.runs.folder import ANSWERS, DAMAGED, PREVIOUS, STATE
 from pplr_cli.runs.machine import cpu_model
 from pplr_cli.runtime import Runtime
 
@@ -42,7 +43,14 @@ def facts(manifest: Manifest, images: TrainingImages, runtime: Runtime) -> dict[
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_model(),
         "threads": torch.get_num_threads(),
         **{name: version(name) for name in PACKAGES},
+        **({} if images.answers is None else {"answers": _digest(images.answers)}),
     }
+
+
+def _digest(answers: Answers) -> str:
+    pairs = hashlib.sha256(answers.same.tobytes())
+    pairs.update(answers.different.tobytes())
+    return pairs.hexdigest()
 
 
 def newest(folder: Path, reporter: Reporter) -> dict[str, Any]:
@@ -97,7 +105,7 @@ def check(
     """Refuse to resume with other settings, data or processes; warn of lesser changes.
 
     Raises:
-        UsageError: the mode, or a setting that can change a result, differs.
+        UsageError: the mode, the answers, or a setting that can change a result, differs.
         DataError: the data set has changed.
         StateError: the number of processes or the precision differs, unless `allow_inexact`.
     """
@@ -107,6 +115,11 @@ def check(
         raise DataError(
             f"data set `{config.data.name}` has changed since the run began",
             "restore it, or start a new run in another --run-dir",
+        )
+    if before.get("answers") != now.get("answers"):
+        raise UsageError(
+            f"the run began {'with other' if 'answers' in before else 'without'} answers",
+            f"restore `{ANSWERS}` in the run folder and leave out --answers, or start a new run",
         )
     changed = [
         f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]

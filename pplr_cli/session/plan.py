@@ -8,11 +8,15 @@ import numpy as np
 from pplr_cli import env
 from pplr_cli.config.fields import Config, Mode
 from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.data.tracks import Tracks
 from pplr_cli.engine import memory
 from pplr_cli.engine.trainer import Trainer
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.ingest.library import find_dataset, open_dataset
+from pplr_cli.labelling.answers import read_answers
+from pplr_cli.labelling.constraints import Answers
 from pplr_cli.progress import Reporter
+from pplr_cli.runs.folder import ANSWERS
 from pplr_cli.session.request import TrainingRequest
 from pplr_cli.session.speed import Speed
 from pplr_cli.timing import clock
@@ -29,11 +33,13 @@ class Inputs(NamedTuple):
         config: the settings.
         weights: file of the initial weights; None = random.
         manifest: the data set.
+        answers: what people answered about its training images, if anything.
     """
 
     config: Config
     weights: Path | None
     manifest: Manifest
+    answers: Answers | None = None
 
 
 def find_inputs(request: TrainingRequest, processes: int, reporter: Reporter) -> Inputs:
@@ -55,7 +61,20 @@ def find_inputs(request: TrainingRequest, processes: int, reporter: Reporter) ->
     if manifest is None or request.verify:
         manifest = open_dataset(name, folder, reporter, verify=request.verify)
     check(config, request.mode, manifest)
-    return Inputs(config, weights, manifest)
+    return Inputs(config, weights, manifest, _find_answers(request, config, manifest, reporter))
+
+
+def _find_answers(
+    request: TrainingRequest, config: Config, manifest: Manifest, reporter: Reporter
+) -> Answers | None:
+    """Read the answers that the request names or, to resume, those in the run folder."""
+    kept = request.folder / ANSWERS
+    file = request.answers or (kept if request.resumes and kept.is_file() else None)
+    if file is None:
+        return None
+    images = manifest.split(Split.TRAIN)
+    tracks = Tracks.from_images(images) if config.clustering.tracks else None
+    return read_answers(file, images.paths, None if tracks is None else tracks.of, reporter)
 
 
 def check(config: Config, mode: Mode, manifest: Manifest) -> None:

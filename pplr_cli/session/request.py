@@ -69,6 +69,10 @@ class TrainingRequest:
         tuple[str, ...],
         Option("--set", help="Override a setting (repeatable).", metavar="KEY=VALUE"),
     ] = ()
+    answers: Annotated[
+        Path | None,
+        Option("--answers", help="What people answered about pairs of images (`pplr review`)."),
+    ] = None
     seed: Annotated[int | None, Option("--seed", help="Seed (default: the preset's).", min=0)] = (
         None
     )
@@ -175,6 +179,7 @@ class TrainingRequest:
             preset=None,
             data=None,
             settings=(),
+            answers=None,
             seed=None,
             run_dir=self.folder,
             resume=True,

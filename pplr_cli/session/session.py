@@ -15,11 +15,12 @@ from pplr_cli.engine.batches import TrainingImages
 from pplr_cli.engine.network import initial_network
 from pplr_cli.engine.trainer import Trainer
 from pplr_cli.errors import PplrError, StoppedError, known_failure
+from pplr_cli.files import atomic_write
 from pplr_cli.interrupts import Interrupted, Interrupts
 from pplr_cli.report.page import Report
 from pplr_cli.retrieval.evaluator import Evaluator
 from pplr_cli.runs import resume
-from pplr_cli.runs.folder import LOG, PREVIOUS, STATE, RunFolder, locked_folder
+from pplr_cli.runs.folder import ANSWERS, LOG, PREVIOUS, STATE, RunFolder, locked_folder
 from pplr_cli.runs.status import end_status, write_status
 from pplr_cli.runtime import Runtime
 from pplr_cli.session.log import RunLog
@@ -130,7 +131,7 @@ class Session:
             lambda: ImageStore.open(images, config.data, runtime)
         )
         tracks = Tracks.from_images(images) if config.clustering.tracks else None
-        known = TrainingImages(store, images.cameras, images.paths, tracks)
+        known = TrainingImages(store, images.cameras, images.paths, tracks, inputs.answers)
         with_cameras = self._request.mode == "train-cam"
         trainer = Trainer(config, network, known, runtime, with_cameras=with_cameras)
         if not manifest.can_evaluate:
@@ -150,6 +151,9 @@ class Session:
         rows = None if state is None else state["rows"]
         folder = RunFolder(self._folder, inputs.config, self._request.mode, origin, rows)
         stack.enter_context(self._log.open(self._folder / LOG))
+        if inputs.answers is not None:
+            with atomic_write(self._folder / ANSWERS) as file:
+                file.write(inputs.answers.text.encode(errors="surrogateescape"))
         return folder
 
     def _loggers(

@@ -8,6 +8,7 @@ from pplr_cli.data.manifest import UNKNOWN
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.labelling import tracks as tracks_module
 from pplr_cli.labelling.clustering import OUTLIER
+from pplr_cli.labelling.constraints import Answers
 from pplr_cli.labelling.tracks import ALIGNMENTS, cluster_tracks
 
 Vectors = list[np.ndarray]
@@ -162,3 +163,21 @@ def test_few_tracks(count: int) -> None:
     nothing = np.full(count, np.nan)
     tracks = Tracks(np.arange(count), np.arange(count), nothing, nothing)
     assert cluster_tracks(features, tracks, 4).tolist() in ([OUTLIER] * count, [0] * count)
+
+
+def test_answers_about_tracks() -> None:
+    """`same` joins two tracks that are far apart, `different` separates two that are near."""
+    rng = np.random.default_rng(3)
+    centres = rng.standard_normal((6, 16)).repeat(2, 0) + 0.1 * rng.standard_normal((12, 16))
+    features = torch.from_numpy(centres.repeat(2, 0).astype(np.float32))
+    features = torch.nn.functional.normalize(features)
+    tracks = Tracks.from_arrays(np.arange(24) // 2, np.zeros(24, np.int64), np.arange(24.0))
+    plain = cluster_tracks(features, tracks, 2)
+    assert plain[0] == plain[2] != OUTLIER
+    assert plain[4] == plain[6] != plain[0]
+    answers = Answers(np.array([[1, 5]]), np.array([[0, 3]]))
+    found = cluster_tracks(features, tracks, 2, answers)
+    assert found[0] == found[4] != OUTLIER
+    assert found[0] != found[2]
+    nothing = Answers(*np.empty((2, 0, 2), np.int64))
+    assert (cluster_tracks(features, tracks, 2, nothing) == plain).all()

@@ -166,3 +166,12 @@ def test_a_damaged_state_is_put_aside_and_both_are_named(tmp_path: Path) -> None
     quiet = Heard()
     assert resume.newest(tmp_path, quiet)["epoch"] == 1
     assert "state.pt` is missing; resuming from" in quiet.warnings[0]
+
+
+def test_other_answers_are_refused(config: Config) -> None:
+    assert not check(state(config, facts=FACTS | {"answers": "ab"}), config, answers="ab").warnings
+    with pytest.raises(UsageError, match="without answers"):
+        check(state(config), config, answers="ab")
+    for now in ({"answers": "cd"}, {}):
+        with pytest.raises(UsageError, match="with other answers"):
+            check(state(config, facts=FACTS | {"answers": "ab"}), config, **now)

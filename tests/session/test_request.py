@@ -33,6 +33,7 @@ def requests(draw: st.DrawFn) -> TrainingRequest:
         data_dir=draw(paths),
         run_dir=folder,
         settings=tuple(draw(st.lists(st.sampled_from(["title=a b'\"", "title=-x", "seed=3"])))),
+        answers=draw(paths),
         seed=draw(st.none() | st.integers(0, 2**32 - 1)),
         device=draw(st.sampled_from(["auto", "cpu", "cuda:1"])),
         devices=draw(st.integers(1, 4)),
@@ -74,7 +75,7 @@ def test_a_request_to_continue_needs_no_settings(request: TrainingRequest) -> No
     assert again.resume
     assert again.folder == request.folder
     assert not again.overwrite
-    assert not {"--preset", "--set", "--seed", "--data"} & set(again.words())
+    assert not {"--preset", "--set", "--seed", "--data", "--answers"} & set(again.words())
     kept = ("mode", "data_dir", "device", "devices", "precision", "deterministic")
     kept += ("workers", "cache")
     assert all(getattr(again, name) == getattr(request, name) for name in kept)

@@ -12,7 +12,7 @@ import torch
 
 from pplr_cli.data.manifest import FILE_NAME, Manifest, Split
 from pplr_cli.engine.trainer import Trainer
-from pplr_cli.errors import UsageError
+from pplr_cli.errors import DataError, UsageError
 from pplr_cli.progress import Reporter, Silent
 from pplr_cli.runs.status import read_status
 from pplr_cli.session.request import TrainingRequest
@@ -126,3 +126,49 @@ def test_tracks_can_be_ignored(options: dict[str, Any], tmp_path: Path) -> None:
     other = {"data_dir": tmp_path / "data", "run_dir": tmp_path / "other"}
     train(options, **other, settings=("clustering.tracks=false",))
     np.testing.assert_array_equal(labels_of(tmp_path / "other", 1), plain)
+
+
+@pytest.mark.parametrize("tracked", [False, True])
+def test_answers_shape_the_clusters_and_stay_with_the_run(
+    options: dict[str, Any], tmp_path: Path, *, tracked: bool
+) -> None:
+    if tracked:
+        with_tracks(options["data_dir"], tmp_path / "data")
+        options["data_dir"] = tmp_path / "data"
+    manifest = Manifest.load(options["data_dir"] / "tiny" / FILE_NAME)
+    paths = manifest.split(Split.TRAIN).paths
+    file = tmp_path / "answers.csv"
+    same, different = (0, 50), (0, 90)
+    lines = [f"{paths[a]},{paths[b]},same" for a, b in [same]]
+    lines += [f"{paths[a]},{paths[b]},different" for a, b in [different]]
+    file.write_text("\n".join(["path_a,path_b,answer", *lines, ""]))
+    options["settings"] = ("clustering.eps=0.9",)
+    train(options, answers=file)
+    for epoch in (0, 1):
+        labels = labels_of(options["run_dir"], epoch)
+        assert labels[same[0]] == labels[same[1]] != -1
+        assert labels[different[0]] != labels[different[1]]
+    kept = options["run_dir"] / "answers.csv"
+    assert kept.read_bytes() == file.read_bytes()
+
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / kept.name).write_bytes(kept.read_bytes())
+    (other / "status.json").write_bytes((options["run_dir"] / "status.json").read_bytes())
+    state = options["run_dir"] / "state.previous.pt"
+    train(options, run_dir=other, resume_from=state)
+    for name in ("last.pth", "answers.csv"):
+        assert (other / name).read_bytes() == (options["run_dir"] / name).read_bytes()
+    (other / kept.name).unlink()
+    with pytest.raises(UsageError, match="with other answers"):
+        train(options, run_dir=other, resume_from=state)
+
+
+def test_contradictions_end_a_run_before_it_begins(options: dict[str, Any], tmp_path: Path) -> None:
+    paths = Manifest.load(options["data_dir"] / "tiny" / FILE_NAME).split(Split.TRAIN).paths
+    file = tmp_path / "answers.csv"
+    pair = f"{paths[0]},{paths[9]}"
+    file.write_text(f"path_a,path_b,answer\n{pair},same\n{pair},different\n")
+    with pytest.raises(DataError, match=r"answers\.csv:3.*but line 2 makes them the same"):
+        train(options, answers=file)
+    assert not (options["run_dir"] / "metrics.jsonl").exists()
