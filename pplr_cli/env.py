@@ -27,7 +27,15 @@ TIMEOUT = Variable("PPLR_TIMEOUT", "seconds to wait for another process of a run
 TORCH_HOME = Variable("TORCH_HOME", "folder of torchvision's ImageNet weights")
 XDG_CACHE_HOME = Variable("XDG_CACHE_HOME", "the user's cache folder (default: ~/.cache)")
 
-ALL = (DATA_DIR, CACHE_DIR, DEBUG, NO_COLOR, TIMEOUT, TORCH_HOME, XDG_CACHE_HOME)
+WANDB_PROJECT = Variable("WANDB_PROJECT", "project of --log wandb (default: pplr)")
+MLFLOW_EXPERIMENT_NAME = Variable(
+    "MLFLOW_EXPERIMENT_NAME", "experiment of --log mlflow (default: pplr)"
+)
+
+ALL = (
+    *(DATA_DIR, CACHE_DIR, DEBUG, NO_COLOR, TIMEOUT, TORCH_HOME, XDG_CACHE_HOME),
+    *(WANDB_PROJECT, MLFLOW_EXPERIMENT_NAME),
+)
 
 
 def data_dir(option: Path | None = None) -> Path:

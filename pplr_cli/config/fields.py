@@ -4,6 +4,7 @@ Defaults are the official PPLR settings; "paper" is Cho et al., CVPR 2022 (arXiv
 `config/presets.py` finds, reads and overrides the YAML files that fill these fields.
 """
 
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -19,6 +20,15 @@ from pplr_cli.config.backbones import IMAGENET, Backbone
 
 Mode = Literal["train", "train-cam"]
 Precision = Literal["fp32", "bf16"]
+
+
+class LoggerName(StrEnum):
+    """What figures can also be logged to: the name of a package, and of the extra with it."""
+
+    TENSORBOARD = "tensorboard"
+    WANDB = "wandb"
+    MLFLOW = "mlflow"
+
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]

@@ -1,1 +1,1 @@
-"""Reports: the page of a run, the pictures of an evaluation, TensorBoard."""
+"""Reports: the page of a run, the pictures of an evaluation, loggers."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from pplr_cli.config.fields import Config, Mode
+from pplr_cli.config.fields import Config, LoggerName, Mode
 from pplr_cli.engine.checkpoint import previous
 from pplr_cli.engine.epoch import Epoch
 from pplr_cli.errors import PplrError, UsageError
@@ -26,11 +26,11 @@ from pplr_cli.text import csv_text
 CONFIG, ENVIRONMENT, LOG, LOCK = "config.yaml", "environment.json", "log.txt", ".lock"
 ANSWERS = "answers.csv"
 METRICS, TABLE, REPORT = "metrics.jsonl", "metrics.csv", "report.html"
-BEST, LAST, STATE, BOARD = "best.pth", "last.pth", "state.pt", "tensorboard"
+BEST, LAST, STATE = "best.pth", "last.pth", "state.pt"
 PREVIOUS, DAMAGED = previous(Path(STATE)).name, "state.damaged.pt"
 OWN = {
-    *(CONFIG, ENVIRONMENT, STATUS, LOG, LOCK, METRICS, TABLE, REPORT, LABELS, BEST, LAST, BOARD),
-    *(STATE, PREVIOUS, DAMAGED, ANSWERS),
+    *(CONFIG, ENVIRONMENT, STATUS, LOG, LOCK, METRICS, TABLE, REPORT, LABELS, BEST, LAST, STATE),
+    *(PREVIOUS, DAMAGED, ANSWERS, *LoggerName),
 }
 """Everything that a run writes; nothing else is ever deleted."""
 

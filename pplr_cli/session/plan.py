@@ -16,6 +16,7 @@ from pplr_cli.ingest.library import find_dataset, open_dataset
 from pplr_cli.labelling.answers import read_answers
 from pplr_cli.labelling.constraints import Answers
 from pplr_cli.progress import Reporter
+from pplr_cli.report import loggers
 from pplr_cli.runs.folder import ANSWERS
 from pplr_cli.session.request import TrainingRequest
 from pplr_cli.session.speed import Speed
@@ -51,8 +52,8 @@ def find_inputs(request: TrainingRequest, processes: int, reporter: Reporter) ->
         PplrError: something is missing or does not fit.
     """
     config = request.config()
-    for logger in request.loggers:
-        logger.require()
+    for log in request.log:
+        loggers.require(log)
     check_replicas(config, processes)
     check_initial_weights(config.model)
     name, folder = config.data.name, env.data_dir(request.data_dir)

@@ -1,45 +1,17 @@
 """The request to train: the options of `pplr train`, checked together."""
 
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated
 
 from pplr_cli import host
 from pplr_cli.config import presets
-from pplr_cli.config.fields import Config, Mode, Precision
-from pplr_cli.config.options import Option, options_of, words
+from pplr_cli.config.fields import Config, LoggerName, Mode, Precision
+from pplr_cli.config.options import Option, words
 from pplr_cli.errors import UsageError
-from pplr_cli.progress import Reporter
-from pplr_cli.report.tensorboard import TensorBoard
 
 CONFIG = "config.yaml"
-
-
-class Logger(Protocol):
-    """Receives the figures of each epoch.
-
-    To add one: write a class like `TensorBoard`, and add a field with a `LoggerOption` below.
-    """
-
-    def __init__(self, folder: Path, reporter: Reporter) -> None:
-        """Open the logger of the run in `folder`."""
-
-    @staticmethod
-    def require() -> None:
-        """Raise `PplrError` if its package is not installed."""
-
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Log the figures of an epoch; warn, but do not raise, if that fails."""
-
-
-class LoggerOption(Option):
-    """An option that turns on a logger."""
-
-    def __init__(self, logger: type[Logger], *flags: str, **about: Any) -> None:
-        super().__init__(*flags, **about)
-        self.logger = logger
 
 
 @dataclass(frozen=True)
@@ -111,9 +83,10 @@ class TrainingRequest:
     dry_run: Annotated[bool, Option("--dry-run", help="Check, plan, and estimate the time.")] = (
         False
     )
-    tensorboard: Annotated[
-        bool, LoggerOption(TensorBoard, "--tensorboard", help="Log to TensorBoard as well.")
-    ] = False
+    log: Annotated[
+        tuple[LoggerName, ...],
+        Option("--log", help="Also log to tensorboard, wandb or mlflow (repeatable)."),
+    ] = ()
     quiet: Annotated[
         bool, Option("--quiet", "-q", help="Print results, warnings and errors only.")
     ] = False
@@ -155,14 +128,6 @@ class TrainingRequest:
         if not recorded.is_file():
             raise UsageError(f"`{self.folder}`: no run to resume", "name its folder, or --preset")
         return presets.restore(presets.read(recorded), str(recorded), overrides)
-
-    @property
-    def loggers(self) -> list[type[Logger]]:
-        """The loggers that the options turn on."""
-        chosen = options_of(TrainingRequest).items()
-        return [
-            o.logger for name, o in chosen if isinstance(o, LoggerOption) and getattr(self, name)
-        ]
 
     def words(self) -> list[str]:
         """Return the arguments of `pplr` that make this request; defaults are left out."""

@@ -17,6 +17,7 @@ from pplr_cli.engine.trainer import Trainer
 from pplr_cli.errors import PplrError, StoppedError, known_failure
 from pplr_cli.files import atomic_write
 from pplr_cli.interrupts import Interrupted, Interrupts
+from pplr_cli.report.loggers import logging_to
 from pplr_cli.report.page import Report
 from pplr_cli.retrieval.evaluator import Evaluator
 from pplr_cli.runs import resume
@@ -97,7 +98,7 @@ class Session:
         folder = self._open_folder(inputs, state, stack) if self._processes.first else None
         if state is not None:
             self._log.info(_resumed(state, inputs.config))
-        loggers = [] if folder is None else self._loggers(inputs, trainer.images)
+        loggers = [] if folder is None else self._loggers(inputs, trainer.images, stack)
         recorder = RunRecorder(
             trainer, evaluator, folder, facts, self._log, self._interrupts, *loggers
         )
@@ -157,14 +158,18 @@ class Session:
         return folder
 
     def _loggers(
-        self, inputs: Inputs, images: TrainingImages
+        self, inputs: Inputs, images: TrainingImages, stack: ExitStack
     ) -> list[Callable[[dict[str, Any]], None]]:
         """Return what is called with each recorded row: the report, then the chosen loggers."""
         split = inputs.manifest.split(Split.TRAIN)
         report = Report(self._folder, split, images.store.pixels, self._log)
         self._redraw = report.redraw
-        chosen = [logger(self._folder, self._log) for logger in self._request.loggers]
-        return [lambda _: report.redraw(), *(logger.add for logger in chosen)]
+        settings = inputs.config.document()
+        chosen = [
+            stack.enter_context(logging_to(name, self._folder, settings, self._log))
+            for name in self._request.log
+        ]
+        return [lambda _: report.redraw(), *chosen]
 
     def _finish(self) -> Run:
         """Record that the run is finished."""
