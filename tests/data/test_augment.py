@@ -36,7 +36,7 @@ def one_by_one(image: torch.Tensor, choices: module.Choices, i: int) -> torch.Te
 
 
 @given(height=st.integers(12, 40), width=st.integers(12, 40), seed=st.integers(0, 99))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_batched_equals_one_by_one(height: int, width: int, seed: int) -> None:
     images = pixels(6, height, width)
     choices = draw_choices(6, height, width, seed=seed, epoch=1, step=2)

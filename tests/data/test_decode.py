@@ -144,7 +144,7 @@ def whole_images() -> list[bytes]:
     changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=6),
     early=st.booleans(),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_damage_of_any_kind_is_a_fault_and_nothing_else(
     tmp_path_factory: pytest.TempPathFactory,
     which: int,

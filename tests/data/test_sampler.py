@@ -17,7 +17,7 @@ from pplr_cli.data.sampler import draw_instances, epoch_batches
     iters=st.integers(1, 7),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_batches_follow_the_rules(
     sizes: list[int],
     cameras: int,

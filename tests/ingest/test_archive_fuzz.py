@@ -139,14 +139,14 @@ archives = given(
 
 
 @archives
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_archive_writes_outside_or_leaves_half_a_data_set(**made_up: Any) -> None:
     check(**made_up)
 
 
 @pytest.mark.long
 @archives
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=3000)
 def test_no_archive_of_many_does(**made_up: Any) -> None:
     check(**made_up)
 

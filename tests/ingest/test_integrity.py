@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Picture
 
@@ -88,7 +88,6 @@ records = st.lists(
 
 
 @given(records)
-@settings(deadline=None)
 def test_copies_are_what_comparing_all_pairs_finds(found: list[tuple[Split, int, str]]) -> None:
     images = [Image(split, f"{n}.jpg", who) for n, (split, who, _) in enumerate(found)]
     contents = {f"{n}.jpg": content for n, (_, _, content) in enumerate(found)}

@@ -2,7 +2,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pplr_cli.data.manifest import Split
@@ -50,7 +50,6 @@ def within(numbers: range) -> st.SearchStrategy[int]:
 
 @layouts
 @given(data=st.data(), n=st.integers(0, 999_999))
-@settings(deadline=None)
 def test_what_is_formatted_is_read_back_as_the_official_loader_reads_it(
     layout: Layout,
     name: Name,
@@ -70,7 +69,6 @@ def test_what_is_formatted_is_read_back_as_the_official_loader_reads_it(
 
 @layouts
 @given(data=st.data())
-@settings(deadline=None)
 def test_numbers_that_cannot_be_are_refused(
     layout: Layout,
     name: Name,
@@ -90,7 +88,6 @@ def test_numbers_that_cannot_be_are_refused(
 
 @layouts
 @given(text=st.text(max_size=30) | st.from_regex(r"-?\d+_c?\d+.{0,9}", fullmatch=True))
-@settings(deadline=None)
 @example(text="")
 @example(text="portrait.jpg")
 @example(text="copy of 0002_c1s1_000451_03.jpg")

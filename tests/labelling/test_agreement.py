@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import dense
@@ -10,7 +10,6 @@ from pplr_cli.labelling import agreement
 
 
 @given(count=st.integers(2, 40), parts=st.integers(1, 3), seed=st.integers(0, 99), data=st.data())
-@settings(deadline=None)
 def test_equals_the_set_definition(count: int, parts: int, seed: int, data: st.DataObject) -> None:
     k = data.draw(st.integers(1, count - 1))
     rng = np.random.default_rng(seed)

@@ -18,7 +18,7 @@ def kept(distances: np.ndarray, limit: float) -> csr_array:
 
 
 @given(count=st.integers(1, 60), seed=st.integers(0, 999), min_samples=st.integers(1, 6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_labels_and_numbers_are_those_of_the_dense_matrix(
     count: int, seed: int, min_samples: int
 ) -> None:

@@ -28,7 +28,7 @@ def search(vectors: torch.Tensor, k: int, tile: int, threads: int = 2) -> np.nda
     seed=st.integers(0, 999),
     data=st.data(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_nearest_first_and_ties_by_index(
     count: int, levels: int, tile: int, threads: int, seed: int, data: st.DataObject
 ) -> None:

@@ -16,7 +16,7 @@ def ranks_of(features: np.ndarray, k: int) -> np.ndarray:
     return np.argsort(squares, axis=1, kind="stable")[:, :k].astype(np.int32)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(n=st.integers(6, 40), k1=st.integers(2, 6), eps=st.floats(0.1, 0.9), seed=st.integers(0, 99))
 def test_is_what_the_definition_says(n: int, k1: int, eps: float, seed: int) -> None:
     features = np.random.default_rng(seed).standard_normal((n, 4)).astype(np.float32)

@@ -24,7 +24,7 @@ def clustered(count: int, size: int, seed: int) -> np.ndarray:
     limit=st.sampled_from([0.3, 0.5, 0.95]),
     data=st.data(),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_equals_the_dense_definition(
     count: int, seed: int, limit: float, data: st.DataObject
 ) -> None:

@@ -18,7 +18,7 @@ def features(count: int, size: int, seed: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("search", [cpu_search.symmetric_search, neighbors.torch_search])
 @given(count=st.integers(1, 60), size=st.integers(2, 20), seed=st.integers(0, 99), data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_finds_the_nearest(
     search: neighbors.Search, count: int, size: int, seed: int, data: st.DataObject
 ) -> None:
@@ -37,7 +37,6 @@ def test_finds_the_nearest(
 
 
 @given(copies=st.integers(2, 12), k=st.integers(1, 8))
-@settings(deadline=None)
 def test_a_duplicate_never_pushes_an_image_from_its_own_list(copies: int, k: int) -> None:
     vectors = torch.cat((features(1, 4, 0).repeat(copies, 1), features(8, 4, 1)))
     found = neighbors.nearest(vectors, k)

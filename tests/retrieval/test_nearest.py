@@ -1,14 +1,13 @@
 """The nearest images of each query, against a full sort."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pplr_cli.retrieval.nearest import NONE, Nearest
 from pplr_cli.retrieval.relevance import Lists
 
 
-@settings(deadline=None)  # the first example compiles
 @given(
     queries=st.integers(1, 9),
     gallery=st.integers(1, 30),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
@@ -31,7 +31,6 @@ def slow_scores(distances, query_ids, gallery_ids, query_cams, gallery_cams):
     return np.array(scores)
 
 
-@settings(deadline=None)  # the first example compiles
 @given(
     queries=st.integers(1, 8),
     gallery=st.integers(1, 70),

@@ -43,7 +43,7 @@ def clustered(rng, images, clusters, size=6):
     return torch.nn.functional.normalize(torch.from_numpy(features).float())
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     queries=st.integers(1, 15),
     gallery=st.integers(1, 60),

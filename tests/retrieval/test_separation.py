@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pplr_cli.retrieval.relevance import Lists, Relevance
 from pplr_cli.retrieval.separation import BINS, PairCounter, Separation
 
 
-@settings(deadline=None)  # the first example compiles
 @given(
     queries=st.integers(1, 6),
     gallery=st.integers(1, 25),

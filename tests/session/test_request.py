@@ -60,7 +60,7 @@ def parsed(arguments: list[str]) -> TrainingRequest:
     return found[0]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(requests())
 def test_the_words_of_a_request_give_the_same_request(request: TrainingRequest) -> None:
     name, *arguments = shlex.split(request.command())
