@@ -31,7 +31,7 @@ from pplr_cli.labelling import stage
 from pplr_cli.labelling import tracks as clustering
 from pplr_cli.labelling.clustering import OUTLIER
 from pplr_cli.labelling.stage import PseudoLabels
-from pplr_cli.session.run import Run
+from pplr_cli.runs.records import Run
 
 Labels = NDArray[np.int64]
 Changed = AbstractContextManager[Any]

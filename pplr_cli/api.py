@@ -27,9 +27,9 @@ from pplr_cli.retrieval.evaluator import Evaluator
 from pplr_cli.retrieval.model import Model
 from pplr_cli.retrieval.ranking import Scores
 from pplr_cli.retrieval.search import Found, nearest_images
+from pplr_cli.runs.records import Run
 from pplr_cli.runtime import Runtime, choose_device
 from pplr_cli.session.request import TrainingRequest
-from pplr_cli.session.run import Run
 from pplr_cli.session.start import run_training
 
 AnyPath = str | PathLike[str]

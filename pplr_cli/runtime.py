@@ -52,32 +52,43 @@ class Runtime:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str, processes: int = 1, place: int = 0) -> torch.device:
     """Return the device for `--device`: `auto`, `cpu`, `cuda` or `cuda:N`; never another one.
 
+    Args:
+        name: the option.
+        processes: those that share the run on this machine; each has a GPU of its own.
+        place: of this process among them, from 0.
+
     Raises:
-        UsageError: the name is none of these.
-        DeviceError: the machine has no such device.
+        UsageError: the name is none of these, or names one GPU for several processes.
+        DeviceError: the machine has no such device, or too few.
     """
-    if name == "auto":
-        return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     try:
-        device = torch.device(name)
+        device = torch.device("cuda" if name == "auto" else name)
     except RuntimeError:
         device = None
     if device is None or device.type not in {"cpu", "cuda"}:
         raise UsageError(f"`--device {name}`: unknown device", "use auto, cpu, cuda or cuda:1")
-    if device.type == "cpu":
+    available = torch.cuda.is_available()
+    if device.type == "cpu" or (name == "auto" and not available):
         return torch.device("cpu")
-    if not torch.cuda.is_available():
+    if not available:
         raise DeviceError(
             f"`--device {name}`: torch sees no GPU on this machine",
             "use --device cpu; `pplr doctor` shows the driver",
         )
+    if processes > 1 and device.index is not None:
+        raise UsageError(
+            f"`--device {name}`: each of several processes has a GPU of its own",
+            "use --device cuda; CUDA_VISIBLE_DEVICES chooses among the GPUs",
+        )
     index, count = device.index or 0, torch.cuda.device_count()
     if index >= count:
         raise DeviceError(f"`--device {name}`: there are {count} GPUs", f"use 0 to {count - 1}")
-    return torch.device("cuda", index)
+    if processes > count:
+        raise DeviceError(f"`--devices {processes}`: there are {count} GPUs", f"use 1 to {count}")
+    return torch.device("cuda", index + place)
 
 
 def use_deterministic_algorithms() -> None:
@@ -90,33 +101,3 @@ def use_deterministic_algorithms() -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.deterministic = True
-
-
-def check_processes(device: torch.device, name: str, processes: int) -> None:
-    """Refuse more processes than there are GPUs, each of which has one of its own.
-
-    Raises:
-        UsageError: one GPU is named that all would share.
-        DeviceError: there are too few.
-    """
-    if device.type == "cpu" or processes == 1:
-        return
-    if ":" in name:
-        raise UsageError(
-            f"`--device {name}`: each of several processes has a GPU of its own",
-            "use --device cuda; CUDA_VISIBLE_DEVICES chooses among the GPUs",
-        )
-    count = torch.cuda.device_count()
-    if processes > count:
-        raise DeviceError(f"`--devices {processes}`: there are {count} GPUs", f"use 1 to {count}")
-
-
-def process_device(name: str) -> torch.device:
-    """Return the device of one of several processes: on GPUs each has its own.
-
-    Raises:
-        UsageError, DeviceError: as `choose_device`.
-    """
-    device = choose_device(name)
-    local = os.environ.get("LOCAL_RANK", "0")
-    return device if device.type == "cpu" else choose_device(f"cuda:{local}")

@@ -15,7 +15,7 @@ from pplr_cli import api
 from pplr_cli.app import run
 from pplr_cli.config.fields import Agreement, Clustering
 from pplr_cli.data.manifest import Split
-from pplr_cli.session.run import Run
+from pplr_cli.runs.records import Run
 from tests.test_progress import Listener
 
 

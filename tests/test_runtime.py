@@ -6,19 +6,14 @@ import pytest
 import torch
 
 from pplr_cli.errors import DeviceError, UsageError
-from pplr_cli.runtime import (
-    Runtime,
-    check_processes,
-    choose_device,
-    process_device,
-    use_deterministic_algorithms,
-)
+from pplr_cli.runtime import Runtime, choose_device, use_deterministic_algorithms
 
 
 def test_auto_is_the_first_gpu_or_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device("auto") == torch.device("cpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert choose_device("auto") == torch.device("cuda", 0)
 
 
@@ -42,15 +37,12 @@ def test_no_silent_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_of_several_processes_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setenv("LOCAL_RANK", "1")
-    assert process_device("cuda") == torch.device("cuda", 1)
-    assert process_device("cpu") == torch.device("cpu")
-    check_processes(torch.device("cuda", 0), "cuda", 2)
-    check_processes(torch.device("cpu"), "cpu", 8)
+    assert choose_device("cuda", 2, 1) == torch.device("cuda", 1)
+    assert choose_device("cpu", 8, 1) == torch.device("cpu")
     with pytest.raises(DeviceError, match="`--devices 4`: there are 2 GPUs"):
-        check_processes(torch.device("cuda", 0), "auto", 4)
+        choose_device("auto", 4)
     with pytest.raises(UsageError, match="a GPU of its own"):
-        check_processes(torch.device("cuda", 1), "cuda:1", 2)
+        choose_device("cuda:1", 2)
 
 
 @pytest.mark.parametrize(("capability", "refused"), [((7, 5), True), ((8, 0), False)])

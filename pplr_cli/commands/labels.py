@@ -10,7 +10,7 @@ from pplr_cli.commands import options
 from pplr_cli.errors import UsageError
 from pplr_cli.terminal.console import Console
 
-Run = Annotated[
+RunDir = Annotated[
     Path, typer.Argument(metavar="RUN", help="Run folder of `pplr train`.", show_default=False)
 ]
 Epoch = Annotated[int | None, typer.Option("--epoch", min=1, help="Epoch (default: the last).")]
@@ -41,7 +41,7 @@ FOLDERS = "identities"
 
 
 def labels(
-    run: Run,
+    run: RunDir,
     csv: Csv = None,
     to: To = "csv",
     output: Output = None,
@@ -63,14 +63,14 @@ def labels(
     from pplr_cli.ingest.library import open_dataset
     from pplr_cli.runs.label_folders import write_folders
     from pplr_cli.runs.labels import Row, epoch_labels
-    from pplr_cli.runs.records import Records
+    from pplr_cli.runs.records import Run
     from pplr_cli.text import csv_text
 
     folders = to == "folders"
     target = csv or output or (run / FOLDERS if folders else STDOUT)
     if target != STDOUT:
         check_output(target, overwrite=overwrite, folder=folders)
-    console, records = Console(), Records(run)
+    console, records = Console(), Run(run)
     config = records.config
     found = epoch_labels(run, epoch, config.model.parts)
     folder = env.data_dir(data_dir) if data_dir is not None else records.data_dir or env.data_dir()

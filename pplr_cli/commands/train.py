@@ -10,7 +10,7 @@ from pplr_cli.session.request import TrainingRequest
 from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
-    from pplr_cli.session.run import Run
+    from pplr_cli.runs.records import Run
 
 
 def training_command(mode: Mode) -> Callable[..., None]:

@@ -7,17 +7,17 @@ from pplr_cli.data.manifest import ImageSet
 from pplr_cli.report.charts import Chart, band_chart, line_chart, series, stack_chart
 from pplr_cli.report.label_quality import label_quality
 from pplr_cli.runs.labels import read_labels
-from pplr_cli.runs.records import Records
+from pplr_cli.runs.records import Run
 from pplr_cli.runs.rows import Rows
 
 
 class Lines(NamedTuple):
-    """A line chart: its curves by key of the rows, their scale, and a value that its axis shows."""
+    """A line chart: its curves by key of the rows, their scale, and values that its axis shows."""
 
     title: str
     curves: Mapping[str, str]
     scale: float = 1.0
-    high: float | None = None
+    shown: tuple[float, ...] = ()
 
 
 RETRIEVAL = [Lines("mAP and rank-1 (%)", {"mAP": "mAP", "rank1": "rank-1"}, 100)]
@@ -34,13 +34,13 @@ HEALTH = [
             "single_camera_share": "clusters of one camera only (share)",
             "camera_nmi": "shared information (0 = chance, 1 = all)",
         },
-        high=0.5,
+        shown=(0.5,),
     ),
-    Lines("agreement with the previous clusters (ARI)", {"previous_ari": "ARI"}, high=1.0),
+    Lines("agreement with the previous clusters (ARI)", {"previous_ari": "ARI"}, shown=(1.0,)),
 ]
 QUALITY = [
-    Lines("pairs of images", {"precision": "precision", "recall": "recall"}, high=1.0),
-    Lines("groupings", {"nmi": "NMI", "ari": "ARI"}, high=1.0),
+    Lines("pairs of images", {"precision": "precision", "recall": "recall"}, shown=(1.0,)),
+    Lines("groupings", {"nmi": "NMI", "ari": "ARI"}, shown=(1.0,)),
 ]
 LOSSES = [
     Lines(
@@ -57,80 +57,68 @@ LOSSES = [
 ]
 TIMES: dict[str, dict[str, str]] = {
     "stages (s)": {
-        "extract": "features",
-        "label": "labelling",
-        "train": "training",
-        "evaluate": "evaluation",
+        "seconds_extract": "features",
+        "seconds_label": "labelling",
+        "seconds_train": "training",
+        "seconds_evaluate": "evaluation",
     },
     "labelling (s)": {
-        "label_knn": "nearest neighbours",
-        "label_jaccard": "Jaccard distances",
-        "label_dbscan": "DBSCAN",
-        "label_tracks": "tracks",
-        "label_agreement": "agreement",
-        "label_surroundings": "explanation",
+        "seconds_label_knn": "nearest neighbours",
+        "seconds_label_jaccard": "Jaccard distances",
+        "seconds_label_dbscan": "DBSCAN",
+        "seconds_label_tracks": "tracks",
+        "seconds_label_agreement": "agreement",
+        "seconds_label_surroundings": "explanation",
     },
     "training steps (s)": {
-        "train_data": "augmentation",
-        "train_network": "network",
-        "train_losses": "losses",
-        "train_update": "gradients, update",
-        "train_wait": "waiting",
+        "seconds_train_data": "augmentation",
+        "seconds_train_network": "network",
+        "seconds_train_losses": "losses",
+        "seconds_train_update": "gradients, update",
+        "seconds_train_wait": "waiting",
     },
 }
 
 
-def draw_panels(records: Records, images: ImageSet) -> dict[str, list[Chart]]:
+def draw_panels(run: Run, images: ImageSet) -> dict[str, list[Chart]]:
     """Return the charts of each section; those without data are left out."""
-    epochs = records.epochs
-    return {
-        "retrieval": _lines(RETRIEVAL, records.rows),
+    epochs = run.epochs
+    panels = {
+        "retrieval": _lines(RETRIEVAL, run.rows),
         "health": _lines(HEALTH, epochs),
-        "agreement": _agreement(epochs, records.config.model.parts),
-        "quality": _lines(QUALITY, _quality(records, images)),
+        "agreement": _agreement(epochs, run.config.model.parts),
+        "quality": _lines(QUALITY, _quality(run, images)),
         "losses": _lines(LOSSES, epochs),
-        "times": _times(epochs),
+        "times": [stack_chart(title, epochs, keys) for title, keys in TIMES.items()],
     }
+    return {name: [each for each in charts if each.curves] for name, charts in panels.items()}
 
 
 def _lines(charts: list[Lines], rows: Rows) -> list[Chart]:
-    drawn = [
-        line_chart(title, [series(rows, key, curves[key], scale) for key in curves], high=high)
-        for title, curves, scale, high in charts
+    return [
+        line_chart(title, [series(rows, key, curves[key], scale) for key in curves], *shown)
+        for title, curves, scale, shown in charts
     ]
-    return [chart for chart in drawn if chart.legend]
 
 
 def _agreement(epochs: Rows, parts: int) -> list[Chart]:
     """Return a chart of each part, on one scale."""
-    numbers = range(1, parts + 1)
     kept = [row for row in epochs if "agreement_part1_p50" in row]
-    if not kept:
-        return []
-    low = min(row[f"agreement_part{n}_p10"] for row in kept for n in numbers)
-    high = max(row[f"agreement_part{n}_p90"] for row in kept for n in numbers)
-    where = {1: " (top)", parts: " (bottom)"} if parts > 1 else {}
-    return [
-        band_chart(f"part {n}{where.get(n, '')}", kept, f"agreement_part{n}", low, high)
-        for n in numbers
-    ]
+    names = [f"agreement_part{number}" for number in range(1, parts + 1)]
+    low = min((row[f"{name}_p10"] for row in kept for name in names), default=0.0)
+    high = max((row[f"{name}_p90"] for row in kept for name in names), default=1.0)
+    titles = [f"part {number}" for number in range(1, parts + 1)]
+    if parts > 1:
+        titles[0], titles[-1] = f"{titles[0]} (top)", f"{titles[-1]} (bottom)"
+    pairs = zip(titles, names, strict=True)
+    return [band_chart(title, kept, name, low, high) for title, name in pairs if kept]
 
 
-def _quality(records: Records, images: ImageSet) -> Rows:
+def _quality(run: Run, images: ImageSet) -> Rows:
     """Compare the labels of each epoch with the identities, if they are known."""
-    if not images.has_identities:
-        return []
     rows = []
-    for row in records.epochs:
-        labels = read_labels(records.path, row["epoch"], "labels").get("labels")
+    for row in run.epochs if images.has_identities else []:
+        labels = read_labels(run.path, row["epoch"], "labels").get("labels")
         if labels is not None and len(labels) == len(images):
             rows.append({"epoch": row["epoch"]} | label_quality(labels, images.identities))
     return rows
-
-
-def _times(epochs: Rows) -> list[Chart]:
-    charts = [
-        stack_chart(title, epochs, {f"seconds_{key}": label for key, label in keys.items()})
-        for title, keys in TIMES.items()
-    ]
-    return [chart for chart in charts if chart.legend]

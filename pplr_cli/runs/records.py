@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from pplr_cli.config import presets
-from pplr_cli.config.document import flat
 from pplr_cli.config.fields import Config
 from pplr_cli.data.manifest import Manifest
 from pplr_cli.errors import DataError, UsageError
-from pplr_cli.runs.folder import CONFIG, ENVIRONMENT, METRICS
+from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.runs.folder import BEST, CONFIG, ENVIRONMENT, LAST, METRICS, REPORT
+from pplr_cli.runs.labels import epoch_labels
+from pplr_cli.runs.lines import outcome_line
 from pplr_cli.runs.rows import Row
 from pplr_cli.runs.status import read_status
 
@@ -24,8 +26,8 @@ OTHER_DATA = "the run used another data set of that name: name its folder with -
 
 
 @dataclass(frozen=True)
-class Records:
-    """The records of a run; each file is read when it is first needed.
+class Run:
+    """The records and results of a run; each file is read when it is first needed.
 
     Attributes:
         path: the run folder.
@@ -115,14 +117,32 @@ class Records:
         return shlex.join([*words, "--run-dir", f"{self.path}-again"])
 
     @property
-    def flat_settings(self) -> dict[str, Any]:
-        """Each setting by its dotted key."""
-        return flat(self.settings)
+    def evaluated(self) -> bool:
+        """Whether the data set has labels to evaluate with."""
+        return (self.path / BEST).is_file()
 
     @property
-    def flat_environment(self) -> dict[str, Any]:
-        """Each entry of the environment by its dotted key."""
-        return flat(self.environment)
+    def weights(self) -> Path:
+        """`best.pth` of a run that was evaluated, else `last.pth`."""
+        return self.path / (BEST if self.evaluated else LAST)
+
+    @property
+    def report(self) -> Path:
+        """The report, an HTML page."""
+        return self.path / REPORT
+
+    def labels(self, epoch: int | None = None) -> PseudoLabels:
+        """Return the pseudo-labels of the training images in an epoch; by default the last one.
+
+        Raises:
+            UsageError: there are no labels of that epoch.
+        """
+        return epoch_labels(self.path, epoch, self.config.model.parts).pseudo
+
+    def summary(self) -> list[str]:
+        """Return the result in three lines: scores, weights, report."""
+        scores = outcome_line(self.rows) if self.rows else "no figures could be recorded"
+        return [scores, f"weights: {self.weights}", f"report: {self.report}"]
 
     @property
     def data_dir(self) -> Path | None:

@@ -53,44 +53,43 @@ def _digest(answers: Answers) -> str:
     return pairs.hexdigest()
 
 
-def newest(folder: Path, reporter: Reporter) -> dict[str, Any]:
-    """Return the newest intact state of a run folder; rename a damaged one with a warning.
+def find_state(folder: Path, source: Path | None, reporter: Reporter) -> dict[str, Any] | None:
+    """Return the state in `source` or, without it, the newest intact one of a run folder.
+
+    A damaged newest state is renamed with a warning: the next save would keep it instead of the
+    intact one before it.
+
+    Returns:
+        the state; None if the run has saved none yet.
 
     Raises:
-        StateError: there is none.
+        StateError: `source` cannot be used (no other is tried), or all states are damaged.
     """
-    state, faults = newest_state(folder / STATE)
+    newest = folder / STATE
+    if source is None and not (newest.exists() or (folder / PREVIOUS).exists()):
+        reporter.info(f"`{folder}`: no saved state yet; starting from the beginning")
+        return None
+    if source is None:
+        state, faults = newest_state(newest)
+    else:
+        state, faults = load_state(source), _damage(newest)
     if faults:
-        there = (folder / STATE).exists()
-        what = faults[0].message if there else f"`{folder / STATE}` is missing"
-        hint = (
-            _set_aside(folder) if there else "a save was interrupted; the state before it is intact"
-        )
-        reporter.warn(f"{what}; resuming from `{folder / PREVIOUS}`", hint)
+        what, hint = f"`{newest}` is missing", "a save was interrupted; the one before it is intact"
+        if newest.exists():
+            newest.replace(folder / DAMAGED)
+            what, hint = faults[0].message, f"the damaged file is now `{folder / DAMAGED}`"
+        reporter.warn(f"{what}; resuming from `{source or folder / PREVIOUS}`", hint)
     return state
 
 
-def named(path: Path, folder: Path, reporter: Reporter) -> dict[str, Any]:
-    """Return the state of a file; rename a damaged state of the run folder with a warning.
-
-    Otherwise the next save would replace the intact previous state by the damaged one.
-
-    Raises:
-        StateError: the named file cannot be used; no other is tried.
-    """
-    state = load_state(path)
-    try:
-        if (folder / STATE).exists():
-            load_state(folder / STATE)
-    except StateError as error:
-        reporter.warn(error.message, _set_aside(folder))
-    return state
-
-
-def _set_aside(folder: Path) -> str:
-    """Rename the newest state, which is damaged; return a note about it."""
-    (folder / STATE).replace(folder / DAMAGED)
-    return f"the damaged file is now `{folder / DAMAGED}`"
+def _damage(state: Path) -> list[StateError]:
+    """Return what is wrong with a state that exists."""
+    if state.exists():
+        try:
+            load_state(state)
+        except StateError as error:
+            return [error]
+    return []
 
 
 def check(

@@ -1,7 +1,7 @@
 """What is recorded of a run: its state between steps, its figures and weights after each epoch."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,28 +12,28 @@ from pplr_cli.engine.checkpoint import save_state, save_weights
 from pplr_cli.engine.epoch import Epoch
 from pplr_cli.engine.trainer import Trainer
 from pplr_cli.interrupts import SAVING, Interrupted, Interrupts
-from pplr_cli.progress import Reporter
 from pplr_cli.retrieval.evaluator import Evaluator
 from pplr_cli.retrieval.ranking import Scores
 from pplr_cli.runs.folder import BEST, LAST, STATE, RunFolder
 from pplr_cli.runs.health import findings, measure, verdict
 from pplr_cli.runs.labels import read_labels
 from pplr_cli.runs.lines import epoch_details, epoch_lines
+from pplr_cli.runs.rows import Row
 from pplr_cli.timing import Stopwatch
-
-Row = dict[str, Any]
 
 
 class RunRecorder:
     """Saves, evaluates and records one training run.
 
     Args:
-        trainer: the trainer of the run.
+        trainer: the trainer of the run; its reporter gets a few lines per epoch.
         evaluator: None if the data set has no labelled query and gallery.
-        folder: the run folder; None in all processes but the first.
         facts: what the bits of the run depend on (`resume.facts`), kept with each state.
-        reporter: gets a few lines per epoch.
         interrupts: which signals have arrived.
+
+    Attributes:
+        trainer: as given.
+        folder: the run folder; None in all processes but the first, which record nothing.
         loggers: called with each recorded row.
     """
 
@@ -41,20 +41,17 @@ class RunRecorder:
         self,
         trainer: Trainer,
         evaluator: Evaluator | None,
-        folder: RunFolder | None,
         facts: dict[str, Any],
-        reporter: Reporter,
         interrupts: Interrupts,
-        *loggers: Callable[[Row], None],
     ) -> None:
-        self._trainer, self._config = trainer, trainer.config
-        self._evaluator, self._folder, self._facts = evaluator, folder, facts
-        self._reporter, self._interrupts, self._loggers = reporter, interrupts, loggers
+        self.trainer, self._config = trainer, trainer.config
+        self._evaluator, self._facts, self._interrupts = evaluator, facts, interrupts
+        self._reporter = trainer.runtime.reporter
+        self.folder: RunFolder | None = None
+        self.loggers: Sequence[Callable[[Row], None]] = ()
         self._saved = time.monotonic()
         self._warned: set[str] = set()
-        self._labels: NDArray[np.int64] | None = (
-            None  # the last ones, in case their file is missing
-        )
+        self._labels: NDArray[np.int64] | None = None  # the last, in case their file is missing
 
     def at_boundary(self) -> None:
         """Save the state if it is time or a signal asked for it; end the run if one asked for that.
@@ -63,7 +60,7 @@ class RunRecorder:
             Interrupted: a signal asked one of the processes to end the run.
         """
         self._interrupts.hold()
-        asked = self._trainer.processes.largest(self._interrupts.asked())
+        asked = self.trainer.processes.largest(self._interrupts.asked())
         if asked or self._due():
             self._save_state()
         if asked not in {0, SAVING}:
@@ -71,16 +68,16 @@ class RunRecorder:
 
     def _due(self) -> bool:
         """Return whether to save: after the last step of an epoch, and every few minutes."""
-        current = self._trainer.current
+        current = self.trainer.current
         if current is None or current.steps == self._config.optim.iters:
             return True
         return time.monotonic() - self._saved > 60 * self._config.engine.save_minutes
 
     def _save_state(self) -> None:
-        if self._folder is None:
+        if self.folder is None:
             return
-        about = {"about": self._folder.about, "rows": self._folder.rows, "facts": self._facts}
-        save_state({**self._trainer.state_dict(), **about}, self._folder.path / STATE)
+        about = {"about": self.folder.about, "rows": self.folder.rows, "facts": self._facts}
+        save_state({**self.trainer.state_dict(), **about}, self.folder.path / STATE)
         self._saved = time.monotonic()
 
     def after_epoch(self, epoch: Epoch) -> None:
@@ -88,18 +85,18 @@ class RunRecorder:
         self._interrupts.release()
         watch = Stopwatch(epoch.seconds)
         scores = self._evaluate(epoch.number, watch)
-        if self._folder is None or (epoch.number == 0 and scores is None):
+        if self.folder is None or (epoch.number == 0 and scores is None):
             return
-        row = self._record(self._folder, replace(epoch, seconds=watch.seconds), scores)
-        self._save_weights(self._folder, row)
-        self._report(self._folder)
-        for log in self._loggers:
+        row = self._record(self.folder, replace(epoch, seconds=watch.seconds), scores)
+        self._save_weights(self.folder, row)
+        self._report(self.folder)
+        for log in self.loggers:
             log(row)
 
     def finish(self) -> None:
         """Repeat the warnings that still hold, or give the verdict."""
-        if self._folder is not None and not self._warn(self._folder, set()):
-            self._reporter.info(verdict(self._folder.rows, self._config.optim.epochs).text)
+        if self.folder is not None and not self._warn(self.folder, set()):
+            self._reporter.info(verdict(self.folder.rows, self._config.optim.epochs).text)
 
     def _evaluate(self, number: int, watch: Stopwatch) -> Scores | None:
         """Return the scores after epoch `number` if the settings ask for them then."""
@@ -108,7 +105,7 @@ class RunRecorder:
         if self._evaluator is None or not due or (number == 0 and not settings.at_start):
             return None
         with watch.timing("evaluate"):
-            return self._evaluator.scores(self._trainer.network)
+            return self._evaluator.scores(self.trainer.network)
 
     def _record(self, folder: RunFolder, epoch: Epoch, scores: Scores | None) -> Row:
         """Record the epoch; a failure to write the records does not end the run."""
@@ -130,7 +127,7 @@ class RunRecorder:
         previous = read_labels(folder.path, epoch.number - 1, "labels").get("labels", self._labels)
         self._labels = pseudo.labels
         small = (pseudo.sizes < self._config.batch.instances).sum()  # batches repeat their images
-        health = measure(pseudo.labels, self._trainer.images.cameras, previous)
+        health = measure(pseudo.labels, self.trainer.images.cameras, previous)
         return {"clusters_small": int(small)} | health
 
     def _save_weights(self, folder: RunFolder, row: Row) -> None:
@@ -138,9 +135,9 @@ class RunRecorder:
         figures = {key: row[key] for key in ("epoch", "mAP", "rank1") if key in row}
         about = folder.about | figures
         if row["epoch"]:
-            save_weights(self._trainer.network, folder.path / LAST, about)
+            save_weights(self.trainer.network, folder.path / LAST, about)
         if row is folder.best:
-            save_weights(self._trainer.network, folder.path / BEST, about)
+            save_weights(self.trainer.network, folder.path / BEST, about)
 
     def _report(self, folder: RunFolder) -> None:
         """Report the last epoch's figures, and each new warning."""

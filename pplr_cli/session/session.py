@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from pplr_cli import env
 from pplr_cli.config.fields import Config
@@ -18,17 +18,17 @@ from pplr_cli.errors import PplrError, StoppedError, known_failure
 from pplr_cli.files import atomic_write
 from pplr_cli.interrupts import Interrupted, Interrupts
 from pplr_cli.report.loggers import logging_to
-from pplr_cli.report.page import Report
+from pplr_cli.report.page import update_report
 from pplr_cli.retrieval.evaluator import Evaluator
 from pplr_cli.runs import resume
-from pplr_cli.runs.folder import ANSWERS, LOG, PREVIOUS, STATE, RunFolder, locked_folder
+from pplr_cli.runs.folder import ANSWERS, LOG, STATE, RunFolder, locked_folder
+from pplr_cli.runs.records import Run
 from pplr_cli.runs.status import end_status, write_status
 from pplr_cli.runtime import Runtime
 from pplr_cli.session.log import RunLog
 from pplr_cli.session.plan import Inputs, Rows, duration, find_inputs, plan
 from pplr_cli.session.recorder import RunRecorder
 from pplr_cli.session.request import TrainingRequest
-from pplr_cli.session.run import Run
 from pplr_cli.session.speed import measure
 
 State = dict[str, Any]
@@ -54,7 +54,7 @@ class Session:
     def run(self) -> Run | None:
         """Train; return the run, or None in all processes but the first."""
         with self._inputs() as (inputs, stack):
-            self._train(inputs, self._ready(inputs), stack)
+            self._train(inputs, *self._ready(inputs), stack)
             return self._finish() if self._processes.first else None
 
     def plan(self) -> Rows | None:
@@ -64,7 +64,7 @@ class Session:
             What the run does and needs, as (what, value); None in all processes but the first.
         """
         with self._inputs() as (inputs, _):
-            trainer = self._ready(inputs).trainer
+            trainer = self._ready(inputs)[0].trainer
             took = duration(trainer, inputs, measure(trainer))
             folder = ("run folder", str(self._folder))
             rows = [*plan(inputs.config, inputs.manifest), *took, folder]
@@ -79,49 +79,37 @@ class Session:
             inputs = find_inputs(request, self._processes.size, self._log)
             self._processes.on_rank_zero(lambda: stack.enter_context(lock))
             yield inputs, stack
+        self._processes.close()
 
-    def _ready(self, inputs: Inputs) -> "_Ready":
-        """Build all that trains, from the start or from a saved state."""
-        on_rank_zero = self._processes.on_rank_zero
-        state = on_rank_zero(self._saved_state)
+    def _ready(self, inputs: Inputs) -> tuple[RunRecorder, State | None]:
+        """Build all that trains; return it with the saved state that it continues from, if any."""
+        request, on_rank_zero = self._request, self._processes.on_rank_zero
+        state = None
+        if request.resumes:
+            state = on_rank_zero(
+                lambda: resume.find_state(self._folder, request.resume_from, self._log)
+            )
         trainer, evaluator = self._assemble(inputs)
         facts = on_rank_zero(lambda: resume.facts(inputs.manifest, trainer.images, self._runtime))
         if state is not None:
-            on_rank_zero(lambda: self._check(state, facts, inputs.config))
+            conditions = (state, inputs.config, request.mode, facts, self._log)
+            inexact = request.allow_inexact
+            on_rank_zero(lambda: resume.check(*conditions, allow_inexact=inexact))
             trainer.load_state_dict(state)
-        return _Ready(trainer, evaluator, state, facts)
+        return RunRecorder(trainer, evaluator, facts, self._interrupts), state
 
-    def _train(self, inputs: Inputs, ready: "_Ready", stack: ExitStack) -> None:
+    def _train(
+        self, inputs: Inputs, recorder: RunRecorder, state: State | None, stack: ExitStack
+    ) -> None:
         """Train, and record it."""
-        trainer, evaluator, state, facts = ready
         self._begun = True
-        folder = self._open_folder(inputs, state, stack) if self._processes.first else None
+        if self._processes.first:
+            recorder.folder = self._open_folder(inputs, state, stack)
+            recorder.loggers = self._loggers(inputs, recorder.trainer.images, stack)
         if state is not None:
             self._log.info(_resumed(state, inputs.config))
-        loggers = [] if folder is None else self._loggers(inputs, trainer.images, stack)
-        recorder = RunRecorder(
-            trainer, evaluator, folder, facts, self._log, self._interrupts, *loggers
-        )
-        trainer.run(recorder.after_epoch, recorder.at_boundary)
+        recorder.trainer.run(recorder.after_epoch, recorder.at_boundary)
         recorder.finish()
-
-    def _saved_state(self) -> State | None:
-        """Return the state to continue from; None for a new run, or one that saved none yet."""
-        request = self._request
-        if request.resume_from is not None:
-            return resume.named(request.resume_from, self._folder, self._log)
-        if not request.resume:
-            return None
-        if not any((self._folder / name).exists() for name in (STATE, PREVIOUS)):
-            self._log.info(f"`{self._folder}`: no saved state yet; starting from the beginning")
-            return None
-        return resume.newest(self._folder, self._log)
-
-    def _check(self, state: State, facts: dict[str, Any], config: Config) -> None:
-        request = self._request
-        resume.check(
-            state, config, request.mode, facts, self._log, allow_inexact=request.allow_inexact
-        )
 
     def _assemble(self, inputs: Inputs) -> tuple[Trainer, Evaluator | None]:
         """Decode the images; build the trainer and, if there are labels, the evaluator."""
@@ -162,14 +150,14 @@ class Session:
     ) -> list[Callable[[dict[str, Any]], None]]:
         """Return what is called with each recorded row: the report, then the chosen loggers."""
         split = inputs.manifest.split(Split.TRAIN)
-        report = Report(self._folder, split, images.store.pixels, self._log)
-        self._redraw = report.redraw
+        pixels, log = images.store.pixels, self._log
+        self._redraw = lambda: update_report(self._folder, split, pixels, log)
         settings = inputs.config.document()
         chosen = [
-            stack.enter_context(logging_to(name, self._folder, settings, self._log))
+            stack.enter_context(logging_to(name, self._folder, settings, log))
             for name in self._request.log
         ]
-        return [lambda _: report.redraw(), *chosen]
+        return [lambda _: self._redraw(), *chosen]
 
     def _finish(self) -> Run:
         """Record that the run is finished."""
@@ -218,15 +206,6 @@ class Session:
         what = "the state is saved, continue" if saved else "nothing was saved yet, start again"
         message = f"stopped by {cause.signal.name}; {what} with `{command}`"
         return StoppedError(message, cause.exit_code)
-
-
-class _Ready(NamedTuple):
-    """What trains, the state that it continues from, and what its bits depend on."""
-
-    trainer: Trainer
-    evaluator: Evaluator | None
-    state: State | None
-    facts: dict[str, Any]
 
 
 def _resumed(state: State, config: Config) -> str:

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image as Picture
 
 from pplr_cli.data.manifest import ImageSet
-from pplr_cli.report.page import Report, write_report
+from pplr_cli.report.page import render, update_report
+from pplr_cli.runs.records import Run
 from tests.conftest import Done
 from tests.report.conftest import Page
 from tests.report.test_album import shown
@@ -35,8 +36,9 @@ def folder(done: Done, tmp_path: Path) -> Path:
 
 def page(folder: Path, done: Done, images: ImageSet | None = None) -> Page:
     """Draw the page anew and read it."""
-    path = write_report(folder, images or done.images, done.pixels)
-    return Page(path.read_text(encoding="utf-8"))
+    html = render(Run(folder), images or done.images, done.pixels)
+    (folder / "report.html").write_text(html, encoding="utf-8")
+    return Page(html)
 
 
 def test_a_run_draws_its_page(done: Done) -> None:
@@ -153,13 +155,12 @@ def test_size_at_the_scale_of_market(folder: Path, done: Done) -> None:
         shutil.copy(labels, labels.with_name(f"epoch-{epoch:03d}.npz"))
     noise = np.random.default_rng(0).integers(0, 256, (len(done.images), 96, 32, 3), np.uint8)
     pixels = noise.repeat(4, 1).repeat(4, 2)
-    path = write_report(folder, done.images, pixels)
-    assert path.stat().st_size < 3_000_000
+    assert len(render(Run(folder), done.images, pixels)) < 3_000_000
 
 
 def test_a_failure_to_draw_is_a_warning(tmp_path: Path, done: Done) -> None:
     listener = Listener()
-    Report(tmp_path, done.images, done.pixels, listener).redraw()
+    update_report(tmp_path, done.images, done.pixels, listener)
     ((message, _),) = listener.warnings
     assert str(tmp_path / "report.html") in message
 

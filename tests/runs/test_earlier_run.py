@@ -13,8 +13,8 @@ import pytest
 
 from pplr_cli.app import run
 from pplr_cli.data.manifest import Manifest
-from pplr_cli.report.page import write_report
-from pplr_cli.runs.records import Records
+from pplr_cli.report.page import render
+from pplr_cli.runs.records import Run
 from tests.conftest import Done
 
 ARCHIVE = Path(__file__).parent / "data" / "run-0.1.0.tar.xz"
@@ -33,7 +33,7 @@ def folder(tmp_path: Path, tiny_data: Path) -> Path:
 
 
 def test_records(folder: Path) -> None:
-    records = Records(folder)
+    records = Run(folder)
     assert (records.mode, records.state) == ("train-cam", "finished")
     assert records.environment["pplr"] == "0.1.0"
     assert [row["epoch"] for row in records.rows] == [0, 1, 2]
@@ -45,7 +45,7 @@ def test_labels(folder: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert len(rows) == 96
     outliers = [row["pseudo_identity"] for row in rows].count("-1")
-    assert outliers == Records(folder).rows[-1]["outliers"]
+    assert outliers == Run(folder).rows[-1]["outliers"]
 
 
 def test_weights(folder: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,6 +56,6 @@ def test_weights(folder: Path, tiny_data: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_report(folder: Path, done: Done) -> None:
-    page = write_report(folder, done.images, done.pixels).read_text(encoding="utf-8")
+    page = render(Run(folder), done.images, done.pixels)
     assert "Clusters of epoch 2" in page
     assert "Outliers of epoch 2" in page

@@ -9,7 +9,7 @@ import pytest
 
 from pplr_cli.data.manifest import Manifest
 from pplr_cli.errors import DataError, UsageError
-from pplr_cli.runs.records import Records
+from pplr_cli.runs.records import Run
 from tests.conftest import Done
 
 
@@ -25,11 +25,11 @@ def keep_rows(folder: Path, count: int) -> None:
 
 
 def test_all_is_read(folder: Path) -> None:
-    records = Records(folder)
+    records = Run(folder)
     assert (records.mode, records.state, records.reason) == ("train-cam", "finished", "")
     assert [row["epoch"] for row in records.rows] == [0, 1, 2]
     assert [row["epoch"] for row in records.epochs] == [1, 2]
-    assert records.flat_settings["clustering.k1"] == 8
+    assert records.settings["clustering"]["k1"] == 8
     assert "packages" in records.environment
     assert records.command == (
         f"pplr train-cam --preset '{folder}/config.yaml' --run-dir '{folder}-again'"
@@ -39,26 +39,26 @@ def test_all_is_read(folder: Path) -> None:
 @pytest.mark.parametrize("rows", [0, 1, 2])
 def test_a_run_that_was_cut_off(folder: Path, rows: int) -> None:
     keep_rows(folder, rows)
-    records = Records(folder)
+    records = Run(folder)
     assert records.state == "unfinished"
     assert len(records.rows) == rows
     (folder / "metrics.jsonl").unlink()
-    assert Records(folder).rows == []
+    assert Run(folder).rows == []
 
 
 @pytest.mark.parametrize("state", ["running", "interrupted", "failed", "finished"])
 def test_what_the_run_says_of_itself_counts(folder: Path, state: str) -> None:
     status = {"state": state, "reason": "no space left", "code": 1}
     (folder / "status.json").write_text(json.dumps(status))
-    records = Records(folder)
+    records = Run(folder)
     assert (records.state, records.reason) == (state, "no space left")
     (folder / "status.json").write_text(json.dumps({"state": state, "reason": None}))
-    assert Records(folder).reason == ""
+    assert Run(folder).reason == ""
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"not a run folder \(`config.yaml` is missing\)"):
-        _ = Records(tmp_path).config
+        _ = Run(tmp_path).config
 
 
 @pytest.mark.parametrize(
@@ -82,17 +82,17 @@ def test_a_line_that_is_no_row_is_named(folder: Path, line: str) -> None:
     with (folder / "metrics.jsonl").open("a") as file:
         file.write(f"{line}\n")
     with pytest.raises(DataError, match=r"metrics\.jsonl:4`: not the figures of an epoch"):
-        _ = Records(folder).rows
+        _ = Run(folder).rows
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{", '{"data_dir": [1]}', '{"data_dir": "data"}'])
 def test_an_edited_environment_names_no_data_folder(folder: Path, text: str) -> None:
     (folder / "environment.json").write_text(text)
-    assert Records(folder).data_dir is None
+    assert Run(folder).data_dir is None
 
 
 def test_the_data_set_of_the_run_is_recognised(folder: Path, tiny_data: Path) -> None:
-    records, manifest = Records(folder), Manifest.load(tiny_data / "tiny" / "manifest.json")
+    records, manifest = Run(folder), Manifest.load(tiny_data / "tiny" / "manifest.json")
     assert records.data_dir == tiny_data
     records.check_data(manifest)
     other = replace(manifest, images=manifest.images[1:])

@@ -63,20 +63,15 @@ class Run:
             ImageStore(np.zeros((6, 32, 16, 3), np.uint8)), CAMERAS, tuple("abcdef")
         )
         network = Network("tiny", classes=2)
-        self.trainer = Trainer(config, network, images, Runtime(), with_cameras=False)
+        self.interrupts, self.reporter = Interrupts(), Listener()
+        runtime = Runtime(reporter=self.reporter)
+        self.trainer = Trainer(config, network, images, runtime, with_cameras=False)
         self.shown: list[dict[str, Any]] = []
         self.folder = RunFolder(path, config, "train", {})
-        self.interrupts, self.reporter = Interrupts(), Listener()
         evaluator: Any = None if values is None else Scripted(values)
-        self.recorder = RunRecorder(
-            self.trainer,
-            evaluator,
-            self.folder,
-            {"threads": 1},
-            self.reporter,
-            self.interrupts,
-            self.shown.append,
-        )
+        self.recorder = RunRecorder(self.trainer, evaluator, {"threads": 1}, self.interrupts)
+        self.recorder.folder = self.folder
+        self.recorder.loggers = [self.shown.append]
 
     def epochs(self, count: int) -> None:
         self.recorder.after_epoch(Epoch(0))

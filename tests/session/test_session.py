@@ -14,9 +14,9 @@ from pplr_cli.data.manifest import FILE_NAME, Manifest, Split
 from pplr_cli.engine.trainer import Trainer
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.progress import Reporter, Silent
+from pplr_cli.runs.records import Run
 from pplr_cli.runs.status import read_status
 from pplr_cli.session.request import TrainingRequest
-from pplr_cli.session.run import Run
 from pplr_cli.session.start import run_training
 from tests.session.test_recorder import Listener
 
