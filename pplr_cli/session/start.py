@@ -44,7 +44,7 @@ def plan_training(request: TrainingRequest, reporter: Reporter) -> Rows | None:
 
 
 def _session(request: TrainingRequest, reporter: Reporter) -> Session | None:
-    """Return the session of this process; None after several that were started for it have ended."""
+    """Return the session of this process; None after starting several and waiting for them."""
     if request.deterministic:
         use_deterministic_algorithms()
     if started_by_launcher():
