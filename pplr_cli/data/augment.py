@@ -1,10 +1,8 @@
 """The training and test transforms on whole batches, each image with its own random choices.
 
-Images come resized (`images.py`); flip, pad and crop, normalisation and random erasing happen on
-the device that trains. The choices depend on (seed, epoch, step) and the place in the batch alone.
-
-On a CPU all this costs is memory traffic: the pixels are moved as bytes, whole rows at a time, and
-become floats last. Nothing here waits for a GPU.
+Images come resized (`store.py`); flip, pad and crop, normalisation and random erasing happen on the
+device that trains. The choices depend on (seed, epoch, step) and the place in the batch alone. The
+pixels are moved as bytes and become floats last. Nothing here waits for a GPU.
 """
 
 from dataclasses import dataclass
@@ -31,19 +29,12 @@ ERASE_TRIES = 100
 
 @dataclass(frozen=True)
 class Choices:
-    """The random choices for B images.
+    """The random choices for B images."""
 
-    Attributes:
-        flip: bool [B], mirrored left to right.
-        top: int64 [B], rows of the padded image above the crop, 0..20.
-        left: int64 [B], columns left of the crop, 0..20.
-        erase: int64 [B, 4], top, left, height, width of the erased box; height 0 = none.
-    """
-
-    flip: NDArray[np.bool_]
-    top: NDArray[np.int64]
-    left: NDArray[np.int64]
-    erase: NDArray[np.int64]
+    flip: NDArray[np.bool_]  # [B], mirrored left to right
+    top: NDArray[np.int64]  # [B], rows of the padded image above the crop, 0..20
+    left: NDArray[np.int64]  # [B], columns left of the crop, 0..20
+    erase: NDArray[np.int64]  # [B, 4], top, left, height, width of the erased box; height 0 = none
 
     def __getitem__(self, rows: slice) -> "Choices":
         """Return the choices of some images: what a process needs that holds only these."""
@@ -88,11 +79,20 @@ def augment(images: Tensor, choices: Choices) -> Tensor:
 
 
 def augment_in_turn(images: Tensor, choices: Choices) -> Tensor:
-    """Transform as `augment`, flipping and erasing image by image."""
+    """Transform as `augment`, image by image."""
+    _, height, width, _ = images.shape
     padded = F.pad(images, (0, 0, PADDING, PADDING, PADDING, PADDING))
-    _flip(padded, choices)
-    normal = normalise(_crop(padded, choices))
-    _erase(normal.permute(0, 2, 3, 1), choices)
+    places = zip(choices.flip.tolist(), choices.top.tolist(), choices.left.tolist(), strict=True)
+    cropped = [
+        (image.flip(1) if flip else image)[top : top + height, left : left + width]
+        for image, (flip, top, left) in zip(padded, places, strict=True)
+    ]
+    normal = normalise(torch.stack(cropped))
+    colour = _row(MEAN, 1, images.device)
+    # boxes are a tenth of the pixels: a mask would touch all
+    for image, box in zip(normal.permute(0, 2, 3, 1), choices.erase.tolist(), strict=True):
+        top, left, rows, columns = box
+        image[top : top + rows, left : left + columns] = colour
     return normal
 
 
@@ -101,7 +101,9 @@ def augment_at_once(images: Tensor, choices: Choices) -> Tensor:
     _, height, width, _ = images.shape
     device = images.device
     numbers = np.column_stack((choices.flip, choices.top, choices.left, choices.erase))
-    flip, top, left, *box = _to(numbers.astype(np.int64), device).T[:, :, None]
+    # few enough that the driver takes them without a wait
+    choice = torch.from_numpy(numbers.astype(np.int64)).to(device, non_blocking=True)
+    flip, top, left, *box = choice.T[:, :, None]
     row, column = (torch.arange(size, device=device) for size in (height, width))
     own_row, own_column = top - PADDING + row, left - PADDING + column
     own_column = torch.where(flip > 0, width - 1 - own_column, own_column)
@@ -131,38 +133,5 @@ def normalise(images: Tensor) -> Tensor:
 
 
 def _row(colour: tuple[float, ...], width: int, device: torch.device) -> Tensor:
-    """Return a row of pixels of one colour, [3 W]; filled there, as a copy would be waited for."""
+    """Return a row of pixels of one colour, [3 W], filled on the device: a copy would wait."""
     return torch.stack([torch.full((), value, device=device) for value in colour]).repeat(width)
-
-
-def _flip(images: Tensor, choices: Choices) -> None:
-    """Mirror the chosen images, in place: one after the other stays in a CPU's cache."""
-    for index in np.flatnonzero(choices.flip).tolist():
-        images[index] = images[index].flip(1)
-
-
-def _crop(padded: Tensor, choices: Choices) -> Tensor:
-    """Cut every image's own window out of padded images, and copy it row by row."""
-    count, height, width, channels = padded.shape
-    corners = (np.arange(count) * height + choices.top) * width + choices.left
-    rows = torch.arange(height - 2 * PADDING, device=padded.device) * width
-    starts = (_to(corners, padded.device)[:, None] + rows).flatten()
-    width -= 2 * PADDING
-    runs = padded.flatten().unfold(0, channels * width, channels)  # view: W pixels from each one on
-    return runs.index_select(0, starts).view(count, len(rows), width, channels)
-
-
-def _erase(images: Tensor, choices: Choices) -> None:
-    """Fill each image's box with the mean colour; after normalisation, as the official code.
-
-    In place on [B, H, W, 3]: the boxes are a tenth of the pixels, a mask would touch all.
-    """
-    colour = _row(MEAN, 1, images.device)
-    for image, (top, left, height, width) in zip(images, choices.erase.tolist(), strict=True):
-        if height:
-            image[top : top + height, left : left + width] = colour
-
-
-def _to(values: NDArray[np.int64], device: torch.device) -> Tensor:
-    """Copy a few numbers to the device; small enough that the driver takes them without a wait."""
-    return torch.from_numpy(values).to(device, non_blocking=True)

@@ -1,12 +1,9 @@
-"""Checks every image of a data set: does it decode, what is its digest, which files are equal.
-
-Copies are files of the same bytes, found by the digests of a checked manifest. The same picture in
-train and in query or gallery is leakage: it raises the scores.
-"""
+"""Checks every image of a data set: does it decode, what is its digest, which files are equal."""
 
 import hashlib
 import unicodedata
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,19 +23,12 @@ small part of the 16-bit range."""
 
 @dataclass
 class Examined:
-    """What an examination found.
+    """What an examination found, by path."""
 
-    Attributes:
-        contents: SHA-256 (hexadecimal) of every file that could be read, by path.
-        faults: files that cannot be used, in the order of the paths.
-        poor: paths of images narrower or lower than `POOR_SIDE`.
-        flat: paths of images of at most `FEW_LEVELS` grey levels.
-    """
-
-    contents: dict[str, str] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
-    poor: list[str] = field(default_factory=list)
-    flat: list[str] = field(default_factory=list)
+    contents: dict[str, str] = field(default_factory=dict)  # SHA-256 of every readable file
+    faults: list[Fault] = field(default_factory=list)  # unusable files, in the order of the paths
+    poor: list[str] = field(default_factory=list)  # narrower or lower than `POOR_SIDE`
+    flat: list[str] = field(default_factory=list)  # of at most `FEW_LEVELS` grey levels
 
 
 def examine(manifest: Manifest, reporter: Reporter) -> Examined:
@@ -84,51 +74,34 @@ def write_faults(path: Path, faults: list[Fault]) -> None:
 Pair = tuple[Image, Image]
 
 
-@dataclass(frozen=True)
-class Copies:
-    """Pictures that a data set holds more than once.
-
-    Attributes:
-        further: images beyond the first of each picture.
-        leaked: pairs of a training image and a query or gallery image of the same bytes.
-        found_by_itself: pairs of a query and a gallery image of the same bytes.
-        contradicting: pairs of images of the same bytes under different identities.
-    """
-
-    further: int
-    leaked: tuple[Pair, ...]
-    found_by_itself: tuple[Pair, ...]
-    contradicting: tuple[Pair, ...]
-
-
-def find_copies(manifest: Manifest) -> Copies:
-    """Find images of the same bytes; images without a recorded digest are ignored."""
+def find_copies(manifest: Manifest) -> list[list[Image]]:
+    """Group the images whose files have the same bytes; those without digest are ignored."""
     groups: defaultdict[str, list[Image]] = defaultdict(list)
     for image in manifest.images:
         if image.path in manifest.contents:
             groups[manifest.contents[image.path]].append(image)
-    alike = [group for group in groups.values() if len(group) > 1]
-    test = (Split.QUERY, Split.GALLERY)
-    return Copies(
-        sum(len(group) - 1 for group in alike),
-        tuple(pair for group in alike if (pair := _pair(group, (Split.TRAIN,), test))),
-        tuple(pair for group in alike if (pair := _pair(group, test[:1], test[1:]))),
-        tuple(pair for group in alike if (pair := _contradiction(group))),
-    )
+    return [group for group in groups.values() if len(group) > 1]
 
 
-def _pair(group: list[Image], left: tuple[Split, ...], right: tuple[Split, ...]) -> Pair | None:
-    """Return the first image of some splits and the first of others, if there are both."""
-    one = next((image for image in group if image.split in left), None)
-    other = next((image for image in group if image.split in right), None)
-    return (one, other) if one and other else None
+def between_splits(
+    copies: list[list[Image]], left: Collection[Split], right: Collection[Split]
+) -> list[Pair]:
+    """Return each picture's first image in some splits and its first in others, if it has both."""
+    found = [
+        [next((i for i in group if i.split in splits), None) for splits in (left, right)]
+        for group in copies
+    ]
+    return [(one, other) for one, other in found if one and other]
 
 
-def _contradiction(group: list[Image]) -> Pair | None:
-    """Return the first image with an identity and the first with another, if there are both."""
-    named = [image for image in group if image.identity != UNKNOWN]
-    other = next((image for image in named if image.identity != named[0].identity), None)
-    return (named[0], other) if other else None
+def contradictions(copies: list[list[Image]]) -> list[Pair]:
+    """Return each picture's first image with an identity and its first with another one."""
+    pairs = []
+    for group in copies:
+        named = [image for image in group if image.identity != UNKNOWN]
+        others = [image for image in named if image.identity != named[0].identity]
+        pairs += [(named[0], other) for other in others[:1]]
+    return pairs
 
 
 def find_collisions(paths: list[str]) -> list[tuple[str, str]]:

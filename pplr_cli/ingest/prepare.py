@@ -6,7 +6,7 @@ files are never deleted.
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +20,9 @@ from pplr_cli.ingest.crops import add_tracks, compile_pattern, read_crops
 from pplr_cli.ingest.integrity import differences, examine
 from pplr_cli.ingest.layouts import FOLDER, LAYOUTS, MOT, SYNTHETIC
 from pplr_cli.ingest.mot import cut_crops
+from pplr_cli.ingest.protocol import Concern
 from pplr_cli.ingest.request import PrepareRequest
-from pplr_cli.ingest.rules import (
-    SKIPPED,
-    Inspection,
-    changed,
-    inspect,
-    report_warnings,
-    warnings_for,
-)
+from pplr_cli.ingest.rules import SKIPPED, changed, concerns_about, inspect
 from pplr_cli.ingest.staging import copied, staged
 from pplr_cli.ingest.trees import explain_missing, find_root, find_root_above, read_tree
 from pplr_cli.ingest.walk import Reading
@@ -45,21 +39,13 @@ SEED = 1
 
 @dataclass(frozen=True)
 class Prepared:
-    """A prepared data set.
-
-    Attributes:
-        manifest: its images.
-        path: the manifest's file.
-        new: False if it was prepared before and has been checked again.
-        warnings: one text each, differing counts among them.
-        skipped: broken images that were left out.
-    """
+    """A prepared data set."""
 
     manifest: Manifest
-    path: Path
-    new: bool
-    warnings: tuple[str, ...] = ()
-    skipped: tuple[Fault, ...] = ()
+    path: Path  # of the manifest
+    new: bool  # False if it was prepared before and has been checked again
+    warnings: tuple[str, ...] = ()  # one text each, differing counts among them
+    skipped: tuple[Fault, ...] = ()  # broken images that were left out
 
     @property
     def counts(self) -> tuple[SplitCounts, ...]:
@@ -74,6 +60,8 @@ class Preparation:
         self._request, self._reporter = request, reporter
         self._folder, self._path = request.folder, request.folder / FILE_NAME
         self._left_out: list[str] = []
+        self._skipped: list[Fault] = []
+        self._warnings: list[str] = []
 
     def recheck(self) -> Prepared:
         """Check a prepared data set: images unchanged, counts as published."""
@@ -81,12 +69,13 @@ class Preparation:
         if manifest.layout != self._request.layout:
             hint = "choose another name with `--name`"
             raise DataError(f"`{self._path}`: holds a `{manifest.layout}` data set", hint)
-        partial = self._check_counts(manifest, str(manifest.root))
+        self._warnings.clear()
+        self._check_counts(manifest, str(manifest.root))
         examined = examine(manifest, self._reporter)
         if faults := differences(manifest, examined):
             raise changed(manifest, faults)
-        warnings = report_warnings(manifest, warnings_for(manifest, examined), self._reporter)
-        return Prepared(manifest, self._path, False, (*partial, *warnings))
+        self._warn(concerns_about(manifest, examined))
+        return Prepared(manifest, self._path, False, tuple(self._warnings))
 
     def run(self, sources: Sequence[Path]) -> Prepared:
         """Prepare a data set from archives, from a folder, or by drawing if there is no source."""
@@ -108,23 +97,22 @@ class Preparation:
         if self._request.layout == MOT:
             if not source.is_dir():
                 raise DataError(f"`{source}`: not a folder", "unpack the sequences")
-            return
-        if source.is_dir() and not alone:
+        elif source.is_dir() and not alone:
             hint = "put the folders into one folder and give that"
             raise UsageError(f"`{source}`: several sources must all be archives", hint)
-        if source.is_file() and self._request.link:
+        elif source.is_file() and self._request.link:
             raise UsageError("`--link` goes with a folder, not an archive", "leave it out")
 
     def _use_in_place(self, source: Path) -> Prepared:
         """Write a manifest for a folder that is not copied."""
         read = self._read(source)
-        partial = self._check_counts(read, str(source))
+        self._check_counts(read, str(source))
         inside = read.root.resolve().is_relative_to(self._folder.resolve())
         if (self._folder / IMAGES).exists() and not inside:
             raise self._taken(read) if self._path.is_file() else self._foreign()
-        found = inspect(self._request, read, self._left_out, self._reporter)
-        found.manifest.save(self._folder)
-        return self._prepared(partial, found)
+        manifest, concerns = self._inspect(read)
+        manifest.save(self._folder)
+        return self._prepared(concerns)
 
     def _build(self, sources: Sequence[Path]) -> Prepared:
         """Unpack, copy or draw into a staged folder and rename it to the final name."""
@@ -134,21 +122,33 @@ class Preparation:
         shown = " + ".join(map(str, sources)) or str(final)
         with staged(final) as folder, _shown_as(folder, final, shown):
             read = self._fill(sources, folder / IMAGES)
-            partial = self._check_counts(read, shown)
-            found = inspect(self._request, read, self._left_out, self._reporter)
+            self._check_counts(read, shown)
+            manifest, concerns = self._inspect(read)
             if self._path.is_file():
-                there, new = Manifest.load(self._path), found.manifest
-                if (there.digest, there.names) != (new.digest, new.names):
-                    raise self._taken(found.manifest)
+                there = Manifest.load(self._path)
+                if (there.digest, there.names) != (manifest.digest, manifest.names):
+                    raise self._taken(manifest)
                 shutil.rmtree(folder)
                 return self.recheck()
-            copied(found.manifest, folder / IMAGES, self._reporter).save(folder)
-        return self._prepared(partial, found)
+            copied(manifest, folder / IMAGES, self._reporter).save(folder)
+        return self._prepared(concerns)
 
-    def _prepared(self, partial: tuple[str, ...], found: Inspection) -> Prepared:
-        warnings = report_warnings(found.manifest, found.warnings, self._reporter)
-        manifest = Manifest.load(self._path)
-        return Prepared(manifest, self._path, True, (*partial, *warnings), found.skipped)
+    def _inspect(self, read: Manifest) -> tuple[Manifest, list[Concern]]:
+        manifest, self._skipped, concerns = inspect(
+            self._request, read, self._left_out, self._reporter
+        )
+        return manifest, concerns
+
+    def _prepared(self, concerns: Iterable[Concern]) -> Prepared:
+        self._warn(concerns)
+        manifest, skipped = Manifest.load(self._path), tuple(self._skipped)
+        return Prepared(manifest, self._path, True, tuple(self._warnings), skipped)
+
+    def _warn(self, concerns: Iterable[Concern]) -> None:
+        for concern in concerns:
+            message = f"data set `{self._folder.name}`: {concern.message}"
+            self._reporter.warn(message, concern.hint)
+            self._warnings.append(concern.message)
 
     def _fill(self, sources: Sequence[Path], images: Path) -> Manifest:
         """Unpack or draw the images; a source folder is only read at this point."""
@@ -196,17 +196,17 @@ class Preparation:
             names=reading.names,
         )
 
-    def _check_counts(self, manifest: Manifest, shown: str) -> tuple[str, ...]:
-        """Compare with the published counts; return the differences if they are allowed."""
-        lines = tuple(line for split in count_splits(manifest) for line in split.differences())
+    def _check_counts(self, manifest: Manifest, shown: str) -> None:
+        """Compare with the published counts; differences are an error or a warning."""
+        lines = [line for split in count_splits(manifest) for line in split.differences()]
         if not lines:
-            return ()
+            return
         message = f"`{shown}`: not the published counts:\n{listed(lines)}"
         if not (self._request.allow_partial or SKIPPED in manifest.notes):
             command = self._request.command("--allow-partial")
             raise DataError(message, f"add what is missing, or accept the counts: `{command}`")
         self._reporter.warn(message, "scores cannot be compared with the paper's")
-        return lines
+        self._warnings += lines
 
     def _foreign(self) -> DataError:
         hint = "move or remove it, or choose another name with `--name`"

@@ -6,16 +6,19 @@ taken as they are. Everything else is a warning.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from pplr_cli.data.decode import Fault
-from pplr_cli.data.manifest import Image, Manifest
+from pplr_cli.data.manifest import Image, Manifest, Split
 from pplr_cli.errors import DataError
 from pplr_cli.ingest.integrity import (
     FEW_LEVELS,
     POOR_SIDE,
     Examined,
+    Pair,
+    between_splits,
+    contradictions,
     examine,
     find_collisions,
     find_copies,
@@ -31,24 +34,9 @@ SKIPPED = "unusable images left out (--skip-bad)"
 COPIES = "further copies of the same picture kept"
 
 
-@dataclass(frozen=True)
-class Inspection:
-    """A checked data set.
-
-    Attributes:
-        manifest: with the digest of every image, without the broken ones.
-        skipped: the broken images that were left out.
-        warnings: the warnings.
-    """
-
-    manifest: Manifest
-    skipped: tuple[Fault, ...]
-    warnings: tuple[Concern, ...]
-
-
 def inspect(
     request: PrepareRequest, manifest: Manifest, left_out: Sequence[str], reporter: Reporter
-) -> Inspection:
+) -> tuple[Manifest, list[Fault], list[Concern]]:
     """Check every image of a data set that is being prepared.
 
     Args:
@@ -57,24 +45,32 @@ def inspect(
         left_out: paths of folders, links and special files that were left out.
         reporter: gets the progress.
 
+    Returns:
+        The manifest with the digest of every image, without the broken ones; these; the warnings.
+
     Raises:
         DataError: broken images without `--skip-bad`, or what the rules call an error.
     """
     examined = examine(manifest, reporter)
-    write_faults(request.fault_list, examined.faults)
-    if examined.faults and not request.skip_bad:
-        raise _broken(request, manifest, examined.faults)
-    kept = _without(manifest, examined)
-    warnings = [*_skipped(request, examined.faults), *warnings_for(kept, examined)]
-    if left_out:
-        warnings.append(
-            Concern(
-                f"folders, links and special files left out: {len(left_out)}\n{listed(left_out)}",
-                "a link may lead to a folder, but not to one above itself; restore the target of a "
-                "broken one",
+    faults, concerns = examined.faults, []
+    write_faults(request.fault_list, faults)
+    if faults:
+        shown = f"{_lines(faults)}\n  all of them: `{request.fault_list}`"
+        if not request.skip_bad:
+            raise DataError(
+                f"`{manifest.root}`: {len(faults)} of {len(manifest.images)} image files cannot be "
+                f"used:\n{shown}",
+                "replace or remove these files, or leave them out: "
+                f"`{request.command('--skip-bad')}`",
             )
-        )
-    return Inspection(kept, tuple(examined.faults), tuple(warnings))
+        concerns.append(Concern(f"unusable images left out: {len(faults)}\n{shown}"))
+    kept = _without(manifest, examined)
+    concerns += concerns_about(kept, examined)
+    if left_out:
+        text = f"folders, links and special files left out: {len(left_out)}\n{listed(left_out)}"
+        where = "a link may lead to a folder, but not to one above itself"
+        concerns.append(Concern(text, f"{where}; restore the target of a broken one"))
+    return kept, faults, concerns
 
 
 def changed(manifest: Manifest, faults: Sequence[Fault]) -> DataError:
@@ -83,24 +79,6 @@ def changed(manifest: Manifest, faults: Sequence[Fault]) -> DataError:
         f"`{manifest.root}`: {len(faults)} of {len(manifest.images)} images are not as they were "
         f"when data set `{manifest.name}` was prepared:\n{_lines(faults)}",
         "put the files back, or move the data set away and prepare it again",
-    )
-
-
-def report_warnings(
-    manifest: Manifest, warnings: Iterable[Concern], reporter: Reporter
-) -> tuple[str, ...]:
-    """Report the warnings and return their messages."""
-    concerns = tuple(warnings)
-    for concern in concerns:
-        reporter.warn(f"data set `{manifest.name}`: {concern.message}", concern.hint)
-    return tuple(concern.message for concern in concerns)
-
-
-def _broken(request: PrepareRequest, manifest: Manifest, faults: list[Fault]) -> DataError:
-    return DataError(
-        f"`{manifest.root}`: {len(faults)} of {len(manifest.images)} image files cannot be used:\n"
-        f"{_lines(faults)}\n  all of them: `{request.fault_list}`",
-        f"replace or remove these files, or leave them out: `{request.command('--skip-bad')}`",
     )
 
 
@@ -120,33 +98,29 @@ def _without(manifest: Manifest, examined: Examined) -> Manifest:
     kept = replace(manifest, images=images, contents=contents)
     notes = Counter(manifest.notes)
     notes[SKIPPED] = len(manifest.images) - len(images)
-    notes[COPIES] = find_copies(kept).further
+    notes[COPIES] = sum(len(group) - 1 for group in find_copies(kept))
     return replace(kept, notes={reason: notes[reason] for reason in sorted(+notes)})
 
 
-def _skipped(request: PrepareRequest, faults: list[Fault]) -> Iterator[Concern]:
-    if faults:
-        shown = f"{_lines(faults)}\n  all of them: `{request.fault_list}`"
-        yield Concern(f"unusable images left out: {len(faults)}\n{shown}")
-
-
-def warnings_for(manifest: Manifest, examined: Examined) -> Iterator[Concern]:
+def concerns_about(manifest: Manifest, examined: Examined) -> Iterator[Concern]:
     """Yield the warnings about a checked data set.
 
     Raises:
         DataError: leakage, or a test part that cannot be evaluated, in own data.
     """
-    copies = find_copies(manifest)
-    if copies.leaked:
-        yield _leakage(manifest, copies.leaked)
+    own, copies = manifest.layout == FOLDER, find_copies(manifest)
+    if leaked := between_splits(copies, [Split.TRAIN], [Split.QUERY, Split.GALLERY]):
+        text = f"pictures both in train and in query or gallery: {_pairs(leaked)}"
+        hint = "remove them from one of the two: scores on training images are too high"
+        if own:
+            raise DataError(f"`{manifest.root}`: {text}", hint)
+        yield Concern(text, hint)
     yield from check_test_part(manifest)
-    if copies.found_by_itself and manifest.layout == FOLDER:
-        yield Concern(
-            f"pictures both in query and in gallery: {_pairs(copies.found_by_itself)}",
-            "they are left out of the ranking of their own query",
-        )
-    if copies.contradicting:
-        pairs = _pairs(copies.contradicting, lambda image: manifest.names.identity(image.identity))
+    if own and (shared := between_splits(copies, [Split.QUERY], [Split.GALLERY])):
+        hint = "they are left out of the ranking of their own query"
+        yield Concern(f"pictures both in query and in gallery: {_pairs(shared)}", hint)
+    if torn := contradictions(copies):
+        pairs = _pairs(torn, lambda image: manifest.names.identity(image.identity))
         yield Concern(f"pictures under several identities: {pairs}", "correct one of the two")
     if collisions := find_collisions(manifest.paths):
         shown = listed([f"{a} and {b}" for a, b in collisions])
@@ -154,9 +128,7 @@ def warnings_for(manifest: Manifest, examined: Examined) -> Iterator[Concern]:
     yield from _weak(manifest, examined)
 
 
-def _pairs(
-    pairs: Sequence[tuple[Image, Image]], note: Callable[[Image], str] = lambda image: image.split
-) -> str:
+def _pairs(pairs: Sequence[Pair], note: Callable[[Image], str] = lambda image: image.split) -> str:
     """Return the number of pairs of equal pictures and the first ones, one a line."""
     lines = [f"{a.path} ({note(a)}) = {b.path} ({note(b)})" for a, b in pairs]
     return f"{len(pairs)}\n{listed(lines)}"
@@ -176,12 +148,3 @@ def _weak(manifest: Manifest, examined: Examined) -> Iterator[Concern]:
         if weak := sorted(set(found) & set(manifest.paths)):
             share = f"{len(weak):,} of {len(manifest.images):,}"
             yield Concern(f"images {what}: {share}\n{listed(weak, 5)}", hint)
-
-
-def _leakage(manifest: Manifest, leaked: Sequence[tuple[Image, Image]]) -> Concern:
-    """Return the warning about leakage; in own data it is an error."""
-    text = f"pictures both in train and in query or gallery: {_pairs(leaked)}"
-    hint = "remove them from one of the two: scores on training images are too high"
-    if manifest.layout == FOLDER:
-        raise DataError(f"`{manifest.root}`: {text}", hint)
-    return Concern(text, hint)

@@ -11,6 +11,8 @@ from PIL import Image as Picture
 from pplr_cli.data.decode import Fault
 from pplr_cli.data.manifest import UNKNOWN, Image, Manifest, Split
 from pplr_cli.ingest.integrity import (
+    between_splits,
+    contradictions,
     differences,
     examine,
     find_collisions,
@@ -94,26 +96,27 @@ def test_copies_are_what_comparing_all_pairs_finds(found: list[tuple[Split, int,
     copies = find_copies(Manifest("x", "folder", Path(), tuple(images), {}, contents))
 
     alike = [(a, b) for a in images for b in images if contents[a.path] == contents[b.path]]
-    assert copies.further == len(images) - len(set(contents.values()))
+    assert sum(len(group) - 1 for group in copies) == len(images) - len(set(contents.values()))
     leaked = {
         contents[a.path] for a, b in alike if a.split == Split.TRAIN and b.split != Split.TRAIN
     }
-    assert {contents[a.path] for a, _ in copies.leaked} == leaked
-    for a, b in copies.leaked:
+    pairs = between_splits(copies, [Split.TRAIN], [Split.QUERY, Split.GALLERY])
+    assert {contents[a.path] for a, _ in pairs} == leaked
+    for a, b in pairs:
         assert a.split == Split.TRAIN != b.split
     torn = {contents[a.path] for a, b in alike if UNKNOWN < a.identity < b.identity}
-    assert {contents[a.path] for a, _ in copies.contradicting} == torn
+    assert {contents[a.path] for a, _ in contradictions(copies)} == torn
 
 
 def test_the_same_path_in_two_splits_is_a_leak(tmp_path: Path) -> None:
     images = (Image(Split.TRAIN, "a.jpg", 1), Image(Split.QUERY, "a.jpg", 1))
     copies = find_copies(Manifest("x", "folder", tmp_path, images, {}, {"a.jpg": "0f"}))
-    assert copies.leaked == (images,)
+    assert between_splits(copies, [Split.TRAIN], [Split.QUERY]) == [images]
 
 
 def test_images_without_a_digest_are_passed_over(tmp_path: Path) -> None:
     images = (Image(Split.TRAIN, "a.jpg"), Image(Split.QUERY, "b.jpg"))
-    assert find_copies(Manifest("x", "folder", tmp_path, images, {})).further == 0
+    assert find_copies(Manifest("x", "folder", tmp_path, images, {})) == []
 
 
 def test_names_that_some_disks_take_for_the_same() -> None:

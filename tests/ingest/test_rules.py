@@ -35,9 +35,10 @@ def judged(
     skip_bad: bool = False,
 ) -> tuple[Manifest, tuple[str, ...]]:
     request = PrepareRequest(layout, [root], root.parent / "data", "shop", skip_bad=skip_bad)
-    found = inspect(request, Manifest("shop", layout, root, images, {"x": 1}), (), Silent())
-    assert set(found.manifest.contents) == set(found.manifest.paths)
-    return found.manifest, tuple(warning.message for warning in found.warnings)
+    read = Manifest("shop", layout, root, images, {"x": 1})
+    manifest, _, warnings = inspect(request, read, (), Silent())
+    assert set(manifest.contents) == set(manifest.paths)
+    return manifest, tuple(warning.message for warning in warnings)
 
 
 def test_a_sound_data_set_gets_digests_and_no_warning(root: Path) -> None:
@@ -118,13 +119,12 @@ def test_images_that_show_next_to_nothing_are_weighed(root: Path) -> None:
     celsius = np.linspace(7300, 7300 + 5 * 257, 64 * 32).reshape(64, 32)  # of 0..65535
     for place, path in enumerate(("train/a.jpg", "query/c.jpg")):
         Picture.fromarray((celsius + place).astype(np.uint16)).save(root / path, "PNG")
-    found = inspect(
+    _, _, (warning,) = inspect(
         PrepareRequest("folder", [root], root.parent / "data", "shop"),
         Manifest("shop", "folder", root, IMAGES, {}),
         (),
         Silent(),
     )
-    (warning,) = found.warnings
     assert warning.message.startswith("images of at most 16 grey levels, which show next to")
     assert ": 2 of 4\n  query/c.jpg\n  train/a.jpg" in warning.message
     assert "stretch the range in use to 0..65535" in (warning.hint or "")
@@ -133,8 +133,8 @@ def test_images_that_show_next_to_nothing_are_weighed(root: Path) -> None:
 def test_what_was_left_out_is_named(root: Path) -> None:
     request = PrepareRequest("folder", [root], root.parent / "data", "shop")
     left_out = ("a/loop", "gone.jpg")
-    found = inspect(request, Manifest("shop", "folder", root, IMAGES, {}), left_out, Silent())
-    (warning,) = found.warnings
+    read = Manifest("shop", "folder", root, IMAGES, {})
+    _, _, (warning,) = inspect(request, read, left_out, Silent())
     assert warning.message.endswith("left out: 2\n  a/loop\n  gone.jpg")
     assert "not to one above itself" in (warning.hint or "")
 
