@@ -14,20 +14,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Tracks:
-    """N images in T tracks; an image without track is a track of its own.
+    """N images in T tracks; an image without track is a track of its own."""
 
-    Attributes:
-        of: track of each image, int64 [N], 0 to T - 1.
-        cameras: int64 [T].
-        first: time of each track's first image on the clock of its camera, float64 [T]; NaN if
-            unknown.
-        last: time of its last image, likewise.
-    """
-
-    of: Ints
-    cameras: Ints
-    first: Floats
-    last: Floats
+    of: Ints  # track of each image, [N], 0 to T - 1
+    cameras: Ints  # [T]
+    first: Floats  # [T], time of its first image by the clock of its camera; NaN if unknown
+    last: Floats  # [T], time of its last image, likewise
 
     def __len__(self) -> int:
         return len(self.cameras)

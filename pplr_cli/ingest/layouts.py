@@ -16,19 +16,11 @@ Counts = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Part:
-    """One split of a public data set.
-
-    Attributes:
-        split: the split.
-        folders: the names that releases give its folder; the first that exists is read.
-        lists: text files beside the folder that name its images, one per line; without lists,
-            every image directly in the folder counts.
-        images: published count; likewise `identities` and `cameras`.
-    """
+    """One split of a public data set, with its published counts."""
 
     split: Split
-    folders: tuple[str, ...]
-    lists: tuple[str, ...] = ()
+    folders: tuple[str, ...]  # the names that releases give it; the first that exists is read
+    lists: tuple[str, ...] = ()  # files that name its images by line; else: all in the folder
     images: Counts = ()
     identities: Counts = ()
     cameras: Counts = ()
@@ -36,29 +28,19 @@ class Part:
 
 @dataclass(frozen=True)
 class NameRule:
-    """How image files are named.
+    """How image files are named."""
 
-    Attributes:
-        pattern: of the start of the file name; groups `identity` and `camera`.
-        example: a name that follows the rule.
-        first_camera: the camera number that is stored as 0.
-        cameras: valid camera numbers, as in the name; None = any.
-        identities: valid identities; None = any.
-        junk: the identity of images that are left out.
-        distractor: the identity of all people who are no query; kept.
-    """
-
-    pattern: re.Pattern[str]
+    pattern: str  # of the start of the name; groups `identity` and `camera`
     example: str
-    first_camera: int = 1
-    cameras: range | None = None
+    first_camera: int = 1  # stored as 0
+    cameras: range | None = None  # valid numbers, as in the name; None = any
     identities: range | None = None
-    junk: int | None = -1
-    distractor: int | None = 0
+    junk: int | None = -1  # the identity of images that are left out
+    distractor: int | None = 0  # the identity of all people who are no query; kept
 
     def read(self, name: str) -> tuple[int, int] | None:
         """Return identity and camera as in a file name; None if it does not follow the rule."""
-        match = self.pattern.match(name)
+        match = re.match(self.pattern, name, re.ASCII)
         if match is None:
             return None
         identity, camera = int(match["identity"]), int(match["camera"])
@@ -74,23 +56,14 @@ class NameRule:
 
 @dataclass(frozen=True)
 class Layout:
-    """One public data set.
+    """One public data set."""
 
-    Attributes:
-        name: its name in `pplr prepare` and `data.name`.
-        title: its name for people.
-        folders: usual names of its root folder (and of archives), the official one first.
-        parts: its splits.
-        rule: how its images are named.
-        origin: where to get it.
-    """
-
-    name: str
+    name: str  # in `pplr prepare` and `data.name`
     title: str
-    folders: tuple[str, ...]
+    folders: tuple[str, ...]  # usual names of its root and of archives, the official one first
     parts: tuple[Part, ...]
     rule: NameRule
-    origin: str
+    origin: str  # where to get it
 
     @property
     def entries(self) -> tuple[tuple[str, ...], ...]:
@@ -108,9 +81,9 @@ class Layout:
         return "\n".join(lines)
 
 
-_MARKET_NAMES = re.compile(r"(?P<identity>-1|\d{1,9})_c(?P<camera>\d{1,9})(?!\d)", re.ASCII)
-_VERI_NAMES = re.compile(r"(?P<identity>-1|\d{1,9})_c(?P<camera>\d{3})(?!\d)", re.ASCII)
-_MSMT17_NAMES = re.compile(r"(?P<identity>\d{1,9})_\d+_(?P<camera>\d{1,9})(?!\d)", re.ASCII)
+_MARKET_NAMES = r"(?P<identity>-1|\d{1,9})_c(?P<camera>\d{1,9})(?!\d)"
+_VERI_NAMES = r"(?P<identity>-1|\d{1,9})_c(?P<camera>\d{3})(?!\d)"
+_MSMT17_NAMES = r"(?P<identity>\d{1,9})_\d+_(?P<camera>\d{1,9})(?!\d)"
 
 MARKET = Layout(
     name="market",

@@ -41,7 +41,14 @@ def check_test_part(manifest: Manifest) -> Iterator[Concern]:
     if own and len(unmatched) == len(query):
         raise _nothing_to_score(manifest, {image.camera for image in (*query, *gallery)})
     if unmatched:
-        yield _not_scored(manifest, query, unmatched)
+        people = {image.identity for image in query}
+        text = (
+            f"queries without a gallery image of their identity by another camera: "
+            f"{len(unmatched):,} of {len(query):,}"
+        )
+        if lost := people - {image.identity for image in {*query} - {*unmatched}}:
+            text += f"; identities without any match: {_share(manifest, lost, people)}"
+        yield Concern(text, "they are not scored; check their identities and cameras")
     if not own:
         return
     bare = sum(image.identity == UNKNOWN for image in gallery)
@@ -53,18 +60,17 @@ def check_test_part(manifest: Manifest) -> Iterator[Concern]:
         )
     known = {image.identity for image in (*query, *gallery)} - {UNKNOWN}
     if both := known & {image.identity for image in train}:
+        share = _share(manifest, both, known)
         yield Concern(
-            f"identities both in train and in query or gallery: {len(both):,} of {len(known):,} "
-            f"({_names(manifest, both)})",
+            f"identities both in train and in query or gallery: {share}",
             "keep all images of an identity in one part: scores on trained identities are too high",
         )
 
 
 def _check_labels(manifest: Manifest, query: list[Image], gallery: list[Image]) -> None:
     """Refuse own data with half a test part, or one without the labels that it needs."""
-    for split, images in ((Split.QUERY, query), (Split.GALLERY, gallery)):
+    for split, images, other in (("query", query, "gallery"), ("gallery", gallery, "query")):
         if not images:
-            other = Split.GALLERY if split == Split.QUERY else Split.QUERY
             raise DataError(f"`{manifest.root}`: {other} images, but no {split} images", LABELS)
         if any(image.camera == UNKNOWN for image in images):
             raise DataError(f"`{manifest.root}`: {split} images without camera", LABELS)
@@ -89,30 +95,17 @@ def _unmatched(manifest: Manifest, query: list[Image], gallery: list[Image]) -> 
 
 
 def _nothing_to_score(manifest: Manifest, cameras: set[int]) -> DataError:
-    what = "no query has a gallery image of its identity by another camera"
-    if len(cameras) == 1:
-        name = manifest.names.camera(cameras.pop())
-        return DataError(
-            f"`{manifest.root}`: {what}: all test images are from camera `{name}`",
-            "matches by the same camera do not count: give each place or day its own camera, or "
-            "leave out `split` to train without scores",
-        )
-    return DataError(f"`{manifest.root}`: {what}", "check identities and cameras")
-
-
-def _not_scored(manifest: Manifest, query: list[Image], unmatched: list[Image]) -> Concern:
-    """Return the warning about queries without match."""
-    people = {image.identity for image in query}
-    lost = people - {image.identity for image in {*query} - {*unmatched}}
-    text = (
-        f"queries without a gallery image of their identity by another camera: "
-        f"{len(unmatched):,} of {len(query):,}"
+    what = f"`{manifest.root}`: no query has a gallery image of its identity by another camera"
+    if len(cameras) > 1:
+        return DataError(what, "check identities and cameras")
+    return DataError(
+        f"{what}: all test images are from camera `{manifest.names.camera(cameras.pop())}`",
+        "matches by the same camera do not count: give each place or day its own camera, or "
+        "leave out `split` to train without scores",
     )
-    if lost:
-        text += f"; identities without any match: {len(lost):,} of {len(people):,}"
-        text += f" ({_names(manifest, lost)})"
-    return Concern(text, "they are not scored; check their identities and cameras")
 
 
-def _names(manifest: Manifest, identities: set[int]) -> str:
-    return named([manifest.names.identity(identity) for identity in sorted(identities)], 3)
+def _share(manifest: Manifest, some: set[int], everyone: set[int]) -> str:
+    """Return how many of the identities, and the first names."""
+    names = named([manifest.names.identity(identity) for identity in sorted(some)], 3)
+    return f"{len(some):,} of {len(everyone):,} ({names})"

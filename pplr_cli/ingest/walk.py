@@ -29,19 +29,12 @@ Key = tuple[int, int]
 
 @dataclass
 class Reading:
-    """The images found in a tree.
-
-    Attributes:
-        images: the images.
-        notes: how many files were left out or kept on purpose, by reason.
-        names: the user's names of identities and cameras.
-        left_out: paths of folders, links and special files that may have been meant.
-    """
+    """The images found in a tree."""
 
     images: list[Image] = field(default_factory=list)
-    notes: Counter[str] = field(default_factory=Counter)
-    names: Names = field(default_factory=Names)
-    left_out: list[str] = field(default_factory=list)
+    notes: Counter[str] = field(default_factory=Counter)  # files left out or kept, by reason
+    names: Names = field(default_factory=Names)  # the user's, of identities and cameras
+    left_out: list[str] = field(default_factory=list)  # folders, links and special files
 
 
 def is_image_name(name: str) -> bool:
