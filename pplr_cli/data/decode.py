@@ -54,39 +54,6 @@ class Fault(NamedTuple):
         return f"{self.path}: {self.reason}"
 
 
-def decode_all(
-    images: ImageSet,
-    use: Callable[[int, Image.Image], None],
-    reporter: Reporter,
-    workers: int,
-) -> None:
-    """Decode all files of a split in full, on `workers` threads, and pass each image to `use`.
-
-    Args:
-        images: N image files.
-        use: called with the position and the RGB image, from several threads.
-        reporter: gets the progress.
-        workers: threads.
-
-    Raises:
-        DataError: files are missing or cannot be decoded (all are listed).
-    """
-    files = images.files
-
-    def work(index: int) -> None:
-        use(index, decode(files[index], upright=images.upright))
-
-    faults = for_all(images.paths, work, "decoding images", reporter, workers)
-    if faults:
-        raise unusable(images, faults)
-
-
-def unusable(images: ImageSet, faults: Sequence[Fault]) -> DataError:
-    """Return the error that lists the images which cannot be used."""
-    message = f"`{images.root}`: {len(faults)} of {len(images)} image files cannot be used"
-    return DataError(f"{message}:\n{listed([str(fault) for fault in faults])}", images.hint)
-
-
 def for_all(
     paths: Sequence[str],
     work: Callable[[int], None],
@@ -120,6 +87,12 @@ def for_all(
         finally:
             threads.shutdown(cancel_futures=True)
     return faults
+
+
+def unusable(images: ImageSet, faults: Sequence[Fault]) -> DataError:
+    """Return the error about images that cannot be used; the first 20 are named."""
+    message = f"`{images.root}`: {len(faults)} of {len(images)} image files cannot be used"
+    return DataError(f"{message}:\n{listed([str(fault) for fault in faults])}", images.hint)
 
 
 def decode(file: Path, *, upright: bool = False) -> Image.Image:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from pplr_cli.data.decode import Fault
+from pplr_cli.data.decode import Fault, unusable
 from pplr_cli.data.manifest import Image, Manifest, Split
 from pplr_cli.errors import DataError
 from pplr_cli.ingest.integrity import (
@@ -55,15 +55,13 @@ def inspect(
     faults, concerns = examined.faults, []
     write_faults(request.fault_list, faults)
     if faults:
-        shown = f"{_lines(faults)}\n  all of them: `{request.fault_list}`"
+        whole = f"\n  all of them: `{request.fault_list}`"
         if not request.skip_bad:
-            raise DataError(
-                f"`{manifest.root}`: {len(faults)} of {len(manifest.images)} image files cannot be "
-                f"used:\n{shown}",
-                "replace or remove these files, or leave them out: "
-                f"`{request.command('--skip-bad')}`",
-            )
-        concerns.append(Concern(f"unusable images left out: {len(faults)}\n{shown}"))
+            out = f"leave them out: `{request.command('--skip-bad')}`"
+            message = unusable(manifest.split(), faults).message + whole
+            raise DataError(message, f"replace or remove these files, or {out}")
+        text = f"unusable images left out: {len(faults)}\n{_lines(faults)}{whole}"
+        concerns.append(Concern(text))
     kept = _without(manifest, examined)
     concerns += concerns_about(kept, examined)
     if left_out:

@@ -18,7 +18,6 @@ import pytest
 from PIL import ExifTags, Image
 
 from pplr_cli.data import cache
-from pplr_cli.data import decode as decode_module
 from pplr_cli.data.cache import decode_images, map_images
 from pplr_cli.data.decode import decode
 from pplr_cli.data.manifest import ImageSet
@@ -85,7 +84,7 @@ def test_cache_holds_what_decoding_gives(tmp_path: Path) -> None:
 def test_second_use_decodes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = image_set(tmp_path / "data")
     expected = load(found).copy()
-    monkeypatch.setattr(cache, "decode_all", lambda *_, **__: pytest.fail("decoded again"))
+    monkeypatch.setattr(cache, "for_all", lambda *_, **__: pytest.fail("decoded again"))
     np.testing.assert_array_equal(load(found), expected)
 
 
@@ -134,18 +133,18 @@ def test_own_images_are_decoded_upright(tmp_path: Path) -> None:
 
 def test_half_written_cache_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = image_set(tmp_path / "data")
-    whole = decode_module.decode
+    whole = cache.decode
 
     def stop(path: Path, **options: bool) -> Image.Image:
         if path.name == "2.png":
             raise KeyboardInterrupt
         return whole(path, **options)
 
-    monkeypatch.setattr(decode_module, "decode", stop)
+    monkeypatch.setattr(cache, "decode", stop)
     with pytest.raises(KeyboardInterrupt):
         load(found)
     assert not list((tmp_path / "cache" / "images").iterdir())
-    monkeypatch.setattr(decode_module, "decode", whole)
+    monkeypatch.setattr(cache, "decode", whole)
     assert len(load(found)) == 4
 
 
@@ -168,7 +167,8 @@ DAMAGE = {
     "cut in the header": lambda data: data[:70],
     "empty": lambda data: b"",
     "longer": lambda data: data + b"x" * 4,
-    "without checksums": lambda data: data[: -4 * 4],
+    "one more checksum": lambda data: data + b"x" * 36,
+    "without checksums": lambda data: data[: -4 * 36],
     "another shape": lambda data: data.replace(b"(4, 16, 8, 3)", b"(4, 8, 16, 3)"),
     "another type": lambda data: data.replace(b"'|u1'", b"'|i1'"),
     "objects": lambda data: data.replace(b"'|u1'", b"'|O1'"),
@@ -225,21 +225,21 @@ def test_one_decodes_and_the_others_wait_for_it(
 
     told: list[str] = []
     monkeypatch.setattr(cache, "locked", busy)
-    monkeypatch.setattr(cache, "decode_all", lambda *_, **__: pytest.fail("decoded again"))
+    monkeypatch.setattr(cache, "for_all", lambda *_, **__: pytest.fail("decoded again"))
     monkeypatch.setattr(Silent, "info", lambda _, message: told.append(message))
     np.testing.assert_array_equal(load(found), expected)
     assert told == ["another pplr is decoding images into the cache; waiting for it"]
 
 
 def decode_and_be_killed(found: ImageSet) -> None:
-    whole = decode_module.decode
+    whole = cache.decode
 
     def kill(path: Path, **options: bool) -> Image.Image:
         if path.name == "2.png":
             os.kill(os.getpid(), signal.SIGKILL)
         return whole(path, **options)
 
-    decode_module.decode = kill
+    cache.decode = kill
     load(found)
 
 
@@ -268,6 +268,49 @@ def test_arrays_that_nobody_uses_go_when_the_next_is_written(tmp_path: Path) -> 
     load(sets[2])
     assert not old.exists()
     assert used.exists()
+
+
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that gets the name of each image that is decoded."""
+    names: list[str] = []
+    whole = cache.decode
+
+    def note(path: Path, **options: bool) -> Image.Image:
+        names.append(path.name)
+        return whole(path, **options)
+
+    monkeypatch.setattr(cache, "decode", note)
+    return names
+
+
+def test_a_data_set_that_grows_decodes_the_new_images_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grown = image_set(tmp_path / "data", 6)
+    load(replace(grown, paths=grown.paths[:4]))
+    (before,) = cached(tmp_path)
+    names = decoded(monkeypatch)
+    fewer = replace(grown, paths=grown.paths[1:])
+    np.testing.assert_array_equal(load(fewer), np.stack([resized(f) for f in fewer.files]))
+    assert sorted(names) == ["4.png", "5.png"]
+    assert len(cached(tmp_path) - {before}) == 1
+    assert not before.exists()
+
+
+def test_a_damaged_image_is_not_copied_from_an_earlier_array(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = image_set(tmp_path / "data")
+    load(found)
+    (file,) = cached(tmp_path)
+    content = bytearray(file.read_bytes())
+    content[-4 * 36 - 1] ^= 1  # the last pixel of the last image
+    file.unlink()
+    file.write_bytes(content)
+    names = decoded(monkeypatch)
+    last = replace(found, paths=found.paths[2:])
+    np.testing.assert_array_equal(load(last), np.stack([resized(file) for file in last.files]))
+    assert names == ["3.png"]
 
 
 def test_broken_images_are_all_named(tmp_path: Path) -> None:
@@ -306,7 +349,7 @@ def test_disk_that_fills_up_is_told_before_decoding(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    monkeypatch.setattr(cache, "decode_all", lambda *_, **__: pytest.fail("decoded"))
+    monkeypatch.setattr(cache, "for_all", lambda *_, **__: pytest.fail("decoded"))
     with pytest.raises(DataError, match="No space left") as caught:
         load(found)
     assert "--no-cache" in str(caught.value.hint)

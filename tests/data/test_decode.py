@@ -13,9 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, JpegImagePlugin
 
-from pplr_cli.data.decode import Fault, decode, decode_all
-from pplr_cli.data.manifest import UNKNOWN, ImageSet
-from pplr_cli.errors import DataError
+from pplr_cli.data.decode import Fault, decode, for_all
 from pplr_cli.progress import Silent
 
 Plant = Callable[[Path, Iterable[str]], Path]
@@ -50,17 +48,20 @@ def noise(mode: str = "RGB", size: tuple[int, int] = (20, 30)) -> Image.Image:
     return Image.fromarray(pixels).convert(mode)
 
 
-def image_set(root: Path, paths: list[str], *, upright: bool = False) -> ImageSet:
-    unknown = np.full(len(paths), UNKNOWN)
-    return ImageSet(root, tuple(paths), unknown, unknown, (), upright, "mend them")
+def decode_all(root: Path, paths: list[str], *, upright: bool = False) -> list[Image.Image | Fault]:
+    """Return each decoded image, or what is wrong with its file."""
+    found: dict[str, Image.Image | Fault] = {}
+
+    def work(index: int) -> None:
+        found[paths[index]] = decode(root / paths[index], upright=upright)
+
+    found |= {fault.path: fault for fault in for_all(paths, work, "decoding", Silent(), 2)}
+    return [found[path] for path in paths]
 
 
 def faults(root: Path, paths: list[str]) -> list[str]:
-    """What `decode_all` says of the files that cannot be used."""
-    with pytest.raises(DataError, match="image files cannot be used") as caught:
-        decode_all(image_set(root, paths), lambda *_: None, Silent(), 2)
-    assert caught.value.hint == "mend them"
-    return [line.strip() for line in caught.value.message.splitlines()[1:]]
+    """What is said of the files that cannot be used."""
+    return [str(found) for found in decode_all(root, paths) if isinstance(found, Fault)]
 
 
 # what can be used
@@ -70,10 +71,7 @@ def test_whole_images_pass_whatever_their_suffix_says(tmp_path: Path, plant: Pla
     plant(tmp_path, ["a.jpg", "b.PNG"])
     noise("L").save(tmp_path / "c.jpg", "PNG")
     noise("CMYK").save(tmp_path / "d.jpg", "JPEG")
-    seen: list[int] = []
-    names = ["a.jpg", "b.PNG", "c.jpg", "d.jpg"]
-    decode_all(image_set(tmp_path, names), lambda i, _: seen.append(i), Silent(), 2)
-    assert sorted(seen) == [0, 1, 2, 3]
+    assert faults(tmp_path, ["a.jpg", "b.PNG", "c.jpg", "d.jpg"]) == []
 
 
 def test_every_broken_file_is_listed_with_what_is_wrong(tmp_path: Path, plant: Plant) -> None:
@@ -156,14 +154,8 @@ def test_damage_of_any_kind_is_a_fault_and_nothing_else(
         content[int(place * (min(len(content), 200 if early else 10**6) - 1))] = value
     file = tmp_path_factory.getbasetemp() / "damaged.jpg"
     file.write_bytes(content)
-    decoded: list[Image.Image] = []
-    use = lambda _, image: decoded.append(image)  # noqa: E731
-    try:
-        decode_all(image_set(file.parent, [file.name], upright=True), use, Silent(), 1)
-    except DataError:
-        assert not decoded
-    else:
-        assert [image.mode for image in decoded] == ["RGB"]
+    (found,) = decode_all(file.parent, [file.name], upright=True)
+    assert isinstance(found, Fault) or found.mode == "RGB"
 
 
 def test_the_smallest_and_the_longest_that_pass(tmp_path: Path) -> None:
@@ -189,7 +181,7 @@ def test_memory_that_runs_out_is_not_a_broken_file(
 
     monkeypatch.setattr(JpegImagePlugin.JpegImageFile, "load", load)
     with pytest.raises(MemoryError):
-        decode_all(image_set(tmp_path, ["a.jpg", "b.jpg"]), lambda *_: None, Silent(), 2)
+        decode_all(tmp_path, ["a.jpg", "b.jpg"])
 
 
 def test_sixteen_bits_take_little_memory(tmp_path: Path) -> None:
