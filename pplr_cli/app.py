@@ -9,6 +9,8 @@ import typer
 from typer.exceptions import TyperException
 
 from pplr_cli import __version__
+from pplr_cli.commands.assign import assign
+from pplr_cli.commands.cluster import cluster
 from pplr_cli.commands.doctor import doctor
 from pplr_cli.commands.download import download_weights
 from pplr_cli.commands.embed import embed
@@ -51,6 +53,16 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "Write the features of crops into a file.",
         "pplr embed --weights best.pth crops --to features.npz",
         "pplr embed --weights best.pth market --to market.npy --half",
+    ),
+    "cluster": (
+        "Group crops into identities without training.",
+        "pplr cluster --weights best.pth crops > labels.csv",
+        "pplr cluster --weights best.pth crops --to folders",
+    ),
+    "assign": (
+        "Give crops the identities of known ones, or new ones.",
+        "pplr assign --weights best.pth --known labels.csv --known-images shop today",
+        "pplr assign --weights best.pth --known people today --to folders",
     ),
     "labels": (
         "Write the pseudo-labels of a run as CSV.",
@@ -106,6 +118,8 @@ app.command(cls=Command, **_about("train-cam"))(train_cam)
 app.command(cls=Command, **_about("evaluate"))(evaluate)
 app.command(cls=Command, **_about("search"))(search)
 app.command(cls=Command, **_about("embed"))(embed)
+app.command(cls=Command, **_about("cluster"))(cluster)
+app.command(cls=Command, **_about("assign"))(assign)
 app.command(cls=Command, **_about("labels"))(labels)
 app.command(cls=Command, **_about("export"))(export)
 app.command(cls=Command, **_about("download-weights"))(download_weights)

@@ -1,12 +1,13 @@
 """`pplr labels`: export the pseudo-labels of a run as a table or as folders."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from pplr_cli import env
-from pplr_cli.commands import options
+from pplr_cli.commands import label_output, options
+from pplr_cli.commands.label_output import FOLDERS, LabelOutput
 from pplr_cli.errors import UsageError
 from pplr_cli.terminal.console import Console
 
@@ -18,34 +19,18 @@ Csv = Annotated[
     Path | None,
     typer.Option("--csv", metavar="FILE", help="Short for `--to csv --output FILE`."),
 ]
-To = Annotated[
-    Literal["csv", "folders"],
-    typer.Option("--to", help="A table, or one folder per identity with links to the images."),
-]
-Output = Annotated[
-    Path | None,
-    typer.Option(
-        "--output",
-        metavar="PATH",
-        help="File or folder to write (default: standard output, or `identities` in the run).",
-    ),
-]
-Copy = Annotated[bool, typer.Option("--copy", help="For folders: copy the images.")]
 Known = Annotated[
     Path | None,
     typer.Option("--known", metavar="FILE", help="Table of another run whose numbers to continue."),
 ]
 
-STDOUT = Path("-")
-FOLDERS = "identities"
-
 
 def labels(
     run: RunDir,
     csv: Csv = None,
-    to: To = "csv",
-    output: Output = None,
-    copy: Copy = False,
+    to: label_output.To = "csv",
+    output: label_output.Output = None,
+    copy: label_output.Copy = False,
     known: Known = None,
     epoch: Epoch = None,
     data_dir: options.DataDir = None,
@@ -55,21 +40,13 @@ def labels(
     """Write path, pseudo-identity, agreement and camera of each training image."""
     if to == "folders" and csv is not None:
         raise UsageError("`--csv` and `--to folders` exclude each other", "leave one of them out")
-    if copy and to != "folders":
-        raise UsageError("`--copy` goes with `--to folders`", "leave it out")
+    target = LabelOutput.checked(to, csv or output, copy, overwrite, run / FOLDERS)
 
     from pplr_cli.data.manifest import Split
-    from pplr_cli.files import check_output, open_output
     from pplr_cli.ingest.library import open_dataset
-    from pplr_cli.runs.label_folders import write_folders
-    from pplr_cli.runs.labels import Row, epoch_labels
+    from pplr_cli.runs.labels import epoch_labels
     from pplr_cli.runs.records import Run
-    from pplr_cli.text import csv_text
 
-    folders = to == "folders"
-    target = csv or output or (run / FOLDERS if folders else STDOUT)
-    if target != STDOUT:
-        check_output(target, overwrite=overwrite, folder=folders)
     console, records = Console(), Run(run)
     config = records.config
     found = epoch_labels(run, epoch, config.model.parts)
@@ -78,32 +55,16 @@ def labels(
     records.check_data(manifest)
     images = manifest.split(Split.TRAIN)
     rows = list(found.rows(images, known))
-    content = csv_text(Row._fields, rows).encode(errors="surrogateescape")
-    if folders:
-        write_folders(rows, images.root, target, copy=copy, overwrite=overwrite)
-    elif target != STDOUT:
-        with open_output(target, overwrite=overwrite) as file:
-            file.write(content)
-    written = None if target == STDOUT else str(target)
+    clusters, outliers = found.pseudo.clusters, found.pseudo.outliers
     about = {
         "run": str(run),
         "epoch": found.epoch,
         "data": config.data.name,
-        "root": str(images.root),
-        "csv": None if folders else written,
-        "folders": written if folders else None,
-        "images": len(rows),
-        "pseudo_identities": found.pseudo.clusters,
-        "outliers": found.pseudo.outliers,
+        "pseudo_identities": clusters,
+        "outliers": outliers,
     }
     line = (
-        f"epoch {found.epoch}: {about['images']:,} images below `{images.root}`, "
-        f"{about['pseudo_identities']:,} pseudo-identities, {about['outliers']:,} outliers (-1)"
+        f"epoch {found.epoch}: {len(rows):,} images below `{images.root}`, "
+        f"{clusters:,} pseudo-identities, {outliers:,} outliers (-1)"
     )
-    if json:
-        console.document({**about, "labels": [row._asdict() for row in rows]})
-    elif written is None:
-        console.data(content)
-        console.info(line)
-    else:
-        console.result(f"{line}\nlabels: {written}")
+    target.write(rows, images.root, about, line, console, json=json)

@@ -46,7 +46,7 @@ def extract(
     with runtime.reporter.task("extracting features", own.stop - own.start, "images") as task:
         for start in range(own.start, own.stop, batch):
             rows = slice(start, min(start + batch, own.stop))
-            features[0, rows], part = _embed(network, images.take(rows), mirrored)
+            features[0, rows], part = embed_batch(network, images.take(rows), mirrored=mirrored)
             if parts:
                 features[1:, rows] = part
             task.advance(rows.stop - rows.start)
@@ -54,7 +54,7 @@ def extract(
     return features
 
 
-def _embed(network: Network, images: Tensor, mirrored: bool) -> tuple[Tensor, Tensor]:
+def embed_batch(network: Network, images: Tensor, *, mirrored: bool) -> tuple[Tensor, Tensor]:
     """Return the global [B, D] and part features [P, B, D] of uint8 images [B, H, W, 3]."""
     features = network.embed(normalise(images))
     if not mirrored:

@@ -12,9 +12,9 @@ from PIL import Image
 from torch import Tensor
 
 from pplr_cli.config.fields import Config
-from pplr_cli.data.augment import normalise
 from pplr_cli.data.cache import Pixels
 from pplr_cli.data.decode import resize
+from pplr_cli.engine.features import embed_batch
 from pplr_cli.engine.network import Network
 from pplr_cli.errors import DataError
 from pplr_cli.runtime import Runtime
@@ -36,6 +36,7 @@ def extract_stream(
     use: Callable[[Tensor], None],
     *,
     parts: bool = False,
+    mirrored: bool = False,
     done: int = 0,
 ) -> Broken:
     """Compute L2-normalised features in batches, in order; at most a few batches are in memory.
@@ -51,6 +52,7 @@ def extract_stream(
         runtime: the device of the network, decoding threads, reporter.
         use: called with the features of each batch, float32 [1 + P, B, D], on the device.
         parts: compute part features too; without them the batches are [1, B, D].
+        mirrored: average the features of each image and its mirror image.
         done: images done by an earlier process, for the progress.
     """
     network.eval()
@@ -59,7 +61,7 @@ def extract_stream(
     with task as progress, closing(_decoded(count, read, config, runtime)) as batches:
         for first, images, found in batches:
             pixels = images.to(runtime.device, non_blocking=True)
-            features, part_features = network.embed(normalise(pixels))
+            features, part_features = embed_batch(network, pixels, mirrored=mirrored)
             features = torch.cat((features[None], part_features)) if parts else features[None]
             features[:, [row - first for row, _ in found]] = torch.nan
             broken += found

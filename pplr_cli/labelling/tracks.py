@@ -71,6 +71,20 @@ def join_tracks(vectors: Tensor, tracks: Tracks, k: int, answers: Answers | None
         groups = connected(answers.same, len(tracks))
         apart.add(answers.different)
     scale = near.masked_fill(near.isinf(), torch.nan).nanmean(1, keepdim=True).nan_to_num()
+    return _join(vectors, scale, apart, groups)
+
+
+def link_tracks(vectors: Tensor, tracks: Tracks, similarity: float) -> Labels:
+    """Return the group of each track, int64 [T], by average linkage.
+
+    Groups are joined while the mean product of their unit vectors is above `similarity`.
+    """
+    scale = vectors.new_full((len(tracks), 1), similarity)
+    return _join(vectors, scale, _Apart(tracks, vectors.device), np.arange(len(tracks)))
+
+
+def _join(vectors: Tensor, scale: Tensor, apart: "_Apart", groups: Labels) -> Labels:
+    """Join groups that are each other's nearest, in rounds; `scale` is r, [T, 1]."""
     while True:
         at = torch.from_numpy(groups).to(vectors.device)
         count = int(at.max()) + 1

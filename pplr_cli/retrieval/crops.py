@@ -27,7 +27,12 @@ class Crops(NamedTuple):
 
 
 def extract_crops(
-    model: Model, images: ImageSet, *, parts: bool = False, skip_bad: bool = False
+    model: Model,
+    images: ImageSet,
+    *,
+    parts: bool = False,
+    mirrored: bool = False,
+    skip_bad: bool = False,
 ) -> Crops:
     """Compute the features of images, decoded on threads ahead of the network.
 
@@ -35,6 +40,7 @@ def extract_crops(
         model: the network.
         images: the images.
         parts: compute part features too.
+        mirrored: average the features of each image and its mirror image.
         skip_bad: leave out images that cannot be decoded; their number is reported.
 
     Raises:
@@ -57,6 +63,7 @@ def extract_crops(
         model.runtime,
         keep,
         parts=parts,
+        mirrored=mirrored,
     )
     if not broken:
         return Crops(images, features)

@@ -7,14 +7,19 @@ from pathlib import Path
 from pplr_cli.errors import DataError
 from pplr_cli.files import check_output, native
 from pplr_cli.labelling.clustering import OUTLIER
-from pplr_cli.runs.labels import Row
+from pplr_cli.runs.labels import AssignedRow, Row
 
 UNLABELED = "_unlabeled"
 """The folder of the outliers: FiftyOne reads its images as unlabelled."""
 
 
 def write_folders(
-    rows: Iterable[Row], root: Path, target: Path, *, copy: bool, overwrite: bool = False
+    rows: Iterable[Row | AssignedRow],
+    root: Path,
+    target: Path,
+    *,
+    copy: bool,
+    overwrite: bool = False,
 ) -> int:
     """Write `<target>/<identity>/<image>` for each row; return the number of folders.
 
@@ -38,7 +43,8 @@ def write_folders(
     folders = set()
     for row in rows:
         number = row.pseudo_identity
-        folder = target / (UNLABELED if number == OUTLIER else f"{number:05d}")
+        name = f"{number:05d}" if isinstance(number, int) else native(number.replace("/", "__"))
+        folder = target / (UNLABELED if number == OUTLIER else name)
         if folder not in folders:
             folder.mkdir(parents=True, exist_ok=True)
             folders.add(folder)

@@ -14,6 +14,7 @@ from pplr_cli.errors import DataError, UsageError
 from pplr_cli.files import atomic_write
 from pplr_cli.labelling.clustering import OUTLIER
 from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.retrieval.assign import Assigned
 from pplr_cli.runs.identities import follow, read_known
 
 LABELS = "labels"
@@ -36,6 +37,24 @@ class Row(NamedTuple):
     camera: str | None
 
 
+class AssignedRow(NamedTuple):
+    """The identity of an image, known or new.
+
+    Attributes:
+        path: relative to the folder of the images, with `/`.
+        pseudo_identity: number or name of its identity.
+        known: 1 if that is a known identity, 0 if it is new.
+        distance: to the nearest known image or track; 0 if it is known itself.
+        camera: the user's name of its camera; None if unknown.
+    """
+
+    path: str
+    pseudo_identity: int | str
+    known: int
+    distance: float
+    camera: str | None
+
+
 @dataclass(frozen=True, eq=False)
 class EpochLabels:
     """The pseudo-labels of one epoch.
@@ -53,7 +72,7 @@ class EpochLabels:
     earlier: tuple[NDArray[np.int64], ...] = ()
 
     def rows(self, images: ImageSet, known: Path | None = None) -> Iterator[Row]:
-        """Yield a row for each training image.
+        """Return a row for each training image.
 
         Args:
             images: the training images.
@@ -75,11 +94,28 @@ class EpochLabels:
             identities = follow([*before, labels])
         else:
             identities = read_known(known, images.paths).match(labels)
-        for path, identity, score, camera in zip(
-            images.paths, identities, agreement, images.cameras, strict=True
-        ):
-            name = images.names.camera(camera) or None
-            yield Row(path, int(identity), round(float(score), 4), name)
+        return label_rows(images, identities, agreement)
+
+
+def label_rows(
+    images: ImageSet, identities: NDArray[np.int64], agreement: NDArray[np.floating[Any]]
+) -> Iterator[Row]:
+    """Yield a row for each of N images with these identities and agreement scores [N]."""
+    for path, identity, score, camera in zip(
+        images.paths, identities, agreement, images.cameras, strict=True
+    ):
+        name = images.names.camera(camera) or None
+        yield Row(path, int(identity), round(float(score), 4), name)
+
+
+def assigned_rows(found: Assigned) -> Iterator[AssignedRow]:
+    """Yield a row for each image."""
+    images = found.images
+    columns = found.names, found.known, found.distances, images.cameras
+    for path, name, known, distance, camera in zip(images.paths, *columns, strict=True):
+        identity = int(name) if name.isdecimal() else name
+        place = images.names.camera(camera) or None
+        yield AssignedRow(path, identity, int(known), round(float(distance), 4), place)
 
 
 def save_labels(run: Path, epoch: int, pseudo: PseudoLabels) -> None:

@@ -16,6 +16,8 @@ COMMANDS = {
     "evaluate": "evaluate.md",
     "search": "search.md",
     "embed": "embed.md",
+    "cluster": "identities.md",
+    "assign": "identities.md",
     "labels": "labels.md",
     "export": "export.md",
     "download-weights": "weights.md",

@@ -1,0 +1,107 @@
+"""`pplr assign`: give new crops the identities of known ones, or new identities."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pplr_cli import env
+from pplr_cli.commands import label_output, options
+from pplr_cli.commands.label_output import LabelOutput
+from pplr_cli.config import presets
+from pplr_cli.terminal.console import Console
+
+if TYPE_CHECKING:
+    from pplr_cli.retrieval.threshold import Threshold
+
+Known = Annotated[
+    Path,
+    typer.Option(
+        "--known",
+        metavar="LABELS",
+        help="Known identities: a table of labels, or a folder with one per identity.",
+    ),
+]
+KnownImages = Annotated[
+    Path | None,
+    typer.Option(
+        "--known-images",
+        metavar="DIR",
+        help="Folder or data set of the table's images (default: DIR).",
+    ),
+]
+MaxDistance = Annotated[
+    float | None,
+    typer.Option(
+        "--max-distance",
+        min=0,
+        max=2,
+        help="Largest distance to a known crop (default: chosen from the known crops).",
+    ),
+]
+
+
+def assign(
+    source: options.Crops,
+    weights: options.Weights,
+    known: Known,
+    known_images: KnownImages = None,
+    max_distance: MaxDistance = None,
+    to: label_output.To = "csv",
+    output: label_output.Output = None,
+    copy: label_output.Copy = False,
+    overwrite: options.Overwrite = False,
+    pattern: options.Pattern = None,
+    skip_bad: options.SkipBad = False,
+    preset: options.OptionalPreset = None,
+    settings: options.Set = None,
+    data_dir: options.DataDir = None,
+    device: options.Device = "auto",
+    workers: options.Workers = options.CORES,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Write path, identity, distance and camera of each image."""
+    target = LabelOutput.checked(to, output, copy, overwrite)
+
+    from pplr_cli.ingest.folder import open_images
+    from pplr_cli.ingest.known import read_known
+    from pplr_cli.retrieval.assign import assign_images
+    from pplr_cli.retrieval.model import Model
+    from pplr_cli.runs.labels import assigned_rows
+    from pplr_cli.runtime import Runtime, choose_device
+
+    console, folder = Console(verbosity=verbose - quiet), env.data_dir(data_dir)
+    runtime = Runtime(choose_device(device), console, workers=workers)
+    model = Model.load(weights, runtime, preset, presets.overrides(settings or ()))
+    images = open_images(source, folder, console, pattern=pattern)
+    others = None if known_images is None else open_images(known_images, folder, console)
+    labelled = read_known(known, others or images, console)
+    found = assign_images(model, labelled, images, max_distance=max_distance, skip_bad=skip_bad)
+    console.info(_describe(found.threshold, chosen=max_distance is None))
+    rows = list(assigned_rows(found))
+    new = {row.pseudo_identity for row in rows if not row.known}
+    olds = sum(row.known for row in rows)
+    about = {
+        "weights": str(weights),
+        "threshold": found.threshold._asdict(),
+        "new_identities": len(new),
+    }
+    line = (
+        f"{len(rows):,} images below `{found.images.root}`: {olds:,} of known identities, "
+        f"{len(rows) - olds:,} of {len(new):,} new ones"
+    )
+    target.write(rows, found.images.root, about, line, console, json=json)
+
+
+def _describe(threshold: "Threshold", *, chosen: bool) -> str:
+    """Return the threshold and its precision and recall on the known crops."""
+    how = "largest F-score on the known crops" if chosen else "--max-distance"
+    text = f"threshold {threshold.distance:.3f} ({how})"
+    if threshold.precision is None or threshold.recall is None:
+        return text
+    return (
+        f"{text}: precision {100 * threshold.precision:.1f} %, recall "
+        f"{100 * threshold.recall:.1f} % on {threshold.trials:,} of them"
+    )

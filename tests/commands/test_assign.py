@@ -1,0 +1,94 @@
+"""`pplr assign`."""
+
+import csv
+import json
+
+import pytest
+
+from pplr_cli.app import run
+
+
+@pytest.fixture
+def call(weights, tiny_data, capsys):
+    """Call a command and return (exit code, stdout, stderr)."""
+
+    def command(name, *arguments):
+        words = (name, "--weights", weights, "--data-dir", tiny_data, *arguments)
+        code = run([str(word) for word in words])
+        return code, *capsys.readouterr()
+
+    return command
+
+
+@pytest.fixture
+def table(tiny_data, tmp_path):
+    """A table with the true identities of the training images of `tiny`."""
+    path = tmp_path / "known.csv"
+    files = sorted((tiny_data / "tiny" / "images" / "train").iterdir())
+    rows = [f"train/{file.name},{int(file.name[:4])}" for file in files]
+    path.write_text("\n".join(["path,pseudo_identity", *rows]) + "\n")
+    return path
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_table_of_the_same_data_set_is_completed(call, table, tmp_path):
+    code, out, err = call("assign", "tiny", "--known", table, "--output", tmp_path / "all.csv")
+    assert code == 0
+    assert "largest F-score on the known crops): precision " in err
+    assert " of known identities, " in out
+    found = rows(tmp_path / "all.csv")
+    assert list(found[0]) == ["path", "pseudo_identity", "known", "distance", "camera"]
+    known = {row["path"]: row["pseudo_identity"] for row in rows(table)}
+    assert {row["path"] for row in found} > set(known)
+    for row in found:
+        if row["path"] in known:
+            assert (row["pseudo_identity"], row["known"]) == (known[row["path"]], "1")
+    again = ("assign", "tiny", "--known", tmp_path / "all.csv", "--output", tmp_path / "2.csv")
+    code, out, _ = call(*again)  # the result is known itself
+    assert code == 0
+    assert "0 of 0 new ones" in out
+    assert [r["pseudo_identity"] for r in rows(tmp_path / "2.csv")] == [
+        r["pseudo_identity"] for r in found
+    ]
+
+
+def test_copies_in_another_folder_get_the_names_of_folders(call, tiny_data, tmp_path, plant):
+    people = plant(tmp_path / "people", ["anna/1.jpg", "anna/2.jpg", "bob/1.jpg", "bob/2.jpg"])
+    today = tmp_path / "today"
+    today.mkdir()
+    for name in ("anna", "bob"):
+        (today / f"{name}.jpg").write_bytes((people / name / "1.jpg").read_bytes())
+    plant(today, ["other.jpg"])
+    options = ("--known", people, "--max-distance", "0.0005")
+    code, _, err = call("assign", today, *options, "--to", "folders", "--output", tmp_path / "out")
+    assert code == 0
+    assert "threshold 0.001 (--max-distance)" in err or "threshold 0.000 (--max-distance)" in err
+    found = sorted(str(path.relative_to(tmp_path / "out")) for path in tmp_path.glob("out/*/*"))
+    assert found == ["00000/other.jpg", "anna/anna.jpg", "bob/bob.jpg"]
+
+
+def test_the_json_documents_are_as_documented(call, table, tmp_path, check_schema, plant):
+    people = plant(tmp_path / "people", ["anna/1.jpg", "bob/1.jpg"])
+    documents = [
+        json.loads(call(*words, "--json")[1])
+        for words in (
+            ("assign", "tiny", "--known", table),
+            ("assign", "tiny", "--known", people, "--max-distance", "0.1"),
+            ("assign", people, "--known", table, "--known-images", "tiny"),
+            ("cluster", "tiny"),
+            ("cluster", "tiny", "--output", tmp_path / "x.csv"),
+            ("cluster", "tiny", "--to", "folders", "--output", tmp_path / "x"),
+        )
+    ]
+    check_schema("identities.md", *documents)
+
+
+def test_a_table_of_other_images(call, table, plant, tmp_path):
+    today = plant(tmp_path / "today", ["a.jpg"])
+    code, _, err = call("assign", today, "--known", table)
+    assert code == 1
+    assert "hint: name their folder or data set with --known-images" in err
