@@ -74,15 +74,14 @@ class Album:
     def clusters(self) -> list[Cluster]:
         """Return the largest, the median and the least agreed clusters, none twice."""
         sizes = np.bincount(self._labels[self._labels != OUTLIER])
-        if not len(sizes):
-            return []
         by_size = np.argsort(-sizes, kind="stable")
         middle = max(len(by_size) // 2 - CLUSTERS // 2, 0)
+        agreement = [self._agreement(number) for number in range(len(sizes))]
         shown: dict[int, str] = {}
         for kind, order in (
             ("largest", by_size),
             ("median", np.roll(by_size, -middle)),
-            ("least agreed", np.argsort(self._agreement(len(sizes)), kind="stable")),
+            ("least agreed", np.argsort(agreement, kind="stable")),
         ):
             fresh = [int(each) for each in order if int(each) not in shown]
             shown |= dict.fromkeys(fresh[:CLUSTERS], kind)
@@ -96,13 +95,8 @@ class Album:
             found = found[np.lexsort(keys)]
         return [self._outlier(int(image)) for image in spread(found, OUTLIERS)]
 
-    def _agreement(self, clusters: int) -> NDArray[np.float64]:
-        """Return the mean agreement of each cluster, [C]."""
-        kept = self._labels != OUTLIER
-        means = self._arrays["agreement"].mean(1)[kept]
-        sums = np.bincount(self._labels[kept], means, minlength=clusters)
-        found: NDArray[np.float64] = sums / np.bincount(self._labels[kept], minlength=clusters)
-        return found
+    def _agreement(self, cluster: int) -> float:
+        return float(self._arrays["agreement"][self._labels == cluster].mean())
 
     def _cluster(self, number: int, kind: str) -> Cluster:
         members = np.flatnonzero(self._labels == number)
@@ -111,7 +105,7 @@ class Album:
         if self._images.has_cameras:
             seen = len(np.unique(cameras))
             about.append(f"{seen} camera{'s' if seen > 1 else ''}")
-        about.append(f"agreement {self._arrays['agreement'][members].mean():.2f}")
+        about.append(f"agreement {self._agreement(number):.2f}")
         if self._images.has_identities:
             share = purity(self._labels, self._images.identities, number)
             about.append(f"{100 * share:.0f} % one identity")
@@ -122,20 +116,18 @@ class Album:
     def _outlier(self, image: int) -> Outlier:
         if "neighbors" not in self._arrays:
             return Outlier(self._crop(image), [], "")
-        others = zip(self._arrays["nearest"][image], self._arrays["within"][image], strict=True)
-        nearest = [self._crop(int(other), within=bool(within)) for other, within in others]
-        neighbors, reciprocal = (
-            int(self._arrays[name][image]) for name in ("neighbors", "reciprocal")
-        )
+        pairs = zip(self._arrays["nearest"][image], self._arrays["within"][image], strict=True)
+        nearest = [self._crop(int(other), within=bool(within)) for other, within in pairs]
+        neighbors, reciprocal = (int(self._arrays[n][image]) for n in ("neighbors", "reciprocal"))
         why = why_outlier(neighbors, reciprocal, self._clustering)
         return Outlier(self._crop(image), nearest, why)
 
     def _crop(self, image: int, *, within: bool = False, alone: bool = False) -> Crop:
         """Return an image with its camera and, unless `alone`, its cluster."""
         label, camera = int(self._labels[image]), int(self._images.cameras[image])
-        notes = (
-            [] if camera == UNKNOWN else [f"camera {printable(self._images.names.camera(camera))}"]
-        )
+        notes = []
+        if camera != UNKNOWN:
+            notes.append(f"camera {printable(self._images.names.camera(camera))}")
         if not alone:
             notes.append("outlier" if label == OUTLIER else f"cluster {label}")
         path = printable(self._images.paths[image])
@@ -152,7 +144,6 @@ class Album:
 
 def spread(items: Sequence[int] | NDArray[np.int64], most: int) -> NDArray[np.int64]:
     """Return at most `most` of the items, evenly spread from the first to the last."""
-    chosen = np.asarray(items, dtype=np.int64)
-    if len(chosen) <= most:
-        return chosen
-    return chosen[np.linspace(0, len(chosen) - 1, most).round().astype(np.int64)]
+    count = min(most, len(items))
+    places = np.linspace(0, len(items) - 1, count).round().astype(np.int64)
+    return np.asarray(items, dtype=np.int64)[places]

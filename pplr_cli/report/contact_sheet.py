@@ -53,16 +53,19 @@ def contact_sheet(
     column = each * width + GAP
     size = (MARGIN + len(cameras) * column, HEADER + len(rows) * (height + GAP))
     sheet = Picture.new("RGB", size, "white")
-    names = names or Names()
-    columns = [f"camera {names.camera(camera)}" for camera in cameras]
-    _label(sheet, [names.identity(row) for row in rows], columns, column, height + GAP)
+    draw, names = ImageDraw.Draw(sheet), names or Names()
+    for x, camera in enumerate(cameras):
+        title = printable(f"camera {names.camera(camera)}")
+        draw.text((MARGIN + x * column, 3), title, fill="black")
     for y, identity in enumerate(rows):
+        top = HEADER + y * (height + GAP)
+        place = (4, top + (height + GAP) // 2 - 8)
+        draw.text(place, printable(names.identity(identity)), fill="black")
         for x, camera in enumerate(cameras):
             for n, image in enumerate(cells[identity].get(camera, [])[:each]):
                 picture = decode(root / image.path, upright=upright)
                 crop = picture.resize((width, height), Resampling.LANCZOS)
-                place = (MARGIN + x * column + n * width, HEADER + y * (height + GAP))
-                sheet.paste(crop, place)
+                sheet.paste(crop, (MARGIN + x * column + n * width, top))
     with atomic_write(path) as file:
         sheet.save(file, "PNG", optimize=True)
 
@@ -74,14 +77,3 @@ def _cells(images: Sequence[Image]) -> dict[int, dict[int, list[Image]]]:
         if UNKNOWN not in (image.identity, image.camera):
             cells.setdefault(image.identity, {}).setdefault(image.camera, []).append(image)
     return cells
-
-
-def _label(
-    sheet: Picture.Image, rows: Sequence[str], cameras: Sequence[str], column: int, row: int
-) -> None:
-    """Write the cameras above the columns and the identities left of the rows."""
-    draw = ImageDraw.Draw(sheet)
-    for x, camera in enumerate(cameras):
-        draw.text((MARGIN + x * column, 3), printable(camera), fill="black")
-    for y, identity in enumerate(rows):
-        draw.text((4, HEADER + y * row + row // 2 - 8), printable(identity), fill="black")

@@ -20,16 +20,17 @@ def label_quality(labels: Labels, identities: Labels) -> dict[str, float]:
         identities: int64 [N].
     """
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+    from sklearn.metrics.cluster import pair_confusion_matrix
 
     kept = labels != OUTLIER
-    clusters, known = labels[kept], identities[kept]
-    both = _pairs(np.stack((clusters, known)))
-    clustered, same = _pairs(clusters), _pairs(identities)
+    apart = np.where(kept, labels, -1 - np.arange(len(labels)))
+    pairs = pair_confusion_matrix(identities, apart)
+    both, clustered, same = pairs[1, 1], pairs[:, 1].sum(), pairs[1].sum()
     return {
-        "precision": both / clustered if clustered else 0.0,
-        "recall": both / same if same else 0.0,
-        "nmi": float(normalized_mutual_info_score(known, clusters)),
-        "ari": float(adjusted_rand_score(known, clusters)),
+        "precision": float(both / clustered) if clustered else 0.0,
+        "recall": float(both / same) if same else 0.0,
+        "nmi": float(normalized_mutual_info_score(identities[kept], labels[kept])),
+        "ari": float(adjusted_rand_score(identities[kept], labels[kept])),
     }
 
 
@@ -37,9 +38,3 @@ def purity(labels: Labels, identities: Labels, cluster: int) -> float:
     """Return the share of the most frequent identity in a cluster."""
     counts = np.unique(identities[labels == cluster], return_counts=True)[1]
     return float(counts.max() / counts.sum())
-
-
-def _pairs(values: Labels) -> int:
-    """Return the number of pairs of equal columns."""
-    counts = np.unique(values, axis=-1, return_counts=True)[1]
-    return int((counts * (counts - 1) // 2).sum())

@@ -1,6 +1,6 @@
 """Health of a run: figures of its clusters that need no identities, and a verdict."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,7 +31,7 @@ GOOD = {
 }
 """Range of each figure in runs that went well; between this and trouble nobody can tell."""
 # The evidence: docs/health.md.
-SMALLER_STEPS = "lower `optim.lr`"
+SMALLER_STEPS, BETTER_START = "lower `optim.lr`", "start from better `model.weights`"
 
 
 class Finding(NamedTuple):
@@ -52,11 +52,17 @@ class Verdict(NamedTuple):
 def measure(labels: Labels, cameras: Labels, previous: Labels | None) -> dict[str, float]:
     """Return an epoch's health under flat names, all from 0 to 1 (`previous_ari` from -0.5).
 
+    `single_camera_share` is the share of clusters with images of one camera only; `camera_nmi` the
+    information that cluster and camera share (0 = chance, 1 = all of it); `previous_ari` the
+    agreement with the previous clusters over the images clustered in both.
+
     Args:
         labels: cluster of each image, int64 [N]; -1 = outlier.
         cameras: int64 [N]; -1 = unknown, which leaves the figures about cameras out.
         previous: the labels of the previous epoch.
     """
+    from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
+
     kept = labels != OUTLIER
     sizes = np.bincount(labels[kept], minlength=1)
     found = {
@@ -64,38 +70,17 @@ def measure(labels: Labels, cameras: Labels, previous: Labels | None) -> dict[st
         "largest_cluster_share": float(sizes.max() / len(labels)),
     }
     if len(np.unique(cameras)) > 1 and UNKNOWN not in cameras:
-        found |= {
-            "single_camera_share": single_camera_share(labels[kept], cameras[kept]),
-            "camera_nmi": camera_information(labels[kept], cameras[kept]),
-        }
+        clusters, seen = labels[kept], cameras[kept]
+        pairs = np.unique(np.stack((clusters, seen)), axis=1)[0]
+        found["single_camera_share"] = float(np.mean(np.unique(pairs, return_counts=True)[1] == 1))
+        # adjusted for chance (Vinh et al., JMLR 2010): small clusters have few cameras by chance;
+        # normalised by the smaller entropy, usually the cameras'
+        shared = adjusted_mutual_info_score(seen, clusters, average_method="min")
+        found["camera_nmi"] = float(shared)
     if previous is not None:
-        found["previous_ari"] = labels_agreement(previous, labels)
+        both = kept & (previous != OUTLIER)
+        found["previous_ari"] = float(adjusted_rand_score(previous[both], labels[both]))
     return found
-
-
-def single_camera_share(labels: Labels, cameras: Labels) -> float:
-    """Return the share of clusters with images of one camera only."""
-    pairs = np.unique(np.stack((labels, cameras)), axis=1)
-    return float((np.bincount(pairs[0]) == 1).sum() / len(np.unique(labels)))
-
-
-def camera_information(labels: Labels, cameras: Labels) -> float:
-    """Return the information that cluster and camera share: 0 = chance, 1 = all of it.
-
-    Mutual information, normalised by the smaller entropy (usually the cameras') and adjusted for
-    chance (Vinh et al., JMLR 2010): small clusters have few cameras by chance.
-    """
-    from sklearn.metrics import adjusted_mutual_info_score
-
-    return float(adjusted_mutual_info_score(cameras, labels, average_method="min"))
-
-
-def labels_agreement(previous: Labels, labels: Labels) -> float:
-    """Return the adjusted Rand index of two clusterings over the images clustered in both."""
-    from sklearn.metrics import adjusted_rand_score
-
-    both = (previous != OUTLIER) & (labels != OUTLIER)
-    return float(adjusted_rand_score(previous[both], labels[both]))
 
 
 def findings(rows: Rows, epochs: int | None = None) -> list[Finding]:
@@ -105,15 +90,8 @@ def findings(rows: Rows, epochs: int | None = None) -> list[Finding]:
         rows: the lines of `metrics.jsonl` up to an epoch.
         epochs: epochs of the whole run, if known: the last one is judged by itself.
     """
-    found = [_lost_retrieval(rows, epochs)]
     judged = [row for row in rows if "outlier_share" in row]
-    if judged:
-        first, last = judged[0], judged[-1]
-        found.append(_collapses(last))
-        if len(judged) > 1:  # first clusters can be bad in runs that then go well
-            follows = _follows_cameras(last)
-            found += [_leaves_images_out(last), follows or _drifts_to_cameras(first, last)]
-    return [finding for finding in found if finding is not None]
+    return [*_retrieval(rows, epochs), *_clusters(judged), *_cameras(judged)]
 
 
 def verdict(rows: Rows, epochs: int | None = None) -> Verdict:
@@ -159,67 +137,54 @@ def _figures(last: Mapping[str, Any]) -> str:
     return f"Last epoch: {', '.join(parts)}."
 
 
-def _lost_retrieval(rows: Rows, epochs: int | None) -> Finding | None:
+def _retrieval(rows: Rows, epochs: int | None) -> Iterator[Finding]:
     """Compare the mAP with the start; one epoch below it is normal, except at the end."""
     evaluated = [row for row in rows if "mAP" in row]
     if len(evaluated) < 2:
-        return None
+        return
     start, last = evaluated[0], evaluated[-1]
-    judged = evaluated[1:][-1 if last["epoch"] == epochs else -2 :]
-    below = all(row["mAP"] < start["mAP"] - LOST for row in judged)
-    if not below or (len(judged) < 2 and last["epoch"] != epochs):
-        return None
-    change = f"from {100 * start['mAP']:.1f} to {100 * last['mAP']:.1f}"
-    return Finding(
-        "retrieval",
-        f"the mAP fell {change}: training made the model worse",
-        f"{SMALLER_STEPS}, use fewer epochs, or keep the starting weights",
-    )
+    at_end = last["epoch"] == epochs
+    judged = evaluated[1:][-1 if at_end else -2 :]
+    if all(row["mAP"] < start["mAP"] - LOST for row in judged) and (at_end or len(judged) > 1):
+        change = f"from {100 * start['mAP']:.1f} to {100 * last['mAP']:.1f}"
+        yield Finding(
+            "retrieval",
+            f"the mAP fell {change}: training made the model worse",
+            f"{SMALLER_STEPS}, use fewer epochs, or keep the starting weights",
+        )
 
 
-def _camera_hint(last: Mapping[str, Any]) -> str:
-    """Return what helped in runs that followed the cameras."""
-    ways = [SMALLER_STEPS, ONE_CAMERA, "start from better `model.weights`"]
-    if "loss_camera" not in last:  # not yet in camera mode
+def _clusters(judged: Rows) -> Iterator[Finding]:
+    """Look at the sizes of the last clusters."""
+    if judged and (share := judged[-1]["largest_cluster_share"]) >= LARGEST:
+        yield Finding(
+            "collapse",
+            f"the clusters collapse: one of them contains {100 * share:.0f} % of all images",
+            f"{COLLAPSED}, or {BETTER_START}",
+        )
+    # first clusters can be bad in runs that then go well
+    if len(judged) > 1 and (share := judged[-1]["outlier_share"]) >= OUTLIERS:
+        yield Finding(
+            "outliers",
+            f"{100 * share:.0f} % of the images are outliers, which are not trained on",
+            f"{MANY_OUTLIERS}, or {BETTER_START}",
+        )
+
+
+def _cameras(judged: Rows) -> Iterator[Finding]:
+    """Look at what the last clusters share with the cameras, and whether it grows."""
+    if len(judged) < 2:
+        return
+    first, last = (row.get("camera_nmi", 0.0) for row in (judged[0], judged[-1]))
+    share = judged[-1].get("single_camera_share", 0.0)
+    ways = [SMALLER_STEPS, ONE_CAMERA, BETTER_START]
+    if "loss_camera" not in judged[-1]:  # not yet in camera mode
         ways.insert(1, "use `pplr train-cam`")
-    return ", or ".join(ways)
-
-
-def _follows_cameras(last: Mapping[str, Any]) -> Finding | None:
-    share, information = last.get("single_camera_share", 0.0), last.get("camera_nmi", 0.0)
-    if share < SINGLE_CAMERA and information < CAMERA_INFORMATION:
-        return None
-    what = (
-        f"{100 * share:.0f} % of them contain images of one camera only, shared information with "
-        f"the camera {information:.2f}"
-    )
-    return Finding("cameras", f"the clusters follow the cameras: {what}", _camera_hint(last))
-
-
-def _drifts_to_cameras(first: Mapping[str, Any], last: Mapping[str, Any]) -> Finding | None:
-    if last.get("camera_nmi", 0.0) - first.get("camera_nmi", 0.0) < CAMERA_DRIFT:
-        return None
-    change = f"{first['camera_nmi']:.2f} to {last['camera_nmi']:.2f} since the first epoch"
-    what = f"the clusters drift towards the cameras: shared information {change}"
-    return Finding("drift", what, _camera_hint(last))
-
-
-def _collapses(last: Mapping[str, Any]) -> Finding | None:
-    if last["largest_cluster_share"] < LARGEST:
-        return None
-    share = f"{100 * last['largest_cluster_share']:.0f} % of all images"
-    return Finding(
-        "collapse",
-        f"the clusters collapse: one of them contains {share}",
-        f"{COLLAPSED}, or start from better `model.weights`",
-    )
-
-
-def _leaves_images_out(last: Mapping[str, Any]) -> Finding | None:
-    if last["outlier_share"] < OUTLIERS:
-        return None
-    return Finding(
-        "outliers",
-        f"{100 * last['outlier_share']:.0f} % of the images are outliers, which are not trained on",
-        f"{MANY_OUTLIERS}, or start from better `model.weights`",
-    )
+    if share >= SINGLE_CAMERA or last >= CAMERA_INFORMATION:
+        what = f"{100 * share:.0f} % of them contain images of one camera only, shared information "
+        what = f"the clusters follow the cameras: {what}with the camera {last:.2f}"
+        yield Finding("cameras", what, ", or ".join(ways))
+    elif last - first >= CAMERA_DRIFT:
+        change = f"{first:.2f} to {last:.2f} since the first epoch"
+        what = f"the clusters drift towards the cameras: shared information {change}"
+        yield Finding("drift", what, ", or ".join(ways))
