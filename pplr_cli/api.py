@@ -25,6 +25,7 @@ from pplr_cli.progress import SILENT, Reporter
 from pplr_cli.retrieval.crops import extract_crops
 from pplr_cli.retrieval.evaluator import Evaluator
 from pplr_cli.retrieval.model import Model
+from pplr_cli.retrieval.queries import AsOne
 from pplr_cli.retrieval.ranking import Scores
 from pplr_cli.retrieval.search import Found, nearest_images
 from pplr_cli.runs.records import Run
@@ -163,6 +164,8 @@ def search(
     gallery: AnyPath,
     top: int = 10,
     *,
+    max_distance: float = np.inf,
+    as_one: AsOne | None = None,
     data_dir: AnyPath | None = None,
     skip_bad: bool = False,
 ) -> list[Found]:
@@ -173,6 +176,8 @@ def search(
         query: an image, a folder of images, or the name of a prepared data set.
         gallery: a folder of images, at any depth, or the name of a prepared data set.
         top: images wanted of each query.
+        max_distance: leave out images that are farther.
+        as_one: `folder` or `track`: its images are one query.
         data_dir: the data folder; by default `PPLR_DATA_DIR`, else `./data`.
         skip_bad: leave out images that cannot be decoded.
 
@@ -182,7 +187,14 @@ def search(
     model, folder = _loaded(model), env.data_dir(_path(data_dir))
     opened = [open_images(Path(path), folder, model.runtime.reporter) for path in (query, gallery)]
     wanted, searched = (extract_crops(model, images, skip_bad=skip_bad) for images in opened)
-    return nearest_images(wanted, searched, top=top, budget=model.distance_budget)
+    return nearest_images(
+        wanted,
+        searched,
+        budget=model.distance_budget,
+        top=top,
+        max_distance=max_distance,
+        as_one=as_one,
+    )
 
 
 def pseudo_labels(

@@ -6,7 +6,7 @@ from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from types import GenericAlias
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 from typer.core import TyperCommand
@@ -80,6 +80,10 @@ Crops = Annotated[
     typer.Argument(
         metavar="DIR", help="Folder of crops, or name of a prepared data set.", show_default=False
     ),
+]
+AsOne = Annotated[
+    Literal["folder", "track"] | None,
+    typer.Option("--as-one", help="The images of a folder or of a track are one query."),
 ]
 Pattern = Annotated[
     str | None,

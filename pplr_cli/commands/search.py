@@ -28,6 +28,10 @@ Gallery = Annotated[
     ),
 ]
 Top = Annotated[int, typer.Option("--top", min=1, help="Matches printed for each query.")]
+MaxDistance = Annotated[
+    float | None,
+    typer.Option("--max-distance", min=0, max=2, help="Leave out matches that are farther."),
+]
 
 
 def search(
@@ -35,6 +39,8 @@ def search(
     query: Query,
     gallery: Gallery,
     top: Top = 10,
+    max_distance: MaxDistance = None,
+    as_one: options.AsOne = None,
     plots: options.Plots = None,
     overwrite: options.Overwrite = False,
     skip_bad: options.SkipBad = False,
@@ -54,6 +60,7 @@ def search(
     from pplr_cli.ingest.folder import open_images
     from pplr_cli.retrieval.crops import extract_crops
     from pplr_cli.retrieval.model import Model
+    from pplr_cli.retrieval.queries import group_images
     from pplr_cli.retrieval.search import nearest_images
     from pplr_cli.runtime import Runtime, choose_device
 
@@ -62,10 +69,21 @@ def search(
     model = Model.load(weights, runtime, preset, presets.overrides(settings or ()))
     opened = [open_images(path, folder, console) for path in (query, gallery)]
     wanted, searched = (extract_crops(model, images, skip_bad=skip_bad) for images in opened)
-    results = nearest_images(wanted, searched, top=top, budget=model.distance_budget)
-    if not any(found.matches for found in results):
-        console.warn(f"`{gallery}`: no image but the query")
-    pictures = _draw(results, plots) if plots is not None else []
+    limit = float("inf") if max_distance is None else max_distance
+    results = nearest_images(
+        wanted,
+        searched,
+        budget=model.distance_budget,
+        top=top,
+        max_distance=limit,
+        as_one=as_one,
+    )
+    if empty := sum(not found.matches for found in results):
+        near = "" if max_distance is None else f" within {max_distance:g}"
+        console.warn(f"`{gallery}`: {empty} of {len(results)} queries find no other image{near}")
+    groups = group_images(wanted.images, as_one)
+    shown = [wanted.images.files[row] for row in groups.first]
+    pictures = _draw(results, shown, plots) if plots is not None else []
     if json:
         about = {"weights": str(weights), "gallery": str(gallery), "images": len(searched.images)}
         console.document({**about, "top": top, "queries": _documents(results, pictures)})
@@ -75,17 +93,17 @@ def search(
             console.result(f"pictures: {plots}")
 
 
-def _draw(results: "list[Found]", folder: Path) -> list[Path]:
-    """Draw a picture for each query, named by its number and its file."""
+def _draw(results: "list[Found]", shown: list[Path], folder: Path) -> list[Path]:
+    """Draw a picture for each query, with its (first) image and named by its number and name."""
     from pplr_cli.report.plots import file_name
     from pplr_cli.report.ranked import Match, Result, draw_ranked
 
     remove_numbered(folder, ".png")
     pictures = []
-    for number, (query, found) in enumerate(results, 1):
+    for number, ((query, found), image) in enumerate(zip(results, shown, strict=True), 1):
         path = folder / f"{number:0{len(str(len(results)))}}-{file_name(query.name)}.png"
         matches = [Match(*match) for match in found]
-        draw_ranked([Result(query, str(query), matches)], path, upright=True)
+        draw_ranked([Result(image, str(query), matches)], path, upright=True)
         pictures.append(path)
     return pictures
 

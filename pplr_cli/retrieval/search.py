@@ -9,6 +9,7 @@ from pplr_cli.data.manifest import ImageSet
 from pplr_cli.ingest.folder import same_files
 from pplr_cli.retrieval.crops import Crops
 from pplr_cli.retrieval.nearest import NONE, Nearest
+from pplr_cli.retrieval.queries import AsOne, Groups, group_images, query_names
 from pplr_cli.retrieval.ranking import observe, ranking_blocks
 from pplr_cli.retrieval.relevance import Lists
 
@@ -21,39 +22,56 @@ class Match(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A query image and its nearest gallery images, nearest first."""
+    """A query (image, or folder of several) and its nearest gallery images, nearest first."""
 
     query: Path
     matches: list[Match]
 
 
-def nearest_images(query: Crops, gallery: Crops, *, top: int = 10, budget: int) -> list[Found]:
+def nearest_images(
+    query: Crops,
+    gallery: Crops,
+    *,
+    budget: int,
+    top: int = 10,
+    max_distance: float = np.inf,
+    as_one: AsOne | None = None,
+) -> list[Found]:
     """Return the `top` nearest gallery images of each query, by Euclidean distance.
 
-    A query's own file in the gallery is left out.
+    A query's own files in the gallery are left out.
 
     Args:
-        query: Q images.
+        query: images.
         gallery: G images.
-        top: images wanted of each query.
         budget: bytes that a block of distances may take.
+        top: images wanted of each query.
+        max_distance: leave out images that are farther.
+        as_one: the images of a folder or of a track are one query, by the mean of their features.
+
+    Raises:
+        UsageError: by track, but the query images have none.
     """
     wanted, searched = query.images, gallery.images
-    nearest = Nearest(min(top, len(searched)), _own_files(wanted, searched))
-    blocks = ranking_blocks(query.features[0], gallery.features[0], budget=budget)
-    observe(blocks, (len(wanted), len(searched)), nearest)
+    groups = group_images(wanted, as_one)
+    own = _own_files(wanted, searched, groups)
+    nearest = Nearest(min(top, len(searched)), own)
+    vectors = groups.mean(query.features[0])
+    blocks = ranking_blocks(vectors, gallery.features[0], budget=budget)
+    observe(blocks, (len(vectors), len(searched)), nearest)
     found, files = [], searched.files
-    for file, images, squared in zip(wanted.files, *nearest.ranked, strict=True):
-        distances = np.sqrt(squared.clip(min=0))
-        pairs = zip(images, distances, strict=True)
-        matches = [Match(files[n], float(d)) for n, d in pairs if n != NONE]
-        found.append(Found(file, matches))
+    names = query_names(wanted, groups, as_one)
+    for name, images, squared in zip(names, *nearest.ranked, strict=True):
+        pairs = zip(images, np.sqrt(squared.clip(min=0)), strict=True)
+        near = [(n, float(d)) for n, d in pairs if n != NONE and d <= max_distance]
+        found.append(Found(name, [Match(files[n], distance) for n, distance in near]))
     return found
 
 
-def _own_files(query: ImageSet, gallery: ImageSet) -> Lists:
-    """Return each query's own file in the gallery."""
+def _own_files(query: ImageSet, gallery: ImageSet, groups: Groups) -> Lists:
+    """Return each query's own files in the gallery."""
     places = {file: place for place, file in enumerate(same_files(gallery))}
-    found = [places.get(file, NONE) for file in same_files(query)]
-    own = np.array(found, np.int64)
-    return Lists.from_pairs(np.flatnonzero(own != NONE), own[own != NONE], len(own))
+    found = np.array([places.get(file, NONE) for file in same_files(query)], np.int64)
+    pairs = np.stack((groups.of, found))[:, found != NONE]
+    queries, images = np.unique(pairs, axis=1)
+    return Lists.from_pairs(queries, images, len(groups.first))

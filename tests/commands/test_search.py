@@ -85,7 +85,7 @@ def test_a_gallery_of_nothing_but_the_query_is_told(search, crops):
     query = crops / "camera0" / "0.png"
     code, out, err = search("--query", query, gallery=query)
     assert (code, len(out.splitlines())) == (0, 1)
-    assert f"warning: `{query}`: no image but the query" in err
+    assert f"warning: `{query}`: 1 of 1 queries find no other image" in err
 
 
 def test_broken_images_are_listed_and_left_out_on_request(search, crops):
@@ -112,6 +112,9 @@ def test_pictures_are_named_by_their_queries(search, crops, tmp_path):
         "2-1.png",
         "3-2.png",
     }
+    options = ("--as-one", "folder", "--overwrite", "--plots", tmp_path / "plots")
+    assert search("--query", crops / "camera0", *options)[0] == 0
+    assert [path.name for path in (tmp_path / "plots").iterdir()] == ["1-camera0.png"]
 
 
 def test_the_json_document_is_as_documented(search, crops, tmp_path, check_schema):
@@ -120,6 +123,31 @@ def test_the_json_document_is_as_documented(search, crops, tmp_path, check_schem
     drawn = json.loads(search("--query", query, "--json", "--plots", tmp_path / "plots")[1])
     check_schema("search.md", plain, drawn)
     assert Path(drawn["queries"][0]["picture"]).is_file()
+
+
+def test_folders_as_queries_and_a_largest_distance(search, crops):
+    code, out, _ = search("--query", crops, "--as-one", "folder", "--json")
+    queries = json.loads(out)["queries"]
+    assert code == 0
+    assert [query["query"] for query in queries] == [str(crops / f"camera{n}") for n in (0, 1)]
+    for query in queries:  # a folder does not find its own images
+        assert {Path(m["image"]).parent for m in query["matches"]} == {
+            crops / f"camera{1 - int(query['query'][-1])}"
+        }
+    query = crops / "camera0" / "1.png"
+    first, second, *_ = json.loads(search("--query", query, "--json")[1])["queries"][0]["matches"]
+    between = (first["distance"] + second["distance"]) / 2
+    out = search("--query", query, "--max-distance", between, "--json")[1]
+    assert json.loads(out)["queries"][0]["matches"] == [first]
+    code, out, err = search("--query", query, "--max-distance", "0")
+    assert (code, len(out.splitlines())) == (0, 1)
+    assert "1 of 1 queries find no other image within 0" in err
+
+
+def test_tracks_need_tracks(search, crops):
+    code, _, err = search("--query", crops, "--as-one", "track")
+    assert code == 2
+    assert "the images have no tracks" in err
 
 
 @pytest.mark.parametrize(
