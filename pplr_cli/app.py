@@ -22,6 +22,7 @@ from pplr_cli.commands.prepare import prepare
 from pplr_cli.commands.presets import app as presets_app
 from pplr_cli.commands.search import search
 from pplr_cli.commands.train import train, train_cam
+from pplr_cli.config.problems import setting_for
 from pplr_cli.errors import PplrError, StoppedError, UsageError, known_failure
 from pplr_cli.terminal import streams
 from pplr_cli.terminal.console import Console
@@ -167,8 +168,7 @@ def run(arguments: list[str], cli: typer.Typer = app) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help itself
             typer.echo(error.message, err=True)
             return error.exit_code
-        command = " ".join(["pplr", *(word for word in arguments[:1] if word in COMMANDS)])
-        return _fail(_usage_error(error, command), error)
+        return _fail(_usage_error(error, arguments), error)
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except Exception as error:
@@ -189,19 +189,22 @@ def _fail(error: PplrError, cause: Exception | None = None) -> int:
     return error.exit_code
 
 
-def _usage_error(error: TyperException, command: str) -> UsageError:
+def _usage_error(error: TyperException, arguments: Sequence[str]) -> UsageError:
     """Rewrite Typer's message about a wrong command line, with a hint."""
     text, _, known = error.format_message().partition(" (Possible options: ")
     text, _, near = text.removesuffix("?").partition(" Did you mean ")
     text = re.sub(r"'([^']*)'", r"`\1`", text).replace("Value error, ", "").rstrip(". ")
-    text = re.sub(r"option: (\S+)", r"option `\1`", text)
+    text = re.sub(r"option: (\S+)", r"option `\1`", text).replace("argument(s)", "argument")
     context = getattr(error, "ctx", None)
+    command = " ".join(["pplr", *(word for word in arguments[:1] if word in COMMANDS)])
     command = context.command_path if context else command
     hint = f"`{command} --help` shows the usage"
-    text = text.replace("argument(s)", "argument")
-    extra = re.fullmatch(r"Got unexpected extra argument \((\S+)\)", text)
-    if extra and command.startswith("pplr train"):
-        hint = f"did you mean `--preset {extra[1]}`?"
+    extra = re.fullmatch(r"Got unexpected extra arguments? \((.+)\)", text)
+    unknown = re.fullmatch(r"No such option `(-.+)`", text)
+    if extra:
+        hint = _for_extra_words(extra[1], arguments, command) or hint
+    elif unknown and context and (meant := _setting(unknown[1], arguments, context)):
+        hint = f"did you mean `{meant}`?"
     elif text == "Missing option `--weights`":
         hint = f"name the file: `{command} --weights FILE`"
     elif near:
@@ -209,3 +212,22 @@ def _usage_error(error: TyperException, command: str) -> UsageError:
     elif known and (wrong := re.search("`(.+?)`", text)):
         hint = nearest(wrong[1], known.removesuffix(")").split(", "))
     return UsageError(text[:1].lower() + text[1:], hint)
+
+
+def _for_extra_words(extra: str, arguments: Sequence[str], command: str) -> str | None:
+    """Return a hint for words that belong to no option: `--set KEY VALUE`, or a preset."""
+    for flag, key, word in zip(arguments, arguments[1:], arguments[2:], strict=False):
+        if flag == "--set" and extra.startswith(word):
+            return f"did you mean `--set {key}={word}`?"
+    return f"did you mean `--preset {extra.split()[0]}`?" if "train" in command else None
+
+
+def _setting(option: str, arguments: Sequence[str], context: Any) -> str | None:
+    """Return the `--set` that someone means by an option such as `--lr 0.1`, if there is one."""
+    key = setting_for(option)
+    if key is None or not any(each.name == "settings" for each in context.command.params):
+        return None
+    place = next(n for n, word in enumerate(arguments) if word.split("=")[0] == option)
+    given, following = arguments[place].partition("=")[2], arguments[place + 1 : place + 2]
+    values = [given] if given else [word for word in following if not word.startswith("-")]
+    return f"--set {key}={values[0] if values else '...'}"

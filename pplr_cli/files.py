@@ -79,7 +79,8 @@ def check_output(path: Path, *, overwrite: bool, folder: bool = False) -> None:
         UsageError: the output exists, is of the wrong kind, or is below a file.
         PplrError: it cannot be created there.
     """
-    if path.exists() and path.is_dir() != folder:
+    target = Path(os.path.realpath(path))
+    if target.exists() and target.is_dir() != folder:
         what = "not a folder" if folder else "is a folder"
         raise UsageError(f"`{path}`: {what}", f"name a {'folder' if folder else 'file'}")
     if not overwrite and (path.is_file() or (folder and path.exists() and any(path.iterdir()))):
@@ -87,7 +88,6 @@ def check_output(path: Path, *, overwrite: bool, folder: bool = False) -> None:
         raise UsageError(f"`{path}`: {what}", "name another one, or replace it with --overwrite")
     if path.exists() and not path.is_dir() and not path.is_file():
         return  # a device or a pipe
-    target = Path(os.path.realpath(path))
     above = target if folder else target.parent
     parent = next(each for each in (above, *above.parents) if each.exists())
     if not parent.is_dir():

@@ -144,6 +144,20 @@ def test_without_a_command_the_help_comes_on_stderr(
         ),
         ("labels run --csv a --epoch 1 --csv b", "`--csv` is given 2 times", "give it once"),
         (
+            "train market x",
+            "got unexpected extra argument (market x)",
+            "did you mean `--preset market`?",
+        ),
+        ("train --lr 0.1", "no such option `--lr`", "did you mean `--set optim.lr=0.1`?"),
+        ("train --epochs=3", "no such option `--epochs`", "did you mean `--set optim.epochs=3`?"),
+        ("search --width -q", "no such option `--width`", "did you mean `--set data.width=...`?"),
+        ("labels run --lr 1", "no such option `--lr`", "did you mean `--help`?"),
+        (
+            "train --seed 3 --preset demo --set optim.epochs 3",
+            "got unexpected extra argument (3)",
+            "did you mean `--set optim.epochs=3`?",
+        ),
+        (
             "evaluate best.pth",
             "missing option `--weights`",
             "name the file: `pplr evaluate --weights FILE`",

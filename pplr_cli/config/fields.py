@@ -30,8 +30,14 @@ class LoggerName(StrEnum):
     MLFLOW = "mlflow"
 
 
-Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
+MOST = 1_000_000
+"""Bound of settings that have no smaller one: beyond it, sizes and sums overflow."""
+
+Count = Annotated[int, Field(ge=1, le=MOST)]
+Several = Annotated[int, Field(ge=2, le=MOST)]
+Side = Annotated[int, Field(ge=1, le=10_000)]
+Positive = Annotated[float, Field(gt=0, le=MOST)]
+Weight = Annotated[float, Field(ge=0, le=MOST)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -54,8 +60,8 @@ class Data(Section):
     """Data set and image size."""
 
     name: str = Field(min_length=1, description="data set name under the data folder")
-    height: Count = Field(384, description="image height in pixels")
-    width: Count = Field(128, description="image width in pixels")
+    height: Side = Field(384, description="image height in pixels")
+    width: Side = Field(128, description="image width in pixels")
 
 
 class Model(Section):
@@ -67,7 +73,9 @@ class Model(Section):
         min_length=1,
         description="initial: `imagenet`, `random`, `synthetic` (for tiny, shipped) or a path",
     )
-    parts: Count = Field(3, description="horizontal stripes with a feature and classifier each")
+    parts: Count = Field(
+        3, le=100, description="horizontal stripes with a feature and classifier each"
+    )
     classes: Count = Field(3000, description="classifier rows at the start; grows when needed")
 
 
@@ -76,7 +84,7 @@ class Clustering(Section):
 
     distance: Literal["jaccard"] = Field("jaccard", description="distance between images")
     algorithm: Literal["dbscan"] = Field("dbscan", description="clustering algorithm")
-    k1: Annotated[int, Field(ge=2)] = Field(30, description="neighbours, the image itself included")
+    k1: Several = Field(30, description="neighbours, the image itself included")
     k2: Count = Field(6, description="rows averaged in local query expansion; 1 = none")
     eps: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.5, description="largest Jaccard distance of two neighbours in DBSCAN"
@@ -98,9 +106,11 @@ class Loss(Section):
     beta: Fraction = Field(
         0.5, description="weight of the pseudo-label; the rest is the prediction of the parts"
     )
-    aals_epoch: int = Field(5, ge=0, description="first epoch of agreement-aware label smoothing")
+    aals_epoch: int = Field(
+        5, ge=0, le=MOST, description="first epoch of agreement-aware label smoothing"
+    )
     smoothing: Fraction = Field(0.1, description="label smoothing before `aals_epoch`")
-    camera_weight: Annotated[float, Field(ge=0)] = Field(
+    camera_weight: Weight = Field(
         0.5, description="lambda_cam, weight of the inter-camera loss (train-cam)"
     )
     camera_temperature: Positive = Field(0.07, description="temperature of the inter-camera loss")
@@ -110,8 +120,8 @@ class Loss(Section):
 class Batch(Section):
     """Sampling and normalisation of a training batch."""
 
-    size: Annotated[int, Field(ge=2)] = Field(64, description="images in a batch")
-    instances: Annotated[int, Field(ge=2)] = Field(4, description="images of each cluster drawn")
+    size: Several = Field(64, description="images in a batch")
+    instances: Several = Field(4, description="images of each cluster drawn")
     replicas: Count = Field(
         4, description="consecutive chunks that BatchNorm normalises separately (official: 4 GPUs)"
     )
@@ -137,7 +147,7 @@ class Optim(Section):
     epochs: Count = Field(50, description="epochs; each begins with new pseudo-labels")
     iters: Count = Field(400, description="batches in an epoch")
     lr: Positive = Field(3.5e-4, description="learning rate")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(5e-4, description="L2 in the gradient")
+    weight_decay: Weight = Field(5e-4, description="L2 in the gradient")
     lr_step: Count = Field(20, description="epochs between two reductions of the learning rate")
     lr_factor: Annotated[float, Field(gt=0, le=1)] = Field(
         0.1, description="factor of each reduction"

@@ -100,7 +100,8 @@ def parse_override(text: str) -> Setting:
         parsed = yaml.load(value, Loader=_Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         what = _yaml_problem(error, value)[1]
-        raise UsageError(f"`--set {text}`: {what}", "put the value in quotes") from error
+        hint = "check the value; put text in quotes"
+        raise UsageError(f"`--set {problems.shortened(text)}`: {what}", hint) from error
     if isinstance(parsed, dict | list):
         raise UsageError(f"`--set {text}`: expected a single value", "one --set for each key")
     return keys, parsed

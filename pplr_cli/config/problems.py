@@ -62,6 +62,11 @@ def _problem(error: Mapping[str, Any]) -> Problem:
 def _shown(value: Any) -> str:
     words = {None: "null", True: "true", False: "false"}
     text = words[value] if value is None or isinstance(value, bool) else str(value)
+    return shortened(text)
+
+
+def shortened(text: str) -> str:
+    """Return text cut to `SHOWN_CHARACTERS`."""
     return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "..."
 
 
@@ -74,6 +79,19 @@ def _nearest_key(keys: list[str]) -> str:
         if match:
             return f"did you mean `{by_word[match[0]]}`?"
     return f"known here: {', '.join(key.rpartition('.')[2] for key in siblings)}"
+
+
+def setting_for(option: str) -> str | None:
+    """Return the setting that someone means by an option such as `--lr` or `--batch-size`."""
+    word = option.strip("-").replace("-", "_").lower()
+    names: dict[str, str] = {}
+    for key, schema in schemas().items():
+        if "properties" not in schema:
+            about = schema.get("description", "").replace(" ", "_")
+            for name in (key.replace(".", "_"), key.rpartition(".")[2], about):
+                names.setdefault(name, key)
+    match = difflib.get_close_matches(word, names, n=1, cutoff=0.85)
+    return names[match[0]] if match else None
 
 
 def _in_words(schema: Mapping[str, Any]) -> str:

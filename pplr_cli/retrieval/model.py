@@ -23,7 +23,7 @@ from pplr_cli.engine.stream import extract_stream
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.runtime import Runtime
 from pplr_cli.text import listed
-from pplr_cli.weights.fitting import fit_network
+from pplr_cli.weights.fitting import fit_backbone, fit_network, is_backbone
 from pplr_cli.weights.loading import StateDict, read_state_dict
 
 Picture = str | PathLike[str] | Image.Image | NDArray[Any]
@@ -57,7 +57,7 @@ class Model(nn.Module):
         preset: str | None = None,
         overrides: Sequence[str] = (),
     ) -> "Model":
-        """Load a weights file: one of ours, or an official one.
+        """Load a weights file: one of ours, an official one, or a backbone to train from.
 
         Args:
             path: the file.
@@ -72,7 +72,11 @@ class Model(nn.Module):
         state = read_state_dict(path)
         config = _settings(state, preset, overrides)
         network = Network(config.model.backbone, config.model.parts, config.model.classes)
-        for note in (*state.notes, *fit_network(state, network)):
+        if is_backbone(state):
+            notes = (*fit_backbone(state, network.base), "a backbone, used as before training")
+        else:
+            notes = (*state.notes, *fit_network(state, network))
+        for note in notes:
             runtime.reporter.info(f"`{path}`: {note}")
         return cls(network.to(runtime.device), config, runtime, state.about or {})
 

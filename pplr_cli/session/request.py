@@ -45,12 +45,12 @@ class TrainingRequest:
         Path | None,
         Option("--answers", help="What people answered about pairs of images (`pplr review`)."),
     ] = None
-    seed: Annotated[int | None, Option("--seed", help="Seed (default: the preset's).", min=0)] = (
-        None
-    )
+    seed: Annotated[
+        int | None, Option("--seed", help="Seed (default: the preset's).", min=0, max=2**32 - 1)
+    ] = None
     device: Annotated[str, Option("--device", help="auto, cpu, cuda or cuda:1.")] = "auto"
     devices: Annotated[
-        int, Option("--devices", help="Processes that share the run, one GPU each.", min=1)
+        int, Option("--devices", help="Processes of the run, one GPU each.", min=1, max=1024)
     ] = 1
     precision: Annotated[
         Precision, Option("--precision", help="Precision of the forward pass.")
@@ -60,7 +60,10 @@ class TrainingRequest:
         Option("--deterministic", help="Use deterministic algorithms on the GPU (slower)."),
     ] = False
     workers: Annotated[
-        int, Option("--workers", help="Threads that decode images.", min=1, show_default="cores")
+        int,
+        Option(
+            "--workers", help="Threads that decode images.", min=1, max=1024, show_default="cores"
+        ),
     ] = host.cores()
     cache: Annotated[
         bool, Option("--cache/--no-cache", help="Keep decoded images on disk (PPLR_CACHE_DIR).")

@@ -13,6 +13,8 @@ STAGES = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6",
 """Torchvision's names of a ResNet's stages, and their positions in our sequential backbone."""
 PREFIXES = ("", "encoder_q.", "base_encoder.", "backbone.", "encoder.", "base.", "model.")
 """Prefixes of the backbone in pretraining scripts (MoCo, LUPerson, ...) and re-ID baselines."""
+NECK = "bnneck"
+"""Prefix of the necks, which a pretrained backbone does not have."""
 HEAD = "classifier"
 """Prefix of the classifiers, which evaluation does not need."""
 COUNTER = "num_batches_tracked"
@@ -42,20 +44,33 @@ def fit_network(state: StateDict, network: nn.Module) -> tuple[str, ...]:
     return (f"left out {what}: evaluation does not need them",)
 
 
+def is_backbone(state: StateDict) -> bool:
+    """Return whether a file holds a ResNet without the other parts of a PPLR network."""
+    necks = any(name.startswith(NECK) for name in state.tensors)
+    return not necks and _backbone_prefix(state.tensors) is not None
+
+
 def load_backbone(path: Path, backbone: nn.Module) -> tuple[str, ...]:
+    """Read a file and load it as `fit_backbone` does.
+
+    Raises:
+        WeightsError: the file is not usable (see `read_state_dict` and `fit_backbone`).
+    """
+    return fit_backbone(read_state_dict(path), backbone)
+
+
+def fit_backbone(state: StateDict, backbone: nn.Module) -> tuple[str, ...]:
     """Load a ResNet in torchvision's naming, or the backbone of a PPLR network.
 
     Everything else in the file is left out. Returns notes for people.
 
     Raises:
-        WeightsError: the file is not usable (see `read_state_dict`), holds no ResNet, or one of
-            another architecture.
+        WeightsError: the file holds no ResNet, or one of another architecture.
     """
-    state = read_state_dict(path)
     prefix = _backbone_prefix(state.tensors)
     if prefix is None:
         raise WeightsError(
-            f"`{path}`: holds no ResNet: neither `conv1.weight` nor `base.0.weight`",
+            f"`{state.path}`: holds no ResNet: neither `conv1.weight` nor `base.0.weight`",
             "give a ResNet with torchvision's names",
         )
     tensors, others = {}, []
@@ -66,7 +81,7 @@ def load_backbone(path: Path, backbone: nn.Module) -> tuple[str, ...]:
             tensors[f"{place}.{rest}"] = value
         else:
             others.append(name)
-    _load(backbone, tensors, path)
+    _load(backbone, tensors, state.path)
     notes = [f"took the backbone from the entries `{prefix}...`"] if prefix else []
     notes += [f"left out {len(others)} other entries (`{others[0]}`, ...)"] if others else []
     return (*state.notes, *notes)

@@ -6,6 +6,7 @@ from pplr_cli.config.fields import Model
 from pplr_cli.errors import WeightsError
 from pplr_cli.progress import Reporter
 from pplr_cli.weights.catalogue import imagenet
+from pplr_cli.weights.loading import weights_in
 from pplr_cli.weights.store import obtain
 
 NAMED = ("random", "synthetic", "imagenet")
@@ -33,8 +34,8 @@ def initial_weights(model: Model, reporter: Reporter) -> Path | None:
 
 def check_initial_weights(model: Model) -> None:
     """Check that a file named in the settings exists; `WeightsError` if not."""
-    if model.weights not in NAMED and not Path(model.weights).is_file():
-        raise WeightsError(
-            f"`model.weights` = `{model.weights}`: no such file",
-            "give the path of a ResNet state dict, or one of imagenet, random",
-        )
+    path = Path(model.weights)
+    if model.weights not in NAMED and not path.is_file():
+        what = "a folder, not a weights file" if path.is_dir() else "no such file"
+        hint = "give the path of a ResNet state dict, or one of imagenet, random"
+        raise WeightsError(f"`model.weights` = `{path}`: {what}", weights_in(path) or hint)

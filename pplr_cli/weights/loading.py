@@ -103,9 +103,7 @@ def _start(path: Path) -> bytes:
     """Return the first bytes; raise if they show that this is no weights file."""
     if not path.is_file():
         what = "a folder, not a weights file" if path.is_dir() else "no such weights file"
-        inside = sorted(path.glob("*.pth"))
-        hint = f"did you mean `{inside[0]}`?" if inside else "check the path of the file"
-        raise WeightsError(f"`{path}`: {what}", hint)
+        raise WeightsError(f"`{path}`: {what}", weights_in(path) or "check the path of the file")
     with path.open("rb") as file:
         start = file.read(512)
     if not start:
@@ -120,6 +118,12 @@ def _start(path: Path) -> bytes:
         what = "a Git LFS pointer, not the weights themselves"
         raise WeightsError(f"`{path}`: {what}", "fetch the file: `git lfs pull`")
     return start
+
+
+def weights_in(folder: Path) -> str | None:
+    """Return a hint that names a weights file in a folder; None if there is none."""
+    inside = sorted(folder.glob("*.pth"))
+    return f"did you mean `{inside[0]}`?" if inside else None
 
 
 def _load(path: Path) -> Any:
@@ -169,6 +173,9 @@ def _state_dict_in(content: Any, path: Path, notes: list[str]) -> Mapping[Any, A
             break
         notes.append(f"took the weights from the entry `{nest}`")
         content = content[nest]
+    if isinstance(content, Mapping) and {"network", "optimizer"} <= set(content):
+        hint = weights_in(path.parent) or "use the best.pth or last.pth of the run"
+        raise WeightsError(f"`{path}`: the saved state of a run, not its weights", hint)
     keys = f", only {named(list(map(str, content)))}" if isinstance(content, Mapping) else ""
     raise WeightsError(f"`{path}`: holds no state dict{keys}", "store `model.state_dict()`")
 

@@ -1,6 +1,6 @@
 """The settings as typed fields."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -25,7 +25,9 @@ def leaves(section: type[BaseModel] = Config, prefix: str = "") -> list[tuple[st
 
 
 KEYS = [key for key, _ in leaves()]
-NUMBERS = [key for key, field in leaves() if field.annotation in (int, float)]
+NUMBERS = [
+    key for key, field in leaves() if {int, float} & {field.annotation, *get_args(field.annotation)}
+]
 
 
 def document(key: str, value: Any) -> dict[str, Any]:
@@ -102,6 +104,12 @@ def test_no_setting_takes_a_block_or_a_list(key: str, value: Any) -> None:
     | st.lists(st.integers()),
 )
 def test_any_wrong_value_is_laid_to_its_key(key: str, value: Any) -> None:
+    assert wrong_keys(document(key, value)) == {key}
+
+
+@pytest.mark.parametrize("key", NUMBERS)
+@pytest.mark.parametrize("value", [10**19, 1e308, "1e308", "9" * 4000])
+def test_every_number_has_an_upper_bound(key: str, value: Any) -> None:
     assert wrong_keys(document(key, value)) == {key}
 
 

@@ -17,7 +17,8 @@ def told(**values: Any) -> list[str]:
     return [str(problem) for problem in problems.problems(caught.value)]
 
 
-COUNT = "a whole number of at least 1"
+COUNT = "a whole number of at least 1 and at most 1000000"
+POSITIVE = "a number above 0 and at most 1000000"
 BACKBONES = "one of `tiny`, `resnet18`, `resnet34`, `resnet50`, `resnet101`, `resnet152`"
 
 
@@ -28,12 +29,12 @@ BACKBONES = "one of `tiny`, `resnet18`, `resnet34`, `resnet50`, `resnet101`, `re
         ("optim", "epochs", 1.5, "1.5", COUNT),
         ("optim", "epochs", True, "true", COUNT),
         ("optim", "epochs", "x" * 100, "x" * 60 + "...", COUNT),
-        ("optim", "lr", float("nan"), "nan", "a number above 0"),
-        ("optim", "lr", None, "null", "a number above 0"),
+        ("optim", "lr", float("nan"), "nan", POSITIVE),
+        ("optim", "lr", None, "null", POSITIVE),
         ("optim", "lr_factor", 2, "2", "a number above 0 and at most 1"),
         ("clustering", "eps", 2, "2", "a number above 0 and below 1"),
         ("loss", "beta", -1, "-1", "a number of at least 0 and at most 1"),
-        ("engine", "memory_gb", 0, "0", "a number above 0 or null"),
+        ("engine", "memory_gb", 0, "0", f"{POSITIVE} or null"),
         ("model", "backbone", "vgg", "vgg", BACKBONES),
         ("clustering", "distance", "cosine", "cosine", "one of `jaccard`"),
         ("data", "name", False, "false", "text that is not empty"),
@@ -44,6 +45,27 @@ def test_key_value_and_what_is_allowed(
     block: str, name: str, value: Any, shown: str, allowed: str
 ) -> None:
     assert told(**{block: {name: value}}) == [f"`{block}.{name}` = `{shown}`: must be {allowed}"]
+
+
+@pytest.mark.parametrize(
+    ("option", "key"),
+    [
+        ("--lr", "optim.lr"),
+        ("--learning-rate", "optim.lr"),
+        ("--epochs", "optim.epochs"),
+        ("--epoch", "optim.epochs"),
+        ("--batch-size", "batch.size"),
+        ("--batch_size", "batch.size"),
+        ("--height", "data.height"),
+        ("--Weight-Decay", "optim.weight_decay"),
+        ("--eps", "clustering.eps"),
+        ("--backbone", "model.backbone"),
+        ("--optim", None),
+        ("--gpu", None),
+    ],
+)
+def test_the_setting_that_an_option_means(option: str, key: str | None) -> None:
+    assert problems.setting_for(option) == key
 
 
 def test_blocks_and_missing_keys() -> None:

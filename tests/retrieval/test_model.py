@@ -72,6 +72,19 @@ def test_recorded_settings_are_used_unless_a_preset_is_named(
     assert Model.load(path, runtime, str(tiny_preset)).config.data.height == 32
 
 
+def test_a_backbone_is_used_as_before_training(
+    tmp_path: Path, tiny_preset: Path, crops: list[Path]
+) -> None:
+    network = Network("tiny", classes=6).eval()
+    torch.save(network.base.state_dict(), tmp_path / "start.pth")
+    runtime = Runtime(cache=False)
+    model = Model.load(tmp_path / "start.pth", runtime, str(tiny_preset))
+    images = model.preprocess(crops)
+    with torch.no_grad():
+        expected = torch.nn.functional.normalize(network.base.map(images).mean((2, 3)))
+    assert np.abs(model.embed(crops) - expected.numpy()).max() < 1e-5
+
+
 def test_without_settings_a_preset_is_asked_for(tmp_path: Path, tiny_preset: Path) -> None:
     path = saved(tmp_path / "x.pth", tiny_preset, {"mode": "train"})
     with pytest.raises(UsageError, match="does not record its settings") as caught:

@@ -39,3 +39,11 @@ def test_a_file_is_taken_as_it_is(tmp_path: Path) -> None:
         initial_weights(Model(weights=str(path)), Silent())
     path.touch()
     assert initial_weights(Model(weights=str(path)), Silent()) == path
+
+
+def test_a_run_folder_names_its_weights(tmp_path: Path) -> None:
+    (tmp_path / "best.pth").touch()
+    model = Model(weights=str(tmp_path))
+    with pytest.raises(WeightsError, match="a folder, not a weights file") as caught:
+        initial_weights(model, Silent())
+    assert caught.value.hint == f"did you mean `{tmp_path / 'best.pth'}`?"

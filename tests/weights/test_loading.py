@@ -133,6 +133,16 @@ def test_a_missing_file_and_a_folder(tmp_path):
     assert caught.value.hint == f"did you mean `{tmp_path / 'best.pth'}`?"
 
 
+def test_the_state_of_a_run_names_the_weights_beside_it(tmp_path):
+    state = {"epoch": 3, "network": {"a": torch.ones(1)}, "optimizer": {"lr": 0.1}}
+    torch.save(state, tmp_path / "state.pt")
+    for name in ("last.pth", "best.pth"):
+        (tmp_path / name).touch()
+    with pytest.raises(WeightsError, match="the saved state of a run, not its weights") as caught:
+        read_state_dict(tmp_path / "state.pt")
+    assert caught.value.hint == f"did you mean `{tmp_path / 'best.pth'}`?"
+
+
 def test_a_pointer_of_git_lfs(tmp_path):
     path = tmp_path / "weights.pth"
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 190000000\n")
