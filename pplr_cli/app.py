@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 from pplr_cli import __version__
 from pplr_cli.commands.assign import assign
 from pplr_cli.commands.cluster import cluster
+from pplr_cli.commands.compare import compare, runs
 from pplr_cli.commands.doctor import doctor
 from pplr_cli.commands.download import download_weights
 from pplr_cli.commands.embed import embed
@@ -70,6 +71,12 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "pplr labels runs/market-train --csv labels.csv",
         "pplr labels runs/market-train --epoch 10 | head",
     ),
+    "runs": ("List the runs of a folder.", "pplr runs"),
+    "compare": (
+        "Compare runs: figures, settings, spread over seeds.",
+        "pplr compare runs/demo-train runs/demo-train-cam",
+        "pplr compare runs/* --to comparison.html",
+    ),
     "export": (
         "Export the retrieval feature as an ONNX model.",
         "pplr export --weights best.pth --to model.onnx",
@@ -122,6 +129,8 @@ app.command(cls=Command, **_about("embed"))(embed)
 app.command(cls=Command, **_about("cluster"))(cluster)
 app.command(cls=Command, **_about("assign"))(assign)
 app.command(cls=Command, **_about("labels"))(labels)
+app.command(cls=Command, **_about("runs"))(runs)
+app.command(cls=Command, **_about("compare"))(compare)
 app.command(cls=Command, **_about("export"))(export)
 app.command(cls=Command, **_about("download-weights"))(download_weights)
 app.add_typer(presets_app, **_about("presets"))

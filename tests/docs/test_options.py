@@ -19,6 +19,8 @@ COMMANDS = {
     "cluster": "identities.md",
     "assign": "identities.md",
     "labels": "labels.md",
+    "runs": "records.md",
+    "compare": "records.md",
     "export": "export.md",
     "download-weights": "weights.md",
     "presets list": "presets.md",

@@ -1,0 +1,66 @@
+"""`pplr runs` and `pplr compare`."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pplr_cli.app import run
+from tests.conftest import Done
+
+
+@pytest.fixture
+def runs(done: Done, tmp_path: Path) -> Path:
+    for name in ("one", "two"):
+        shutil.copytree(done.folder, tmp_path / "runs" / name)
+    return tmp_path / "runs"
+
+
+def test_runs_are_listed(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (runs / "two" / "config.yaml").write_text("optim: [")
+    assert run(["runs", str(runs)]) == 0
+    shown = capsys.readouterr()
+    header, one, two = shown.out.splitlines()
+    assert header.split() == [
+        "run",
+        "state",
+        "command",
+        "data",
+        "seed",
+        "epoch",
+        "mAP",
+        "clusters",
+        "updated",
+    ]
+    assert one.split()[:3] == ["one", "finished", "train-cam"]
+    assert two.split() == ["two", "damaged"]
+    assert "two/config.yaml" in shown.err
+
+
+def test_listed_as_json(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["runs", str(runs), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [Path(one["run"]).name for one in found["runs"]] == ["one", "two"]
+    assert 0 <= found["runs"][0]["mAP"] <= 1
+
+
+def test_compared_with_a_page(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, both = tmp_path / "page.html", [str(runs / "one"), str(runs / "two")]
+    assert run(["compare", *both, "--to", str(page)]) == 0
+    assert "the same settings" in capsys.readouterr().out
+    written = page.read_bytes()
+    assert written.startswith(b"<!doctype html>")
+    assert run(["compare", *both, "--to", str(page)]) != 0  # not overwritten
+    assert page.read_bytes() == written
+    assert run(["compare", *both, "--to", str(page), "--overwrite", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["page"] == str(page)
+    assert found["groups"][0]["figures"]["mAP"]["spread"] == 0
+
+
+def test_one_run_is_not_a_comparison(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["compare", str(runs / "one")]) == 2
+    assert "`pplr runs` lists them" in capsys.readouterr().err
