@@ -99,15 +99,13 @@ class ImageSet:
 
     def take(self, rows: NDArray[np.int64]) -> "ImageSet":
         """Return some of the images, by position, int64 [M]."""
-        return replace(
-            self,
-            paths=tuple(self.paths[row] for row in rows),
-            contents=tuple(self.contents[row] for row in rows) if self.contents else (),
-            identities=self.identities[rows],
-            cameras=self.cameras[rows],
-            tracks=None if self.tracks is None else self.tracks[rows],
-            times=None if self.times is None else self.times[rows],
-        )
+        paths = tuple(self.paths[row] for row in rows)
+        contents = tuple(self.contents[row] for row in rows) if self.contents else ()
+        taken = replace(self, paths=paths, contents=contents)
+        for name in ("identities", "cameras", "tracks", "times"):
+            if (column := getattr(self, name)) is not None:
+                object.__setattr__(taken, name, column[rows])
+        return taken
 
     @property
     def files(self) -> list[Path]:
@@ -136,14 +134,16 @@ class Manifest:
     notes: dict[str, int]  # how many files were left out or kept on purpose, by reason
     contents: Mapping[str, str] = field(default_factory=dict)  # SHA-256 by path, as checked
     names: Names = field(default_factory=Names)  # not part of the digest
+    _columns: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         order = list(Split).index
         images = sorted(self.images, key=lambda image: (order(image.split), portable(image.path)))
+        tracked = any((image.track, image.time) != (UNKNOWN, UNKNOWN) for image in images)
         object.__setattr__(self, "images", tuple(images))
+        object.__setattr__(self, "_columns", COLUMNS if tracked else COLUMNS[:5])
         if self.layout in ONE_BASED_LAYOUTS:
-            known = sorted({image.camera for image in images} - {UNKNOWN})
-            cameras = {camera: str(camera + 1) for camera in known}
+            cameras = {n: str(n + 1) for n in sorted({i.camera for i in images} - {UNKNOWN})}
             object.__setattr__(self, "names", replace(self.names, cameras=cameras))
 
     def split(self, split: Split | None = None) -> ImageSet:
@@ -184,33 +184,25 @@ class Manifest:
         """SHA-256 over every line of the manifest."""
         return hashlib.sha256("\n".join(self._rows()).encode()).hexdigest()
 
-    @property
-    def _columns(self) -> tuple[str, ...]:
-        tracked = any((image.track, image.time) != (UNKNOWN, UNKNOWN) for image in self.images)
-        return COLUMNS if tracked else COLUMNS[:5]
-
     def _rows(self) -> Iterator[str]:
-        width = len(self._columns)
         for split, path, *labels, track, time in self.images:
             moment = int(time) if time % 1 == 0 else time
             row = [split, portable(path), *labels, self.contents.get(path, ""), track, moment]
-            yield json.dumps(row[:width])
+            yield json.dumps(row[: len(self._columns)])
 
     def save(self, folder: Path) -> Path:
         """Write `manifest.json` into `folder` (created if need be) and return its path."""
-        path, columns = folder / FILE_NAME, self._columns
-        names = {"identity": self.names.identities, "camera": self.names.cameras}
-        if "track" in columns:
-            names["track"] = self.names.tracks
+        path, names = folder / FILE_NAME, self.names
+        named = {"identity": names.identities, "camera": names.cameras, "track": names.tracks}
         head = {
-            "format": WITH_TRACKS if "track" in columns else FORMAT,
+            "format": WITH_TRACKS if "track" in self._columns else FORMAT,
             "name": self.name,
             "layout": self.layout,
             "root": portable(os.path.relpath(self.root.resolve(), folder.resolve())),
             "digest": self.digest,
             "notes": self.notes,
-            "names": names,
-            "columns": columns,
+            "names": named,
+            "columns": self._columns,
         }
         images = ",\n".join(self._rows())
         write_text(path, json.dumps(head, indent=1)[:-2] + f',\n "images": [\n{images}\n]}}\n')
@@ -240,10 +232,9 @@ class Manifest:
         notes = {str(reason): int(count) for reason, count in document["notes"].items()}
         given = document.get("names", {}).values()
         names = Names(*({int(n): str(s) for n, s in names.items()} for names in given))
-        name, layout = document["name"], document["layout"]
-        if {type(name), type(layout)} != {str}:
-            raise TypeError(f"name {name!r}, layout {layout!r}")
-        return cls(name, layout, root, images, notes, contents, names)
+        if {type(document["name"]), type(document["layout"])} != {str}:
+            raise TypeError("name or layout")
+        return cls(document["name"], document["layout"], root, images, notes, contents, names)
 
 
 def _image(
