@@ -47,6 +47,7 @@ def read_crops(
     pattern: re.Pattern[str] | None = None,
     table: Path | None = None,
     ours: Iterable[Path] = (),
+    names: Names = Names(),  # noqa: B008
 ) -> Reading:
     """List the images below `root`, at any depth.
 
@@ -55,6 +56,7 @@ def read_crops(
         pattern: what the paths say, or
         table: the table that says it.
         ours: files and folders that pplr wrote there, which are ignored.
+        names: of identities, cameras and tracks whose numbers are kept.
 
     Raises:
         DataError: no image, unreadable folders, paths that do not match the pattern, a table that
@@ -78,8 +80,8 @@ def read_crops(
     if len(known) < len(paths):
         reading.notes[NOT_NAMED] = len(paths) - len(known)
     (identities, people), (cameras, places), (tracks, courses) = (
-        number_values([values.get(column) for values in known.values()])
-        for column in ("identity", "camera", "track")
+        number_values([values.get(column) for values in known.values()], kept)
+        for column, kept in zip(("identity", "camera", "track"), vars(names).values(), strict=True)
     )
     reading.names = Names(people, places, courses)
     splits, times = _splits(root, known), read_times(root, known)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pplr_cli.data.decode import Fault
-from pplr_cli.data.manifest import FILE_NAME, Manifest
+from pplr_cli.data.manifest import FILE_NAME, Manifest, Names
 from pplr_cli.errors import DataError, PplrError, UsageError
 from pplr_cli.ingest.archive import extract_parts
 from pplr_cli.ingest.counts import SplitCounts, count_splits
@@ -25,6 +25,7 @@ from pplr_cli.ingest.request import PrepareRequest
 from pplr_cli.ingest.rules import SKIPPED, changed, concerns_about, inspect
 from pplr_cli.ingest.staging import copied, staged
 from pplr_cli.ingest.trees import explain_missing, find_root, find_root_above, read_tree
+from pplr_cli.ingest.update import copy_changes, describe_changes
 from pplr_cli.ingest.walk import Reading
 from pplr_cli.progress import Reporter
 from pplr_cli.text import listed
@@ -59,16 +60,14 @@ class Preparation:
     def __init__(self, request: PrepareRequest, reporter: Reporter) -> None:
         self._request, self._reporter = request, reporter
         self._folder, self._path = request.folder, request.folder / FILE_NAME
+        self._old: Manifest | None = None  # that is brought up to date
         self._left_out: list[str] = []
         self._skipped: list[Fault] = []
         self._warnings: list[str] = []
 
     def recheck(self) -> Prepared:
         """Check a prepared data set: images unchanged, counts as published."""
-        manifest = Manifest.load(self._path)
-        if manifest.layout != self._request.layout:
-            hint = "choose another name with `--name`"
-            raise DataError(f"`{self._path}`: holds a `{manifest.layout}` data set", hint)
+        manifest = self._load()
         self._warnings.clear()
         self._check_counts(manifest, str(manifest.root))
         examined = examine(manifest, self._reporter)
@@ -77,6 +76,13 @@ class Preparation:
         self._warn(concerns_about(manifest, examined))
         return Prepared(manifest, self._path, False, tuple(self._warnings))
 
+    def _load(self) -> Manifest:
+        manifest = Manifest.load(self._path)
+        if manifest.layout != self._request.layout:
+            hint = "choose another name with `--name`"
+            raise DataError(f"`{self._path}`: holds a `{manifest.layout}` data set", hint)
+        return manifest
+
     def run(self, sources: Sequence[Path]) -> Prepared:
         """Prepare a data set from archives, from a folder, or by drawing if there is no source."""
         request = self._request
@@ -84,6 +90,8 @@ class Preparation:
             raise UsageError(f"`{request.layout}` needs a SOURCE", "name the folder of images")
         for source in sources:
             self._check_source(source, alone=len(sources) == 1)
+        if request.update and self._path.is_file():
+            return self._update(sources[0])
         if sources and sources[0].is_dir() and request.layout != MOT:
             inside = sources[0].resolve().is_relative_to(request.data_dir.resolve())
             if request.link or inside:
@@ -100,8 +108,24 @@ class Preparation:
         elif source.is_dir() and not alone:
             hint = "put the folders into one folder and give that"
             raise UsageError(f"`{source}`: several sources must all be archives", hint)
-        elif source.is_file() and self._request.link:
-            raise UsageError("`--link` goes with a folder, not an archive", "leave it out")
+        elif source.is_file() and (self._request.link or self._request.update):
+            option = "--link" if self._request.link else "--update"
+            raise UsageError(f"`{option}` goes with a folder, not an archive", "leave it out")
+
+    def _update(self, source: Path) -> Prepared:
+        """Bring a data set up to date with its source; unchanged images are not decoded."""
+        self._old = old = self._load()
+        read = self._read(source)
+        linked = old.root == read.root.resolve()
+        if not linked and not old.root.is_relative_to(self._folder.resolve()):
+            raise self._taken(read)
+        manifest, concerns = self._inspect(read)
+        if linked:
+            manifest.save(self._folder)
+        else:
+            copy_changes(old, manifest, self._folder, self._reporter)
+        self._reporter.info(f"updated `{manifest.name}`: {describe_changes(old, manifest)}")
+        return self._prepared(concerns)
 
     def _use_in_place(self, source: Path) -> Prepared:
         """Write a manifest for a folder that is not copied."""
@@ -134,8 +158,9 @@ class Preparation:
         return self._prepared(concerns)
 
     def _inspect(self, read: Manifest) -> tuple[Manifest, list[Concern]]:
+        known = self._old.contents if self._old else {}
         manifest, self._skipped, concerns = inspect(
-            self._request, read, self._left_out, self._reporter
+            self._request, read, self._left_out, self._reporter, known
         )
         return manifest, concerns
 
@@ -171,7 +196,8 @@ class Preparation:
         if request.layout == FOLDER:
             pattern = compile_pattern(request.pattern) if request.pattern is not None else None
             ours = (self._folder / PICTURE, request.data_dir)
-            return self._manifest(source, read_crops(source, pattern, request.table, ours))
+            names = self._old.names if self._old else Names()
+            return self._manifest(source, read_crops(source, pattern, request.table, ours, names))
         layout = LAYOUTS[request.layout]
         root = find_root(source, layout)
         if root is None and source in request.sources:

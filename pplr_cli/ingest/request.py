@@ -89,6 +89,14 @@ class PrepareRequest:
             "`<sequence>.txt`, e.g. a tracker's results (default: gt/gt.txt, or det/det.txt).",
         ),
     ] = None
+    update: Annotated[
+        bool,
+        Option(
+            "--update",
+            help="For `folder`: add, replace and drop what changed in SOURCE; keep the rest, and "
+            "the numbers of identities and cameras.",
+        ),
+    ] = False
     every: Annotated[
         int, Option("--every", metavar="N", min=1, help="For `mot`: read every N-th frame.")
     ] = 1
@@ -96,19 +104,30 @@ class PrepareRequest:
     def __post_init__(self) -> None:
         if self.layout not in KNOWN:
             raise UsageError(f"`{self.layout}`: no such layout", self._instead_of_layout)
-        if self.layout == SYNTHETIC and self.sources:
-            raise UsageError("`synthetic` is drawn, it takes no SOURCE", "leave SOURCE out")
-        if self.layout != MOT and (self.boxes is not None or self.every != 1):
-            raise UsageError("`--boxes` and `--every` go with the layout `mot`", "leave them out")
-        if self.layout == MOT and (self.link or self.table is not None):
-            raise UsageError("`--link` and `--csv` do not go with `mot`", "leave them out")
-        if self.layout != FOLDER and self.pattern is not None:
-            raise UsageError("`--pattern` goes with the layout `folder` only", "leave it out")
-        if len(self._labelling) > 1:
-            raise UsageError("`--pattern` and `--csv` do the same", "leave one of them out")
-        if not self.sources and (self.link or self._labelling):
-            option = "--link" if self.link else self._labelling[0]
-            raise UsageError(f"`{option}` needs a SOURCE folder", "name the folder")
+        folder, mot, cut = self.layout == FOLDER, self.layout == MOT, self.boxes or self.every != 1
+        needy: dict[str, object] = {"--link": self.link, "--update": self.update}
+        needy |= {"--pattern": self.pattern, "--csv": self.table}
+        first = next((option for option, value in needy.items() if value), None)
+        them, it = "leave them out", "leave it out"
+        for wrong, message, hint in (
+            (
+                self.layout == SYNTHETIC and self.sources,
+                "`synthetic` is drawn, it takes no SOURCE",
+                "leave SOURCE out",
+            ),
+            (not mot and cut, "`--boxes` and `--every` go with the layout `mot`", them),
+            (mot and (self.link or self.table), "`--link` and `--csv` do not go with `mot`", them),
+            (not folder and self.pattern, "`--pattern` goes with the layout `folder` only", it),
+            (not folder and self.update, "`--update` goes with the layout `folder` only", it),
+            (
+                self.pattern and self.table,
+                "`--pattern` and `--csv` do the same",
+                "leave one of them out",
+            ),
+            (first and not self.sources, f"`{first}` needs a SOURCE folder", "name the folder"),
+        ):
+            if wrong:
+                raise UsageError(message, hint)
         if self.pattern is not None:
             compile_pattern(self.pattern)
         if self.name is not None:
@@ -122,12 +141,6 @@ class PrepareRequest:
         if self.layout == DEMO:
             return f"`pplr prepare {SYNTHETIC}` draws the data set of that name"
         return nearest(self.layout, KNOWN)
-
-    @property
-    def _labelling(self) -> list[str]:
-        """The options given that say who and where the images are."""
-        given = {"--pattern": self.pattern, "--csv": self.table}
-        return [option for option, value in given.items() if value is not None]
 
     @property
     def fault_list(self) -> Path:

@@ -6,8 +6,9 @@ taken as they are. Everything else is a warning.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from pplr_cli.data.decode import Fault, unusable
 from pplr_cli.data.manifest import Image, Manifest, Split
@@ -35,7 +36,11 @@ COPIES = "further copies of the same picture kept"
 
 
 def inspect(
-    request: PrepareRequest, manifest: Manifest, left_out: Sequence[str], reporter: Reporter
+    request: PrepareRequest,
+    manifest: Manifest,
+    left_out: Sequence[str],
+    reporter: Reporter,
+    known: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Manifest, list[Fault], list[Concern]]:
     """Check every image of a data set that is being prepared.
 
@@ -44,6 +49,7 @@ def inspect(
         manifest: as read, without digests.
         left_out: paths of folders, links and special files that were left out.
         reporter: gets the progress.
+        known: SHA-256, by path, of images that were checked before.
 
     Returns:
         The manifest with the digest of every image, without the broken ones; these; the warnings.
@@ -51,7 +57,7 @@ def inspect(
     Raises:
         DataError: broken images without `--skip-bad`, or what the rules call an error.
     """
-    examined = examine(manifest, reporter)
+    examined = examine(manifest, reporter, known)
     faults, concerns = examined.faults, []
     write_faults(request.fault_list, faults)
     if faults:

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from pplr_cli.data.manifest import LARGEST, UNKNOWN
 from pplr_cli.errors import DataError
@@ -19,21 +20,26 @@ DIGITS = 18
 _NUMBER = re.compile(r"([+-]?)(\d+)(?:\.(\d*))?", re.ASCII)
 
 
-def number_values(values: Sequence[str | None]) -> tuple[list[int], dict[int, str]]:
+def number_values(
+    values: Sequence[str | None], known: Mapping[int, str] = MappingProxyType({})
+) -> tuple[list[int], dict[int, str]]:
     """Turn identities, cameras or tracks into numbers, each value judged by itself.
 
     Integers keep their value in any spelling (`17`, `0017`, `17.0`); negative and missing values
     are `UNKNOWN`; all other texts get the numbers after the largest integer, in sorted order.
+    Numbers of `known` names are kept; an integer that is one of them is numbered like a name.
 
     Returns:
         The number of each value, and the first spelling of each number that is not written so.
     """
     keys = [_key(value) for value in values]
-    names = sorted({key for key in keys if isinstance(key, str)})
-    first = max((key for key in keys if isinstance(key, int)), default=UNKNOWN) + 1
-    numbers = {name: first + place for place, name in enumerate(names)}
-    found = [numbers[key] if isinstance(key, str) else key for key in keys]
-    spelled: dict[int, str] = {}
+    numbers = {key: number for number, text in known.items() if (key := _key(text)) != number}
+    taken = set(numbers.values())
+    fresh = {key for key in keys if isinstance(key, str) or key in taken} - numbers.keys()
+    first = max((*taken, *(key for key in keys if isinstance(key, int))), default=UNKNOWN) + 1
+    numbers |= {key: first + place for place, key in enumerate(sorted(fresh, key=str))}
+    found = [numbers.get(key, UNKNOWN if isinstance(key, str) else key) for key in keys]
+    spelled = dict(known)
     for number, value in zip(found, values, strict=True):
         if number != UNKNOWN and value is not None:
             spelled.setdefault(number, value.strip())
