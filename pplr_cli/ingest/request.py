@@ -119,11 +119,7 @@ class PrepareRequest:
             (mot and (self.link or self.table), "`--link` and `--csv` do not go with `mot`", them),
             (not folder and self.pattern, "`--pattern` goes with the layout `folder` only", it),
             (not folder and self.update, "`--update` goes with the layout `folder` only", it),
-            (
-                self.pattern and self.table,
-                "`--pattern` and `--csv` do the same",
-                "leave one of them out",
-            ),
+            (self.pattern and self.table, "`--pattern` and `--csv` do the same", "leave one out"),
             (first and not self.sources, f"`{first}` needs a SOURCE folder", "name the folder"),
         ):
             if wrong:

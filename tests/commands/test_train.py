@@ -14,9 +14,12 @@ import pytest
 import torch
 
 from pplr_cli.app import run
+from pplr_cli.config import presets
 from pplr_cli.data.manifest import Manifest, Split
 from pplr_cli.engine.backbone import build_backbone
+from pplr_cli.engine.network import initial_network
 from pplr_cli.errors import WeightsError
+from pplr_cli.progress import Silent
 from pplr_cli.session import plan
 from tests.conftest import Done
 
@@ -63,6 +66,22 @@ def test_weights_can_be_evaluated(
     assert run(["evaluate", "--weights", weights, "--data-dir", str(tiny_data), "--json"]) == 0
     best = max(row["mAP"] for row in lines(tmp_path))
     assert json.loads(capsys.readouterr().out)["mAP"] == pytest.approx(best, abs=1e-6)
+
+
+def test_training_goes_on_from_a_model(
+    done: Done, tiny_preset: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    weights = f"model.weights={done.folder / 'last.pth'}"
+    assert train(tiny_preset, tiny_data, tmp_path, "--set", weights) == 0
+    start, end = lines(tmp_path)[0], lines(done.folder)[-1]
+    assert start["mAP"] == pytest.approx(end["mAP"], abs=0.01)  # only its backbone is taken
+    assert start["mAP"] > lines(done.folder)[0]["mAP"] + 0.05
+    config = presets.resolve(str(tiny_preset), "train", [weights])
+    network = initial_network(config, done.folder / "last.pth", Silent())
+    before = torch.load(done.folder / "last.pth", weights_only=True)
+    taken = {f"base.{name}": value for name, value in network.base.state_dict().items()}
+    assert taken.keys() <= before.keys()
+    assert all(torch.equal(value, before[name]) for name, value in taken.items())
 
 
 def digests(run_dir: Path) -> dict[str, str]:
