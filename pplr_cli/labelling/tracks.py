@@ -66,11 +66,10 @@ def track_means(features: Tensor, tracks: Tracks) -> Tensor:
 def join_tracks(vectors: Tensor, tracks: Tracks, k: int, answers: Answers | None = None) -> Labels:
     """Return the group of each track, int64 [T]."""
     apart, groups = _Apart(tracks, vectors.device), np.arange(len(tracks))
-    near, _ = _nearest(vectors, vectors, apart.mask(groups), k)
+    scale = _scale(vectors, apart, k)
     if answers is not None:
         groups = connected(answers.same, len(tracks))
         apart.add(answers.different)
-    scale = near.masked_fill(near.isinf(), torch.nan).nanmean(1, keepdim=True).nan_to_num()
     return _join(vectors, scale, apart, groups)
 
 
@@ -90,16 +89,37 @@ def _join(vectors: Tensor, scale: Tensor, apart: "_Apart", groups: Labels) -> La
         count = int(at.max()) + 1
         sizes = torch.bincount(at)[:, None]
         centres, scales = (_sums(each, at, count) / sizes for each in (vectors, scale))
-        # one product: the mean of 2 s - r - r over all pairs of tracks of two groups
-        ones, double = torch.ones_like(scales), 2**0.5 * centres
-        left, right = torch.cat((double, -scales, ones), 1), torch.cat((double, ones, -scales), 1)
-        best, found = _nearest(left, right, apart.mask(groups), 1)
+        best, found = _nearest(*_sides(centres, scales), apart.mask(groups), 1)
         partner, rows = found[:, 0].cpu().numpy(), np.arange(count)
         joined = (partner[partner] == rows) & (rows < partner) & (best[:, 0] > 0).cpu().numpy()
         if not joined.any():
             return groups
         rows[partner[joined]] = rows[joined]
         groups = np.unique(rows[groups], return_inverse=True)[1]
+
+
+def scaled(vectors: Tensor, tracks: Tracks, k: int, most: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the tracks as two matrices [T, D + 2] whose products are the scaled similarities.
+
+    Returns:
+        the matrices, and the `most` nearest tracks of each, int64 [T, most]: most similar first,
+        those that are never one identity last.
+    """
+    apart = _Apart(tracks, vectors.device)
+    left, right = _sides(vectors, _scale(vectors, apart, k))
+    return left, right, _nearest(left, right, apart.mask(np.arange(len(tracks))), most)[1]
+
+
+def _scale(vectors: Tensor, apart: "_Apart", k: int) -> Tensor:
+    """Return the mean similarity of each track to its k nearest ones, [T, 1]."""
+    near, _ = _nearest(vectors, vectors, apart.mask(np.arange(len(vectors))), k)
+    return near.masked_fill(near.isinf(), torch.nan).nanmean(1, keepdim=True).nan_to_num()
+
+
+def _sides(centres: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
+    """Return matrices whose product is the mean of 2 s - r - r over all pairs of two groups."""
+    ones, double = torch.ones_like(scales), 2**0.5 * centres
+    return torch.cat((double, -scales, ones), 1), torch.cat((double, ones, -scales), 1)
 
 
 class _Apart:
