@@ -21,6 +21,7 @@ from pplr_cli.commands.labels import labels
 from pplr_cli.commands.options import Command
 from pplr_cli.commands.prepare import prepare
 from pplr_cli.commands.presets import app as presets_app
+from pplr_cli.commands.review import review
 from pplr_cli.commands.search import search
 from pplr_cli.commands.train import train, train_cam
 from pplr_cli.config.problems import setting_for
@@ -77,6 +78,10 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "pplr compare runs/demo-train runs/demo-train-cam",
         "pplr compare runs/* --to comparison.html",
     ),
+    "review": (
+        "Write a page on which people correct the clusters.",
+        "pplr review runs/market-train",
+    ),
     "export": (
         "Export the retrieval feature as an ONNX model.",
         "pplr export --weights best.pth --to model.onnx",
@@ -131,6 +136,7 @@ app.command(cls=Command, **_about("assign"))(assign)
 app.command(cls=Command, **_about("labels"))(labels)
 app.command(cls=Command, **_about("runs"))(runs)
 app.command(cls=Command, **_about("compare"))(compare)
+app.command(cls=Command, **_about("review"))(review)
 app.command(cls=Command, **_about("export"))(export)
 app.command(cls=Command, **_about("download-weights"))(download_weights)
 app.add_typer(presets_app, **_about("presets"))

@@ -92,11 +92,9 @@ def parts_of_tracks(features: Tensor, tracks: Tracks, labels: Ints, k: int) -> P
         k: as for the clustering.
     """
     vectors = align_cameras(track_means(features, tracks), tracks)
-    left, right, near = scaled(vectors, tracks, k, min(NEAR, len(tracks) - 1))
-    rows = np.arange(len(tracks)).repeat(near.shape[1])
-    beside = np.stack((rows, near.cpu().numpy().ravel()), 1)
+    left, right, near = scaled(vectors, tracks, k, NEAR)
     centres = _centres(tracks.of, torch.einsum("nd,nd->n", features, vectors[tracks.of]))
-    pairs = _distinct(np.concatenate((beside, _inside(labels[centres]))))
+    pairs = _distinct(np.concatenate((near.cpu().numpy(), _inside(labels[centres]))))
     alike = torch.einsum("qd,qd->q", left[pairs[:, 0]], right[pairs[:, 1]])
     return Parts(tracks.of, centres, pairs, alike.double().cpu().numpy())
 

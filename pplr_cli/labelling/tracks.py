@@ -102,12 +102,14 @@ def scaled(vectors: Tensor, tracks: Tracks, k: int, most: int) -> tuple[Tensor, 
     """Return the tracks as two matrices [T, D + 2] whose products are the scaled similarities.
 
     Returns:
-        the matrices, and the `most` nearest tracks of each, int64 [T, most]: most similar first,
-        those that are never one identity last.
+        the matrices, and pairs of each track and one of its `most` nearest that can be one
+        identity, int64 [Q, 2].
     """
     apart = _Apart(tracks, vectors.device)
     left, right = _sides(vectors, _scale(vectors, apart, k))
-    return left, right, _nearest(left, right, apart.mask(np.arange(len(tracks))), most)[1]
+    best, columns = _nearest(left, right, apart.mask(np.arange(len(tracks))), most)
+    row, place = best.isfinite().nonzero(as_tuple=True)
+    return left, right, torch.stack((row, columns[row, place]), 1)
 
 
 def _scale(vectors: Tensor, apart: "_Apart", k: int) -> Tensor:

@@ -60,16 +60,22 @@ class Album:
         pixels: uint8 [N, H, W, 3].
         arrays: the epoch's `labels`, `agreement` and, if recorded, the explanation.
         clustering: the settings of the run.
+        width: of a crop in pixels.
     """
 
     def __init__(
-        self, images: ImageSet, pixels: Pixels, arrays: Arrays, clustering: Clustering
+        self,
+        images: ImageSet,
+        pixels: Pixels,
+        arrays: Arrays,
+        clustering: Clustering,
+        width: int = WIDTH,
     ) -> None:
         self._images, self._pixels, self._arrays = images, pixels, arrays
         self._clustering = clustering
         self._labels: NDArray[np.int64] = arrays["labels"]
-        _, height, width, _ = pixels.shape
-        self.size = (WIDTH, round(WIDTH * min(height / width, TALLEST)))
+        _, height, columns, _ = pixels.shape
+        self.size = (width, round(width * min(height / columns, TALLEST)))
 
     def clusters(self) -> list[Cluster]:
         """Return the largest, the median and the least agreed clusters, none twice."""
@@ -110,19 +116,19 @@ class Album:
             share = purity(self._labels, self._images.identities, number)
             about.append(f"{100 * share:.0f} % one identity")
         chosen = spread(members[np.argsort(cameras, kind="stable")], IN_A_CLUSTER)
-        crops = [self._crop(int(image), alone=True) for image in chosen]
+        crops = [self.crop(int(image), alone=True) for image in chosen]
         return Cluster(number, kind, ", ".join(about), crops)
 
     def _outlier(self, image: int) -> Outlier:
         if "neighbors" not in self._arrays:
-            return Outlier(self._crop(image), [], "")
+            return Outlier(self.crop(image), [], "")
         pairs = zip(self._arrays["nearest"][image], self._arrays["within"][image], strict=True)
-        nearest = [self._crop(int(other), within=bool(within)) for other, within in pairs]
+        nearest = [self.crop(int(other), within=bool(within)) for other, within in pairs]
         neighbors, reciprocal = (int(self._arrays[n][image]) for n in ("neighbors", "reciprocal"))
         why = why_outlier(neighbors, reciprocal, self._clustering)
-        return Outlier(self._crop(image), nearest, why)
+        return Outlier(self.crop(image), nearest, why)
 
-    def _crop(self, image: int, *, within: bool = False, alone: bool = False) -> Crop:
+    def crop(self, image: int, *, within: bool = False, alone: bool = False) -> Crop:
         """Return an image with its camera and, unless `alone`, its cluster."""
         label, camera = int(self._labels[image]), int(self._images.cameras[image])
         notes = []

@@ -24,13 +24,13 @@ from pplr_cli.runs.status import STATUS, write_status
 from pplr_cli.text import csv_text
 
 CONFIG, ENVIRONMENT, LOG, LOCK = "config.yaml", "environment.json", "log.txt", ".lock"
-ANSWERS = "answers.csv"
+ANSWERS, REVIEW = "answers.csv", "review.html"
 METRICS, TABLE, REPORT = "metrics.jsonl", "metrics.csv", "report.html"
 BEST, LAST, STATE = "best.pth", "last.pth", "state.pt"
 PREVIOUS, DAMAGED = previous(Path(STATE)).name, "state.damaged.pt"
 OWN = {
     *(CONFIG, ENVIRONMENT, STATUS, LOG, LOCK, METRICS, TABLE, REPORT, LABELS, BEST, LAST, STATE),
-    *(PREVIOUS, DAMAGED, ANSWERS, *LoggerName),
+    *(PREVIOUS, DAMAGED, ANSWERS, REVIEW, *LoggerName),
 }
 """Everything that a run writes; nothing else is ever deleted."""
 

@@ -1,0 +1,55 @@
+"""`pplr review`: a page on which people correct the clusters of a run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pplr_cli.commands import options
+from pplr_cli.files import check_output
+from pplr_cli.terminal.console import Console
+
+Run = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Run folder of `pplr train`.", show_default=False)
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", metavar="FILE", help="Page to write (default: in the run folder)."),
+]
+Answers = Annotated[
+    Path | None,
+    typer.Option("--answers", help="Answers given already (default: those of the run)."),
+]
+Pairs = Annotated[int, typer.Option("--pairs", min=1, help="Pairs on the page, at most.")]
+Clusters = Annotated[int, typer.Option("--clusters", min=1, help="Clusters on the page, at most.")]
+
+
+def review(
+    run: Run,
+    answers: Answers = None,
+    output: Output = None,
+    pairs: Pairs = 400,
+    clusters: Clusters = 100,
+    data_dir: options.DataDir = None,
+    device: options.Device = "auto",
+    workers: options.Workers = options.CORES,
+    cache: options.Cache = True,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write a page that asks which images show one identity; it works without a server."""
+    if output is not None:
+        check_output(output, overwrite=overwrite)
+
+    from pplr_cli.report.review import REVIEW, write_review
+    from pplr_cli.runs.relabel import cluster_again
+    from pplr_cli.runtime import Runtime, choose_device
+
+    console = Console(verbosity=-quiet)
+    runtime = Runtime(choose_device(device), console, workers=workers, cache=cache)
+    path = output or run / REVIEW
+    found = write_review(path, run, cluster_again(run, runtime, data_dir, answers), pairs, clusters)
+    console.result(
+        f"review: {path}\n{found.pairs:,} pairs, {found.clusters:,} of {found.of_clusters:,} "
+        f"clusters, {found.size / 1e6:.1f} MB"
+    )
