@@ -1,7 +1,8 @@
 """`pplr labels`: export the pseudo-labels of a run as a table or as folders."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +11,9 @@ from pplr_cli.commands import label_output, options
 from pplr_cli.commands.label_output import FOLDERS, LabelOutput
 from pplr_cli.errors import UsageError
 from pplr_cli.terminal.console import Console
+
+if TYPE_CHECKING:
+    from pplr_cli.runs.labels import EpochLabels
 
 RunDir = Annotated[
     Path, typer.Argument(metavar="RUN", help="Run folder of `pplr train`.", show_default=False)
@@ -23,6 +27,10 @@ Known = Annotated[
     Path | None,
     typer.Option("--known", metavar="FILE", help="Table of another run whose numbers to continue."),
 ]
+Answers = Annotated[
+    Path | None,
+    typer.Option("--answers", help="Cluster with the last weights and these answers instead."),
+]
 
 
 def labels(
@@ -33,6 +41,7 @@ def labels(
     copy: label_output.Copy = False,
     known: Known = None,
     epoch: Epoch = None,
+    answers: Answers = None,
     data_dir: options.DataDir = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -40,6 +49,8 @@ def labels(
     """Write path, pseudo-identity, agreement and camera of each training image."""
     if to == "folders" and csv is not None:
         raise UsageError("`--csv` and `--to folders` exclude each other", "leave one of them out")
+    if answers is not None and epoch is not None:
+        raise UsageError("`--answers` and `--epoch` exclude each other", "leave one of them out")
     target = LabelOutput.checked(to, csv or output, copy, overwrite, run / FOLDERS)
 
     from pplr_cli.data.manifest import Split
@@ -54,6 +65,8 @@ def labels(
     manifest = open_dataset(config.data.name, folder, console)
     records.check_data(manifest)
     images = manifest.split(Split.TRAIN)
+    if answers is not None:
+        found = _answered(found, run, answers, data_dir, console)
     rows = list(found.rows(images, known))
     clusters, outliers = found.pseudo.clusters, found.pseudo.outliers
     about = {
@@ -68,3 +81,15 @@ def labels(
         f"{clusters:,} pseudo-identities, {outliers:,} outliers (-1)"
     )
     target.write(rows, images.root, about, line, console, json=json)
+
+
+def _answered(
+    last: "EpochLabels", run: Path, answers: Path, data_dir: Path | None, console: Console
+) -> "EpochLabels":
+    """Return the clusters of the last weights that honour the answers; they follow `last`."""
+    from pplr_cli.runs.relabel import cluster_again
+    from pplr_cli.runtime import Runtime, choose_device
+
+    runtime = Runtime(choose_device("auto"), console)
+    pseudo = cluster_again(run, runtime, data_dir, answers).pseudo
+    return replace(last, pseudo=pseudo, earlier=(*last.earlier, last.pseudo.labels))

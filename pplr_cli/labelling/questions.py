@@ -4,7 +4,8 @@ A question is about two parts of the clustering: two tracks or, without tracks, 
 images that are nearly alike. For two parts of one cluster, "different" would separate them; for two
 parts of different clusters, "same" would join them. The probability of that answer depends on how
 alike the parts are, compared with the nearest part in their own clusters and outside. It is
-multiplied by the number of image pairs that would be joined or separated.
+multiplied by the number of image pairs that would be joined or separated; a track that is alone
+then becomes an outlier, so the pairs within it are lost and subtracted.
 """
 
 from typing import NamedTuple
@@ -28,8 +29,10 @@ NEAR = 20
 """Nearest tracks that a track is compared with."""
 LARGE = 100
 """Parts of a cluster that all its parts are compared with."""
-CLEAR = 4
-"""How sharply the probability falls: its scale is a quarter of the spread of the differences."""
+CLEAR = 2
+"""How sharply the probability falls: its scale is half of the spread of the differences."""
+FIRMER = 0.75
+"""Weight of the firmer of two parts in what a join is compared with; the other has the rest."""
 
 
 class Parts(NamedTuple):
@@ -40,12 +43,14 @@ class Parts(NamedTuple):
         centres: the image that stands for each part, int64 [P].
         pairs: parts i < j that can be asked about, int64 [Q, 2].
         alike: how alike they are, float64 [Q]; larger = more.
+        tracks: whether they are tracks, which are joined above 0 and are no cluster alone.
     """
 
     of: Ints
     centres: Ints
     pairs: Ints
     alike: Floats
+    tracks: bool = False
 
 
 def questions(parts: Parts, labels: Ints) -> tuple[Ints, Floats]:
@@ -64,12 +69,20 @@ def questions(parts: Parts, labels: Ints) -> tuple[Ints, Floats]:
     if both.any():
         middle = (np.median(own[both]) + np.median(beyond[both])) / 2
         spread = float(np.std(own[both] - beyond[both])) / CLEAR or 1.0
-    own, beyond = (np.where(np.isfinite(each), each, middle) for each in (own, beyond))
-    joins = parts.alike - (own[one] + own[other]) / 2
+    own = np.where(np.isfinite(own), own, 0.0 if parts.tracks else middle)
+    beyond = np.where(np.isfinite(beyond), beyond, middle)
+    ends = np.sort((own[one], own[other]), 0)
+    joins = parts.alike - FIRMER * ends[1] - (1 - FIRMER) * ends[0]
     divides = (beyond[one] + beyond[other]) / 2 - parts.alike
     probability = 1 / (1 + np.exp(-np.clip(np.where(inside, divides, joins) / spread, -40, 40)))
     sizes = np.bincount(parts.of, minlength=count)
-    change = probability * sizes[one] * sizes[other]
+    pairs = sizes[one] * sizes[other]
+    if parts.tracks:
+        members = np.bincount(clusters + 1)[clusters + 1]
+        within = sizes * (sizes - 1) // 2
+        lost = np.where(inside & (members[one] == 2), within[one] + within[other], 0)
+        pairs = np.maximum(pairs - lost, 0)
+    change = probability * pairs
     order = np.argsort(-change, kind="stable")
     return parts.centres[parts.pairs[order]], change[order]
 
@@ -96,7 +109,7 @@ def parts_of_tracks(features: Tensor, tracks: Tracks, labels: Ints, k: int) -> P
     centres = _centres(tracks.of, torch.einsum("nd,nd->n", features, vectors[tracks.of]))
     pairs = _distinct(np.concatenate((near.cpu().numpy(), _inside(labels[centres]))))
     alike = torch.einsum("qd,qd->q", left[pairs[:, 0]], right[pairs[:, 1]])
-    return Parts(tracks.of, centres, pairs, alike.double().cpu().numpy())
+    return Parts(tracks.of, centres, pairs, alike.double().cpu().numpy(), tracks=True)
 
 
 def parts_of_images(similarity: csr_array, labels: Ints) -> Parts:

@@ -21,6 +21,7 @@ COMMANDS = {
     "labels": "labels.md",
     "runs": "records.md",
     "compare": "records.md",
+    "review": "review.md",
     "export": "export.md",
     "download-weights": "weights.md",
     "presets list": "presets.md",

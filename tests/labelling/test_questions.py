@@ -19,7 +19,7 @@ from tests.labelling.test_tracks import never_one, slow_align, unit
 
 
 def slow_change(
-    alike: dict[tuple[int, int], float], clusters: list[int], sizes: list[int]
+    alike: dict[tuple[int, int], float], clusters: list[int], sizes: list[int], *, tracks: bool
 ) -> dict[tuple[int, int], float]:
     """Return the expected change of each pair of parts, one obvious step after the other."""
 
@@ -36,18 +36,24 @@ def slow_change(
     middle, spread = 0.0, 1.0
     if both:
         middle = float(np.median([o for o, _ in both]) + np.median([b for _, b in both])) / 2
-        spread = float(np.std([o - b for o, b in both])) / 4 or 1.0
+        spread = float(np.std([o - b for o, b in both])) / 2 or 1.0
     change = {}
     for (a, b), value in alike.items():
-        nearest = own if not inside(a, b) else beyond
-        usual = sum(middle if nearest[p] is None else nearest[p] for p in (a, b)) / 2
-        against = value - usual if not inside(a, b) else usual - value
-        change[a, b] = sizes[a] * sizes[b] / (1 + exp(-min(max(against / spread, -40), 40)))
+        pairs = sizes[a] * sizes[b]
+        if inside(a, b):
+            against = sum(middle if beyond[p] is None else beyond[p] for p in (a, b)) / 2 - value
+            if tracks and clusters.count(clusters[a]) == 2:  # both become outliers
+                pairs = max(pairs - sum(sizes[p] * (sizes[p] - 1) // 2 for p in (a, b)), 0)
+        else:
+            alone = 0.0 if tracks else middle
+            ends = sorted(alone if own[p] is None else own[p] for p in (a, b))
+            against = value - 0.25 * ends[0] - 0.75 * ends[1]
+        change[a, b] = pairs / (1 + exp(-min(max(against / spread, -40), 40)))
     return change
 
 
-@given(st.integers(0, 10**6))
-def test_the_expected_change(seed: int) -> None:
+@given(st.integers(0, 10**6), st.booleans())
+def test_the_expected_change(seed: int, tracks: bool) -> None:
     rng = np.random.default_rng(seed)
     sizes = rng.integers(1, 4, 7)
     of = np.arange(7).repeat(sizes)
@@ -56,9 +62,9 @@ def test_the_expected_change(seed: int) -> None:
     asked = [pair for pair in combinations(range(7), 2) if rng.random() < 0.7]
     alike = dict(zip(asked, rng.normal(size=len(asked)).tolist(), strict=True))
     pairs = np.array(asked, np.int64).reshape(-1, 2)
-    parts = Parts(of, centres, pairs, np.array(list(alike.values())))
+    parts = Parts(of, centres, pairs, np.array(list(alike.values())), tracks)
     found, change = questions(parts, clusters[of])
-    expected = slow_change(alike, clusters.tolist(), sizes.tolist())
+    expected = slow_change(alike, clusters.tolist(), sizes.tolist(), tracks=tracks)
     assert (np.diff(change) <= 0).all()
     named = [(int(of[a]), int(of[b])) for a, b in found]
     assert sorted(named) == sorted(expected)
