@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pplr_cli.api import evaluate, load, prepare, pseudo_labels, search, train
+    from pplr_cli.api import assign, cluster, evaluate, load, prepare, pseudo_labels, search, train
     from pplr_cli.config.fields import Agreement, Clustering, Config
     from pplr_cli.errors import (
         DataError,
@@ -45,6 +45,8 @@ __all__ = [
     "UsageError",
     "WeightsError",
     "__version__",
+    "assign",
+    "cluster",
     "evaluate",
     "load",
     "prepare",

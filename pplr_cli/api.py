@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,14 +17,18 @@ from pplr_cli.config.fields import Agreement, Clustering
 from pplr_cli.errors import PplrError
 from pplr_cli.ingest import library
 from pplr_cli.ingest.folder import open_images
+from pplr_cli.ingest.known import read_known
 from pplr_cli.ingest.library import open_dataset
 from pplr_cli.ingest.prepare import Prepared
 from pplr_cli.ingest.request import PrepareRequest
 from pplr_cli.labelling.stage import PseudoLabels, label
 from pplr_cli.progress import SILENT, Reporter
+from pplr_cli.retrieval.assign import Assigned, assign_images
+from pplr_cli.retrieval.clusters import Clustered, cluster_images
 from pplr_cli.retrieval.crops import extract_crops
 from pplr_cli.retrieval.evaluator import Evaluator
 from pplr_cli.retrieval.model import Model
+from pplr_cli.retrieval.protocol import Protocol, SameCamera
 from pplr_cli.retrieval.queries import AsOne
 from pplr_cli.retrieval.ranking import Scores
 from pplr_cli.retrieval.search import Found, nearest_images
@@ -136,26 +140,93 @@ def evaluate(
     data: str | None = None,
     rerank: bool = False,
     *,
+    same_camera: SameCamera = "ignore",
+    leave_one_out: bool = False,
+    as_one: Literal["track"] | None = None,
     data_dir: AnyPath | None = None,
     verify: bool = False,
 ) -> Scores:
-    """Score a network on the labelled query and gallery images of a data set.
+    """Score a network on the labelled images of a data set.
 
     Args:
         model: what `load` returned, or a weights file.
         data: name of a prepared data set; by default the one it was trained on.
         rerank: rank by k-reciprocal re-ranked distances.
+        same_camera: `ignore` or `keep` images of the query's identity and camera.
+        leave_one_out: compare each labelled image with all others.
+        as_one: `track`: the query images of a track are one query.
         data_dir: the data folder; by default `PPLR_DATA_DIR`, else `./data`.
         verify: compare every image with the manifest first.
 
     Raises:
-        DataError: the data set is missing, damaged, or has no labelled query and gallery.
+        DataError: the data set is missing, damaged, or has no labelled images to compare.
     """
     model = _loaded(model)
     runtime, name = model.runtime, data or model.config.data.name
     folder = env.data_dir(_path(data_dir))
     manifest = open_dataset(name, folder, runtime.reporter, verify=verify)
-    return Evaluator(manifest, model.config, runtime).scores(model.network, rerank=rerank)
+    protocol = Protocol(same_camera, leave_one_out, as_one)
+    return Evaluator(manifest, model.config, runtime, protocol).scores(model.network, rerank=rerank)
+
+
+def cluster(
+    model: Model | AnyPath,
+    source: AnyPath,
+    *,
+    pattern: str | None = None,
+    data_dir: AnyPath | None = None,
+    skip_bad: bool = False,
+) -> Clustered:
+    """Group images into identities without training.
+
+    Args:
+        model: what `load` returned, or a weights file.
+        source: a folder of images, or the name of a prepared data set.
+        pattern: for a folder: regular expression that finds camera and track in each path.
+        data_dir: the data folder; by default `PPLR_DATA_DIR`, else `./data`.
+        skip_bad: leave out images that cannot be decoded.
+
+    Raises:
+        DataError: a path is missing, images cannot be decoded, or there are too few.
+    """
+    model, folder = _loaded(model), env.data_dir(_path(data_dir))
+    images = open_images(Path(source), folder, model.runtime.reporter, pattern=pattern)
+    return cluster_images(model, images, skip_bad=skip_bad)
+
+
+def assign(
+    model: Model | AnyPath,
+    known: AnyPath,
+    source: AnyPath,
+    *,
+    known_images: AnyPath | None = None,
+    max_distance: float | None = None,
+    pattern: str | None = None,
+    data_dir: AnyPath | None = None,
+    skip_bad: bool = False,
+) -> Assigned:
+    """Give images the identities of known ones, or new identities.
+
+    Args:
+        model: what `load` returned, or a weights file.
+        known: a table with `path` and `pseudo_identity`, or a folder with one per identity.
+        source: a folder of images, or the name of a prepared data set.
+        known_images: folder or data set of the table's images; by default `source`.
+        max_distance: largest distance to a known image; by default chosen from the known ones.
+        pattern: for a folder: regular expression that finds camera and track in each path.
+        data_dir: the data folder; by default `PPLR_DATA_DIR`, else `./data`.
+        skip_bad: leave out images that cannot be decoded.
+
+    Raises:
+        UsageError: no distance can be chosen.
+        DataError: a path is missing, or images cannot be decoded.
+    """
+    model, folder = _loaded(model), env.data_dir(_path(data_dir))
+    reporter = model.runtime.reporter
+    images = open_images(Path(source), folder, reporter, pattern=pattern)
+    others = images if known_images is None else open_images(Path(known_images), folder, reporter)
+    labelled = read_known(Path(known), others, reporter)
+    return assign_images(model, labelled, images, max_distance=max_distance, skip_bad=skip_bad)
 
 
 def search(

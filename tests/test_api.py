@@ -159,3 +159,33 @@ def test_a_run_is_resumed_with_the_settings_that_it_recorded(trained: Run) -> No
         resume=True,
     )
     assert [row["epoch"] for row in longer.rows] == [0, 1, 2]
+
+
+def test_cluster_and_assign_are_the_commands(
+    trained: Run, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, table = pplr_cli.load(trained.weights), tmp_path / "labels.csv"
+    options = ("--weights", trained.weights, "--data-dir", tiny_data)
+    told = document(capsys, "cluster", "tiny", *options, "--output", table)
+    found = pplr_cli.cluster(model, "tiny", data_dir=tiny_data)
+    assert found.pseudo.labels.tolist() == [row["pseudo_identity"] for row in told["labels"]]
+    assert list(found.images.paths) == [row["path"] for row in told["labels"]]
+    told = document(capsys, "assign", "tiny", *options, "--known", table)
+    given = pplr_cli.assign(model, table, "tiny", data_dir=tiny_data)
+    assert list(given.names) == [str(row["pseudo_identity"]) for row in told["labels"]]
+    assert given.threshold._asdict() == told["threshold"]
+
+
+def test_evaluation_by_other_rules_is_the_command(
+    trained: Run, tiny_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--weights", trained.weights, "--data-dir", tiny_data)
+    told = document(
+        capsys, "evaluate", *options, "--same-camera", "keep", "--leave-one-out", "--no-cache"
+    )
+    found = pplr_cli.evaluate(
+        pplr_cli.load(trained.weights), "tiny", same_camera="keep", leave_one_out=True,
+        data_dir=tiny_data,
+    )  # fmt: skip
+    assert (found.mAP, found.queries) == (told["mAP"], told["queries"])
+    assert (told["same_camera"], told["leave_one_out"], told["paper"]) == ("keep", True, {})

@@ -1,8 +1,9 @@
 """`pplr evaluate`: score a weights file on a labelled query and gallery."""
 
 import time
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pplr_cli.data.manifest import Manifest
     from pplr_cli.report.plots import Evaluation
     from pplr_cli.retrieval.model import Model
+    from pplr_cli.retrieval.protocol import Protocol
     from pplr_cli.retrieval.ranking import Scores
 
 Rerank = Annotated[bool, typer.Option("--rerank", help="Rank by k-reciprocal re-ranked distances.")]
@@ -29,6 +31,22 @@ FailBelow = Annotated[
         help="Exit code 1 if a figure is lower, as in mAP=0.80 (repeatable).",
     ),
 ]
+SameCameraOption = Annotated[
+    Literal["ignore", "keep"],
+    typer.Option(
+        "--same-camera", help="What to do with images of the query's identity and camera."
+    ),
+]
+LeaveOneOut = Annotated[
+    bool,
+    typer.Option(
+        "--leave-one-out", help="Compare each labelled image with all others (no query part)."
+    ),
+]
+AsOneOption = Annotated[
+    Literal["track"] | None,
+    typer.Option("--as-one", help="The query images of a track are one query."),
+]
 
 MODES = {"train": "without camera labels", "train-cam": "with camera labels"}
 
@@ -39,6 +57,9 @@ def evaluate(
     data: options.Data = None,
     data_dir: options.DataDir = None,
     rerank: Rerank = False,
+    same_camera: SameCameraOption = "ignore",
+    leave_one_out: LeaveOneOut = False,
+    as_one: AsOneOption = None,
     plots: options.Plots = None,
     overwrite: options.Overwrite = False,
     fail_below: FailBelow = None,
@@ -59,6 +80,7 @@ def evaluate(
 
     from pplr_cli.ingest.library import open_dataset
     from pplr_cli.retrieval.model import Model
+    from pplr_cli.retrieval.protocol import Protocol
     from pplr_cli.runtime import Runtime, choose_device
 
     console = Console(verbosity=verbose - quiet)
@@ -66,8 +88,13 @@ def evaluate(
     model = Model.load(weights, runtime, preset, presets.overrides(settings or (), data))
     name, folder = model.config.data.name, env.data_dir(data_dir)
     manifest = open_dataset(name, folder, console, verify=verify)
-    scores, evaluation = _measure(model, manifest, rerank, draw=plots is not None)
+    protocol = Protocol(same_camera, leave_one_out, as_one)
+    measured = _measure(model, manifest, protocol, rerank, draw=plots is not None)
+    scores, evaluation, distractors = measured
     document = _document(weights, model, manifest, scores, rerank)
+    if protocol != Protocol():
+        document["paper"] = {}  # it used Market-1501's
+    document |= {**asdict(protocol), "distractors": distractors}
     document["gates"] = [gate.outcome(document) for gate in wanted]
     document["plots"] = None if plots is None else str(plots)
     document["separation"] = None if evaluation is None else _separation(evaluation)
@@ -85,13 +112,14 @@ def evaluate(
 
 
 def _measure(
-    model: "Model", manifest: "Manifest", rerank: bool, *, draw: bool
-) -> "tuple[Scores, Evaluation | None]":
-    """Score the model, keep what is needed to `draw`, and report the times."""
+    model: "Model", manifest: "Manifest", protocol: "Protocol", rerank: bool, *, draw: bool
+) -> "tuple[Scores, Evaluation | None, int]":
+    """Score the model, keep what is needed to `draw`, count distractors, report the times."""
+    from pplr_cli.data.manifest import UNKNOWN
     from pplr_cli.retrieval.evaluator import Evaluator
 
     start, runtime = time.monotonic(), model.runtime
-    evaluator = Evaluator(manifest, model.config, runtime)
+    evaluator = Evaluator(manifest, model.config, runtime, protocol)
     images = sum(map(len, evaluator.sets))
     opened = time.monotonic()
     runtime.reporter.info(f"opened {images:,} images in {opened - start:.1f} s")
@@ -107,7 +135,7 @@ def _measure(
     seconds = time.monotonic() - opened
     rate = f"{seconds:.1f} s ({images / max(seconds, 1e-3):,.0f}/s)"
     runtime.reporter.info(f"on {runtime.device}, extracted and ranked {images:,} images in {rate}")
-    return scores, evaluation
+    return scores, evaluation, int((evaluator.sets[1].identities == UNKNOWN).sum())
 
 
 def _print(document: dict[str, Any], manifest: "Manifest", console: Console) -> None:
@@ -115,14 +143,18 @@ def _print(document: dict[str, Any], manifest: "Manifest", console: Console) -> 
     title = document["weights"] + (" (re-ranked)" if document["rerank"] else "")
     rows = [[title, *(f"{100 * document[figure]:.1f}" for figure in gates.FIGURES)]]
     for mode, paper in published.figures_for(manifest).items():
-        values = (f"{value:.1f}" for value in paper)
-        rows.append([f"{published.LABEL}, {MODES[mode]}", *values, "-"])
+        if mode in document["paper"]:
+            values = (f"{value:.1f}" for value in paper)
+            rows.append([f"{published.LABEL}, {MODES[mode]}", *values, "-"])
     console.table([manifest.name, "mAP", *(f"rank-{k}" for k in RANKS), "mINP"], rows)
     if skipped := document["skipped"]:
+        other = " by another camera" if document["same_camera"] == "ignore" else ""
         console.result(
             f"{skipped:,} of {skipped + document['queries']:,} queries skipped: the gallery has no "
-            "image of their identity by another camera"
+            f"{'' if other else 'other '}image of their identity{other}"
         )
+    if distractors := document["distractors"]:
+        console.result(f"{distractors:,} gallery images without identity are distractors")
 
 
 def _print_separation(document: dict[str, Any], console: Console) -> None:

@@ -174,10 +174,10 @@ class Manifest:
 
     @property
     def can_evaluate(self) -> bool:
-        """Whether all queries have an identity, all test images a camera, some both."""
+        """Whether all queries, and some gallery images, have an identity and then a camera."""
         query, gallery = self.split(Split.QUERY), self.split(Split.GALLERY)
-        known = query.has_identities and query.has_cameras and gallery.has_cameras
-        return known and bool((gallery.identities != UNKNOWN).any())
+        labelled = gallery.take(np.flatnonzero(gallery.identities != UNKNOWN))
+        return query.has_identities and query.has_cameras and labelled.has_cameras
 
     @property
     def digest(self) -> str:

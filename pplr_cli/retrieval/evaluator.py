@@ -1,46 +1,43 @@
 """Evaluation of a network on the query and gallery splits of a data set."""
 
+import torch
 from torch import Tensor
 
 from pplr_cli.config.fields import Config
-from pplr_cli.data.manifest import ImageSet, Manifest, Split
+from pplr_cli.data.manifest import ImageSet, Manifest
 from pplr_cli.data.store import ImageStore
 from pplr_cli.engine import memory
 from pplr_cli.engine.features import extract
 from pplr_cli.engine.network import Network
-from pplr_cli.errors import DataError
+from pplr_cli.retrieval.protocol import Protocol, compare
 from pplr_cli.retrieval.ranking import Scores, evaluate
-from pplr_cli.retrieval.relevance import find_relevance
 from pplr_cli.retrieval.survey import Survey, survey
 from pplr_cli.runtime import Runtime
+
+MARKET = Protocol()
 
 
 class Evaluator:
     """Scores networks on the decoded query and gallery images of a data set.
 
     Args:
-        manifest: a data set with labelled query and gallery images.
+        manifest: a data set with labelled images.
         config: image size, extraction batch, memory budget.
         runtime: the device of the network.
+        protocol: what is compared, and what counts.
 
     Raises:
-        DataError: the data set has no labelled query or gallery images, or images are broken.
+        DataError: the data set has no labelled images to compare, or images are broken.
+        UsageError: tracks are wanted, but the query images have none.
     """
 
-    def __init__(self, manifest: Manifest, config: Config, runtime: Runtime) -> None:
-        if not manifest.can_evaluate:
-            raise DataError(
-                f"data set `{manifest.name}` has no query and gallery images with identities and "
-                "cameras",
-                "evaluation needs labels; training does not",
-            )
-        self._sets = [manifest.split(Split.QUERY), manifest.split(Split.GALLERY)]
-        self._stores = [ImageStore.open(images, config.data, runtime) for images in self._sets]
-        columns = ("identities", "cameras", "contents")
-        self._relevance = find_relevance(
-            *(getattr(images, name) for name in columns for images in self._sets)
-        )
-        self._engine, self._runtime = config.engine, runtime
+    def __init__(
+        self, manifest: Manifest, config: Config, runtime: Runtime, protocol: Protocol = MARKET
+    ) -> None:
+        found = self._compared = compare(manifest, protocol)
+        opened = [found.gallery] if found.places is not None else [found.query, found.gallery]
+        self._stores = [ImageStore.open(images, config.data, runtime) for images in opened]
+        self._engine, self._runtime, self._relevance = config.engine, runtime, found.relevance
         if copies := self._relevance.copies:
             runtime.reporter.warn(
                 f"left out of the ranking: {copies:,} gallery images that are copies of their "
@@ -50,9 +47,8 @@ class Evaluator:
 
     @property
     def sets(self) -> tuple[ImageSet, ImageSet]:
-        """The query and the gallery images."""
-        query, gallery = self._sets
-        return query, gallery
+        """The (first) image of each query, and the gallery images."""
+        return self._compared.query.take(self._compared.groups.first), self._compared.gallery
 
     def scores(self, network: Network, *, rerank: bool = False) -> Scores:
         """Extract the global features of both splits and score the rankings."""
@@ -70,12 +66,13 @@ class Evaluator:
 
     def _features(self, network: Network) -> tuple[Tensor, Tensor]:
         """Return the global features of query and gallery."""
-        batch = self._engine.extract_batch
-        query, gallery = (
+        batch, (_, _, places, groups, _) = self._engine.extract_batch, self._compared
+        *others, gallery = (
             extract(network, store, self._runtime, batch=batch, parts=False)[0]
             for store in self._stores
         )
-        return query, gallery
+        query = gallery[torch.from_numpy(places)] if places is not None else others[0]
+        return groups.mean(query), gallery
 
     @property
     def _block(self) -> int:

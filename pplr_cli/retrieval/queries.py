@@ -37,8 +37,13 @@ class Groups(NamedTuple):
         return F.normalize(sums.index_add_(0, at, features))
 
 
-def group_images(images: ImageSet, as_one: AsOne | None) -> Groups:
+def group_images(images: ImageSet, as_one: AsOne | None, apart: Ints | None = None) -> Groups:
     """Group images by folder or track; by default each is a group of its own.
+
+    Args:
+        images: N images.
+        as_one: what the images of a group share.
+        apart: values of the images that keep them apart if they differ, int64 [N].
 
     Raises:
         UsageError: by track, but the images have none.
@@ -48,12 +53,16 @@ def group_images(images: ImageSet, as_one: AsOne | None) -> Groups:
         return Groups(np.arange(count), np.arange(count))
     if as_one == "folder":
         parents = [path.rpartition("/")[0] for path in images.paths]
-        return _by_first(np.unique(parents, return_inverse=True)[1])
-    tracks = Tracks.from_images(images)
-    if tracks is None:
+        keys = np.unique(parents, return_inverse=True)[1]
+    elif tracks := Tracks.from_images(images):
+        keys = tracks.of
+    else:
         hint = "prepare the data set with tracks: `track` in `--pattern` or `--csv`"
         raise UsageError(f"`{images.root}`: the images have no tracks", hint)
-    return _by_first(tracks.of)
+    both = np.stack((keys, np.zeros(count, np.int64) if apart is None else apart))
+    _, first, of = np.unique(both, axis=1, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return Groups(np.argsort(order)[of.ravel()], first[order])
 
 
 def query_names(images: ImageSet, groups: Groups, as_one: AsOne | None) -> list[Path]:
@@ -61,10 +70,3 @@ def query_names(images: ImageSet, groups: Groups, as_one: AsOne | None) -> list[
     files = images.files
     found = [files[row] for row in groups.first]
     return [file.parent for file in found] if as_one == "folder" else found
-
-
-def _by_first(keys: Ints) -> Groups:
-    """Number groups by their first image."""
-    _, first, of = np.unique(keys, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    return Groups(np.argsort(order)[of], first[order])

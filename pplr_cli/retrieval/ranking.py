@@ -97,7 +97,8 @@ class Scorer:
             raise DataError(
                 f"none of the {skipped} query images has a gallery image of its identity by "
                 "another camera: nothing to evaluate",
-                "check that query and gallery come from the same data set",
+                "check that query and gallery come from the same data set; `--same-camera keep` "
+                "counts images of the query's camera",
             )
         found = np.bincount(place.astype(np.int64), minlength=TOP)[:TOP]
         return Scores(

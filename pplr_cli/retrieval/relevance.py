@@ -35,7 +35,7 @@ class Relevance(NamedTuple):
     """The gallery images that count for each of Q queries, and those that do not.
 
     Attributes:
-        matches: images of the query's identity by other cameras.
+        matches: images of the query's identity, by other cameras unless all count.
         left_out: images that are left out of the query's ranking.
         shape: (Q, G).
         copies: pairs that are left out only because they are copies.
@@ -54,6 +54,10 @@ def find_relevance(
     gallery_cams: Ids,
     query_contents: Sequence[str] = (),
     gallery_contents: Sequence[str] = (),
+    *,
+    same_camera: bool = True,
+    places: Ids | None = None,
+    groups: Ids | None = None,
 ) -> Relevance:
     """Relate queries to gallery images by identity, camera and content.
 
@@ -64,6 +68,10 @@ def find_relevance(
         gallery_cams: int64 [G].
         query_contents: Q digests of the files, "" if unknown; or none.
         gallery_contents: G digests, likewise.
+        same_camera: leave out images of the same identity and camera; otherwise they match.
+        places: int64 [Q], positions of the queries in the gallery, which are left out; or none.
+        groups: int64 [Q], numbers from 0: images of one number, which share an identity and a
+            camera, are one query.
 
     Raises:
         ValueError: the lengths of identities and cameras differ.
@@ -71,16 +79,24 @@ def find_relevance(
     shape = (len(query_ids), len(gallery_ids))
     check_shape((len(query_cams), len(gallery_cams)), shape)
     queries, images = _equal_pairs(query_ids, gallery_ids)
-    same_camera = query_cams[queries] == gallery_cams[images]
-    identity = queries * shape[1] + images  # a pair as one number
-    junk = identity[same_camera]
-    copies = np.setdiff1d(_copies(query_contents, gallery_contents, shape), junk)
+    junk = same_camera & (query_cams[queries] == gallery_cams[images])
+    of, count = (np.arange(shape[0]), shape[0]) if groups is None else (groups, groups.max() + 1)
+
+    def numbers(queries: Ids, images: Ids) -> Ids:
+        """Return pairs of queries and images as sorted numbers, each once."""
+        return np.unique(of[queries] * shape[1] + images)
 
     def lists(pairs: Ids) -> Lists:
-        return Lists.from_pairs(*np.divmod(pairs, max(shape[1], 1)), shape[0])
+        return Lists.from_pairs(*np.divmod(pairs, max(shape[1], 1)), count)
 
-    matches = np.setdiff1d(identity[~same_camera], copies)
-    return Relevance(lists(matches), lists(np.union1d(junk, copies)), shape, len(copies))
+    ignored = numbers(queries[junk], images[junk])
+    if places is not None:
+        ignored = np.union1d(ignored, numbers(np.arange(shape[0]), places))
+    copies = np.setdiff1d(numbers(*_copies(query_contents, gallery_contents, shape)), ignored)
+    matches = np.setdiff1d(numbers(queries[~junk], images[~junk]), np.union1d(ignored, copies))
+    return Relevance(
+        lists(matches), lists(np.union1d(ignored, copies)), (count, shape[1]), len(copies)
+    )
 
 
 def check_shape(found: tuple[int, ...], expected: tuple[int, int]) -> None:
@@ -89,16 +105,17 @@ def check_shape(found: tuple[int, ...], expected: tuple[int, int]) -> None:
         raise ValueError(f"{found} is not {expected[0]} queries, {expected[1]} gallery images")
 
 
-def _copies(query: Sequence[str], gallery: Sequence[str], shape: tuple[int, int]) -> Ids:
-    """Return the pairs of one known content, as numbers."""
+def _copies(
+    query: Sequence[str], gallery: Sequence[str], shape: tuple[int, int]
+) -> tuple[Ids, Ids]:
+    """Return the pairs of one known content."""
     if (len(query), len(gallery)) != shape:
-        return np.zeros(0, np.int64)
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
     digests = np.array(query), np.array(gallery)
     known = [np.flatnonzero(each != "") for each in digests]
     pairs = _equal_pairs(*(each[rows] for each, rows in zip(digests, known, strict=True)))
     queries, images = (rows[found] for rows, found in zip(known, pairs, strict=True))
-    numbers: Ids = queries * shape[1] + images
-    return numbers
+    return queries, images
 
 
 def _equal_pairs(query: NDArray[Any], gallery: NDArray[Any]) -> tuple[Ids, Ids]:

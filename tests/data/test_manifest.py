@@ -139,7 +139,7 @@ def test_evaluation_needs_query_and_gallery_with_labels(tmp_path: Path) -> None:
         assert not manifest(tmp_path, (bare, *IMAGES[1:])).can_evaluate
     for bare in (IMAGES[3]._replace(camera=UNKNOWN), IMAGES[3]._replace(identity=UNKNOWN)):
         assert not manifest(tmp_path, (*IMAGES[:3], bare)).can_evaluate
-    distractor = Image(Split.GALLERY, "gallery/d.jpg", UNKNOWN, 0)
+    distractor = Image(Split.GALLERY, "gallery/d.jpg")
     assert manifest(tmp_path, (*IMAGES, distractor)).can_evaluate
 
 

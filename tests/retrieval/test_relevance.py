@@ -40,6 +40,43 @@ def test_same_identity_by_another_camera_matches_unless_it_is_a_copy(
     assert found.shape == (queries, gallery)
 
 
+@given(
+    queries=st.integers(1, 9),
+    gallery=st.integers(1, 30),
+    same_camera=st.booleans(),
+    inside=st.booleans(),
+    seed=st.integers(0),
+)
+def test_groups_places_and_cameras(queries, gallery, same_camera, inside, seed):
+    rng = np.random.default_rng(seed)
+    groups = np.unique(rng.integers(0, 4, queries), return_inverse=True)[1]
+    ids, cams = rng.integers(0, 3, 4)[groups], rng.integers(0, 2, 4)[groups]
+    others, places = rng.integers(-1, 3, gallery), rng.integers(0, 3, gallery)
+    files = rng.integers(0, 5, queries), rng.integers(0, 5, gallery)
+    digests = [["" if file == 0 else f"digest {file}" for file in part] for part in files]
+    own = rng.integers(0, gallery, queries)
+    found = find_relevance(
+        ids, others, cams, places, *digests,
+        same_camera=same_camera, places=own if inside else None, groups=groups,
+    )  # fmt: skip
+    copies = 0
+    for group in range(groups.max() + 1):
+        members = np.flatnonzero(groups == group)
+        matches, left_out = [], []
+        for g in range(gallery):
+            same = ids[members[0]] == others[g]
+            junk = same_camera and same and cams[members[0]] == places[g]
+            junk = junk or (inside and g in own[members])
+            copy = any(files[0][q] == files[1][g] != 0 for q in members)
+            copies += copy and not junk
+            left_out += [g] if junk or copy else []
+            matches += [g] if same and not junk and not copy else []
+        assert rows(found.matches)[group] == matches
+        assert rows(found.left_out)[group] == left_out
+    assert found.copies == copies
+    assert found.shape == (groups.max() + 1, gallery)
+
+
 def test_lists_are_built_from_pairs():
     lists = Lists.from_pairs(np.array([0, 0, 2]), np.array([4, 2, 1]), 4)
     assert rows(lists) == [[4, 2], [], [1], []]
