@@ -49,14 +49,13 @@ def find_dataset(name: str, data_dir: Path) -> Manifest | None:
     Raises:
         DataError: as `open_dataset`.
     """
-    check_name(name)
-    if (data_dir / name / FILE_NAME).is_file():
-        return _load(name, data_dir)
-    if name != DEMO and name not in LAYOUTS:
-        raise _unknown(name, data_dir)
-    if name != DEMO and find_unprepared(LAYOUTS[name], data_dir) is None:
-        raise _not_found(LAYOUTS[name], data_dir)
-    return None
+    manifest = _load(name, data_dir)
+    if manifest is None and name != DEMO:
+        if name not in LAYOUTS:
+            raise _unknown(name, data_dir)
+        if find_unprepared(LAYOUTS[name], data_dir) is None:
+            raise _not_found(LAYOUTS[name], data_dir)
+    return manifest
 
 
 def check(name: str, data_dir: Path, reporter: Reporter) -> tuple[Manifest, list[Fault]]:
@@ -65,10 +64,9 @@ def check(name: str, data_dir: Path, reporter: Reporter) -> tuple[Manifest, list
     Raises:
         DataError: no such data set, or its manifest or folder is missing.
     """
-    check_name(name)
-    if not (data_dir / name / FILE_NAME).is_file():
-        raise _unknown(name, data_dir)
     manifest = _load(name, data_dir)
+    if manifest is None:
+        raise _unknown(name, data_dir)
     return manifest, differences(manifest, examine(manifest, reporter))
 
 
@@ -115,8 +113,12 @@ def prepared_names(data_dir: Path) -> list[str]:
     return sorted(name for name in names if not name.startswith("."))
 
 
-def _load(name: str, data_dir: Path) -> Manifest:
+def _load(name: str, data_dir: Path) -> Manifest | None:
+    """Return a prepared data set; None if there is none of this name."""
+    check_name(name)
     path = data_dir / name / FILE_NAME
+    if not path.is_file():
+        return None
     manifest = Manifest.load(path)
     if not manifest.root.is_dir():
         hint = "put the images back, or move the manifest away and prepare the data set again"

@@ -6,7 +6,7 @@ files are never deleted.
 """
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from pplr_cli.ingest.request import PrepareRequest
 from pplr_cli.ingest.rules import SKIPPED, changed, concerns_about, inspect
 from pplr_cli.ingest.staging import copied, staged
 from pplr_cli.ingest.trees import explain_missing, find_root, find_root_above, read_tree
-from pplr_cli.ingest.update import copy_changes, describe_changes
+from pplr_cli.ingest.update import copy_changes, describe_changes, taken
 from pplr_cli.ingest.walk import Reading
 from pplr_cli.progress import Reporter
 from pplr_cli.text import listed
@@ -61,20 +61,20 @@ class Preparation:
         self._request, self._reporter = request, reporter
         self._folder, self._path = request.folder, request.folder / FILE_NAME
         self._old: Manifest | None = None  # that is brought up to date
-        self._left_out: list[str] = []
+        self._differing: list[str] = []  # counts that are not the published ones
+        self._concerns: list[Concern] = []
         self._skipped: list[Fault] = []
-        self._warnings: list[str] = []
 
     def recheck(self) -> Prepared:
         """Check a prepared data set: images unchanged, counts as published."""
         manifest = self._load()
-        self._warnings.clear()
+        self._concerns = []
         self._check_counts(manifest, str(manifest.root))
         examined = examine(manifest, self._reporter)
         if faults := differences(manifest, examined):
             raise changed(manifest, faults)
-        self._warn(concerns_about(manifest, examined))
-        return Prepared(manifest, self._path, False, tuple(self._warnings))
+        self._concerns += concerns_about(manifest, examined)
+        return self._prepared(new=False)
 
     def _load(self) -> Manifest:
         manifest = Manifest.load(self._path)
@@ -118,14 +118,14 @@ class Preparation:
         read = self._read(source)
         linked = old.root == read.root.resolve()
         if not linked and not old.root.is_relative_to(self._folder.resolve()):
-            raise self._taken(read)
-        manifest, concerns = self._inspect(read)
+            raise taken(self._folder, read)
+        manifest = self._inspect(read)
         if linked:
             manifest.save(self._folder)
         else:
             copy_changes(old, manifest, self._folder, self._reporter)
         self._reporter.info(f"updated `{manifest.name}`: {describe_changes(old, manifest)}")
-        return self._prepared(concerns)
+        return self._prepared()
 
     def _use_in_place(self, source: Path) -> Prepared:
         """Write a manifest for a folder that is not copied."""
@@ -133,10 +133,9 @@ class Preparation:
         self._check_counts(read, str(source))
         inside = read.root.resolve().is_relative_to(self._folder.resolve())
         if (self._folder / IMAGES).exists() and not inside:
-            raise self._taken(read) if self._path.is_file() else self._foreign()
-        manifest, concerns = self._inspect(read)
-        manifest.save(self._folder)
-        return self._prepared(concerns)
+            raise taken(self._folder, read) if self._path.is_file() else self._foreign()
+        self._inspect(read).save(self._folder)
+        return self._prepared()
 
     def _build(self, sources: Sequence[Path]) -> Prepared:
         """Unpack, copy or draw into a staged folder and rename it to the final name."""
@@ -147,33 +146,28 @@ class Preparation:
         with staged(final) as folder, _shown_as(folder, final, shown):
             read = self._fill(sources, folder / IMAGES)
             self._check_counts(read, shown)
-            manifest, concerns = self._inspect(read)
+            manifest = self._inspect(read)
             if self._path.is_file():
                 there = Manifest.load(self._path)
                 if (there.digest, there.names) != (manifest.digest, manifest.names):
-                    raise self._taken(manifest)
+                    raise taken(self._folder, manifest)
                 shutil.rmtree(folder)
                 return self.recheck()
             copied(manifest, folder / IMAGES, self._reporter).save(folder)
-        return self._prepared(concerns)
+        return self._prepared()
 
-    def _inspect(self, read: Manifest) -> tuple[Manifest, list[Concern]]:
+    def _inspect(self, read: Manifest) -> Manifest:
         known = self._old.contents if self._old else {}
-        manifest, self._skipped, concerns = inspect(
-            self._request, read, self._left_out, self._reporter, known
-        )
-        return manifest, concerns
+        manifest, self._skipped, concerns = inspect(self._request, read, self._reporter, known)
+        self._concerns += concerns
+        return manifest
 
-    def _prepared(self, concerns: Iterable[Concern]) -> Prepared:
-        self._warn(concerns)
-        manifest, skipped = Manifest.load(self._path), tuple(self._skipped)
-        return Prepared(manifest, self._path, True, tuple(self._warnings), skipped)
-
-    def _warn(self, concerns: Iterable[Concern]) -> None:
-        for concern in concerns:
-            message = f"data set `{self._folder.name}`: {concern.message}"
-            self._reporter.warn(message, concern.hint)
-            self._warnings.append(concern.message)
+    def _prepared(self, *, new: bool = True) -> Prepared:
+        manifest = Manifest.load(self._path)
+        for concern in self._concerns:
+            self._reporter.warn(f"data set `{manifest.name}`: {concern.message}", concern.hint)
+        warnings = (*self._differing, *(concern.message for concern in self._concerns))
+        return Prepared(manifest, self._path, new, warnings, tuple(self._skipped))
 
     def _fill(self, sources: Sequence[Path], images: Path) -> Manifest:
         """Unpack or draw the images; a source folder is only read at this point."""
@@ -212,19 +206,19 @@ class Preparation:
         return self._manifest(root, reading)
 
     def _manifest(self, root: Path, reading: Reading) -> Manifest:
-        self._left_out = reading.left_out
-        return Manifest(
-            self._folder.name,
-            self._request.layout,
-            root,
-            tuple(reading.images),
-            dict(sorted(reading.notes.items())),
-            names=reading.names,
-        )
+        if paths := reading.left_out:
+            text = f"folders, links and special files left out: {len(paths)}\n{listed(paths)}"
+            where = "a link may lead to a folder, but not to one above itself"
+            hint = f"{where}; restore the target of a broken one"
+            self._concerns.append(Concern(text, hint))
+        name, layout, notes = self._folder.name, self._request.layout, sorted(reading.notes.items())
+        images = tuple(reading.images)
+        return Manifest(name, layout, root, images, dict(notes), names=reading.names)
 
     def _check_counts(self, manifest: Manifest, shown: str) -> None:
         """Compare with the published counts; differences are an error or a warning."""
         lines = [line for split in count_splits(manifest) for line in split.differences()]
+        self._differing = lines
         if not lines:
             return
         message = f"`{shown}`: not the published counts:\n{listed(lines)}"
@@ -232,28 +226,10 @@ class Preparation:
             command = self._request.command("--allow-partial")
             raise DataError(message, f"add what is missing, or accept the counts: `{command}`")
         self._reporter.warn(message, "scores cannot be compared with the paper's")
-        self._warnings += lines
 
     def _foreign(self) -> DataError:
         hint = "move or remove it, or choose another name with `--name`"
         return DataError(f"`{self._folder}`: holds other files", hint)
-
-    def _taken(self, manifest: Manifest) -> DataError:
-        """Return the error for a name that is in use; it says how the two data sets differ."""
-        there = Manifest.load(self._path)
-        if set(there.paths) != set(manifest.paths):
-            what = "other images"
-        elif (there.images, there.names) != (manifest.images, manifest.names):
-            what = "other identities, cameras, splits or tracks"
-        elif manifest.contents and there.contents != manifest.contents:
-            what = "images of the same names but other contents"
-        else:
-            what = "a copy of these images"
-        return DataError(
-            f"`{self._folder}`: this data set is there already, with {what}",
-            f"choose another name with `--name`, or move `{self._folder}` away and run the "
-            "command again",
-        )
 
 
 @contextmanager

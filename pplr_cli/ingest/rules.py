@@ -38,7 +38,6 @@ COPIES = "further copies of the same picture kept"
 def inspect(
     request: PrepareRequest,
     manifest: Manifest,
-    left_out: Sequence[str],
     reporter: Reporter,
     known: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Manifest, list[Fault], list[Concern]]:
@@ -47,7 +46,6 @@ def inspect(
     Args:
         request: the request.
         manifest: as read, without digests.
-        left_out: paths of folders, links and special files that were left out.
         reporter: gets the progress.
         known: SHA-256, by path, of images that were checked before.
 
@@ -70,10 +68,6 @@ def inspect(
         concerns.append(Concern(text))
     kept = _without(manifest, examined)
     concerns += concerns_about(kept, examined)
-    if left_out:
-        text = f"folders, links and special files left out: {len(left_out)}\n{listed(left_out)}"
-        where = "a link may lead to a folder, but not to one above itself"
-        concerns.append(Concern(text, f"{where}; restore the target of a broken one"))
     return kept, faults, concerns
 
 

@@ -1,10 +1,11 @@
-"""Brings the copied images of a data set up to date with their source."""
+"""Compares a data set with one that is there already, and brings that up to date."""
 
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from pplr_cli.data.manifest import Manifest
+from pplr_cli.data.manifest import FILE_NAME, Manifest
+from pplr_cli.errors import DataError
 from pplr_cli.ingest.staging import copied, staged
 from pplr_cli.progress import Reporter
 
@@ -51,3 +52,20 @@ def describe_changes(old: Manifest, new: Manifest) -> str:
     kept = sum(before.get(path) == content for path, content in after.items())
     changed = len(after) - added - kept
     return f"{added:,} added, {changed:,} changed, {dropped:,} dropped, {kept:,} kept"
+
+
+def taken(folder: Path, manifest: Manifest) -> DataError:
+    """Return the error for a name that is in use; it says how the two data sets differ."""
+    there = Manifest.load(folder / FILE_NAME)
+    if set(there.paths) != set(manifest.paths):
+        what = "other images"
+    elif (there.images, there.names) != (manifest.images, manifest.names):
+        what = "other identities, cameras, splits or tracks"
+    elif manifest.contents and there.contents != manifest.contents:
+        what = "images of the same names but other contents"
+    else:
+        what = "a copy of these images"
+    return DataError(
+        f"`{folder}`: this data set is there already, with {what}",
+        f"choose another name with `--name`, or move `{folder}` away and run the command again",
+    )

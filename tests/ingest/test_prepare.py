@@ -284,6 +284,14 @@ def test_the_data_folder_inside_the_source_is_no_part_of_it(tmp_path: Path, plan
         assert prepared.new != again
 
 
+def test_what_was_left_out_is_named(tmp_path: Path, plant: Plant) -> None:
+    source = plant(tmp_path / "crops", ["a/b.jpg"])
+    (source / "a/loop").symlink_to("..")
+    (source / "gone.jpg").symlink_to("nowhere.jpg")
+    prepared = prepare(PrepareRequest("folder", [source], tmp_path / "data"), Silent())
+    assert prepared.warnings[0].endswith("left out: 2\n  a/loop\n  gone.jpg")
+
+
 def test_the_picture_in_the_own_folder_is_no_crop(tmp_path: Path, plant: Plant) -> None:
     plant(tmp_path / "data/shop", ["1_2.jpg", "people.png"])
     request = PrepareRequest("folder", [tmp_path / "data/shop"], tmp_path / "data", "shop")

@@ -36,7 +36,7 @@ def judged(
 ) -> tuple[Manifest, tuple[str, ...]]:
     request = PrepareRequest(layout, [root], root.parent / "data", "shop", skip_bad=skip_bad)
     read = Manifest("shop", layout, root, images, {"x": 1})
-    manifest, _, warnings = inspect(request, read, (), Silent())
+    manifest, _, warnings = inspect(request, read, Silent())
     assert set(manifest.contents) == set(manifest.paths)
     return manifest, tuple(warning.message for warning in warnings)
 
@@ -122,21 +122,11 @@ def test_images_that_show_next_to_nothing_are_weighed(root: Path) -> None:
     _, _, (warning,) = inspect(
         PrepareRequest("folder", [root], root.parent / "data", "shop"),
         Manifest("shop", "folder", root, IMAGES, {}),
-        (),
         Silent(),
     )
     assert warning.message.startswith("images of at most 16 grey levels, which show next to")
     assert ": 2 of 4\n  query/c.jpg\n  train/a.jpg" in warning.message
     assert "stretch the range in use to 0..65535" in (warning.hint or "")
-
-
-def test_what_was_left_out_is_named(root: Path) -> None:
-    request = PrepareRequest("folder", [root], root.parent / "data", "shop")
-    left_out = ("a/loop", "gone.jpg")
-    read = Manifest("shop", "folder", root, IMAGES, {})
-    _, _, (warning,) = inspect(request, read, left_out, Silent())
-    assert warning.message.endswith("left out: 2\n  a/loop\n  gone.jpg")
-    assert "not to one above itself" in (warning.hint or "")
 
 
 @pytest.mark.parametrize(
