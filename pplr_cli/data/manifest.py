@@ -31,7 +31,7 @@ LARGEST = 10**18
 """Bound of identities, cameras and tracks, which are stored as int64."""
 UPRIGHT_LAYOUTS = frozenset({"folder"})
 """Layouts whose images are turned by their EXIF orientation; published scores are without."""
-ONE_BASED_LAYOUTS = frozenset({"market", "duke", "veri", "synthetic"})
+ONE_BASED_LAYOUTS = frozenset({"market", "duke", "veri", "cuhk03", "personx", "mars", "synthetic"})
 """Layouts that call their cameras 1, 2, ..., stored as 0, 1, ..."""
 ANEW = "move it away and prepare the data set again with `pplr prepare`"
 

@@ -6,9 +6,9 @@ cameras are those of the official PPLR loaders; counts are the published ones.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pplr_cli.data.manifest import Split
+from pplr_cli.data.manifest import UNKNOWN, Split
 
 Counts = tuple[int, ...]
 """A published count: several if releases differ, empty if unknown."""
@@ -19,8 +19,8 @@ class Part:
     """One split of a public data set, with its published counts."""
 
     split: Split
-    folders: tuple[str, ...]  # the names that releases give it; the first that exists is read
-    lists: tuple[str, ...] = ()  # files that name its images by line; else: all in the folder
+    folders: tuple[str, ...]  # the names of its folders, or globs; the first that fits is read
+    lists: tuple[str, ...] = ()  # files that name its images by line; else: all in the folders
     images: Counts = ()
     identities: Counts = ()
     cameras: Counts = ()
@@ -30,7 +30,7 @@ class Part:
 class NameRule:
     """How image files are named."""
 
-    pattern: str  # of the start of the name; groups `identity` and `camera`
+    pattern: str  # of the start of the name; groups `identity`, `camera`, `track` and `frame`
     example: str
     first_camera: int = 1  # stored as 0
     cameras: range | None = None  # valid numbers, as in the name; None = any
@@ -46,6 +46,12 @@ class NameRule:
         identity, camera = int(match["identity"]), int(match["camera"])
         known = identity == self.junk or self.identities is None or identity in self.identities
         return (identity, camera) if known and camera in (self.cameras or (camera,)) else None
+
+    def track(self, name: str) -> tuple[int, int]:
+        """Return track and frame as in a file name, `UNKNOWN` if it has none."""
+        match = re.match(self.pattern, name, re.ASCII)
+        found = match.groupdict() if match else {}
+        return int(found.get("track", UNKNOWN)), int(found.get("frame", UNKNOWN))
 
     @property
     def ranges(self) -> str:
@@ -64,6 +70,7 @@ class Layout:
     parts: tuple[Part, ...]
     rule: NameRule
     origin: str  # where to get it
+    others: tuple["Layout", ...] = ()  # arrangements of the same images in common use
 
     @property
     def entries(self) -> tuple[tuple[str, ...], ...]:
@@ -81,29 +88,42 @@ class Layout:
         return "\n".join(lines)
 
 
+def _three(
+    train: str, query: str, gallery: str, counts: tuple[tuple[Counts, ...], ...] = ((), (), ())
+) -> tuple[Part, ...]:
+    """Return the parts with these folders, and counts of images, identities and cameras."""
+    names = zip(Split, (train, query, gallery), counts, strict=True)
+    return tuple(Part(split, (folder,), (), *count) for split, folder, count in names)
+
+
+_BOXES = ("bounding_box_train", "query", "bounding_box_test")
 _MARKET_NAMES = r"(?P<identity>-1|\d{1,9})_c(?P<camera>\d{1,9})(?!\d)"
 _VERI_NAMES = r"(?P<identity>-1|\d{1,9})_c(?P<camera>\d{3})(?!\d)"
 _MSMT17_NAMES = r"(?P<identity>\d{1,9})_\d+_(?P<camera>\d{1,9})(?!\d)"
+_MSMT17_BOXES = r"(?P<identity>\d{1,9})_(?:c|\d+_)(?P<camera>\d{1,9})(?!\d)"
+_MARS_NAMES = r"(?P<identity>\d{4})C(?P<camera>\d)T(?P<track>\d{4})F(?P<frame>\d{3,9})"
 
-MARKET = Layout(
+_MARKET = Layout(
     name="market",
     title="Market-1501",
     folders=("Market-1501-v15.09.15", "Market-1501", "Market1501"),
-    parts=(
-        Part(Split.TRAIN, ("bounding_box_train",), (), (12936,), (751,), (6,)),
-        Part(Split.QUERY, ("query",), (), (3368,), (750,)),
-        Part(Split.GALLERY, ("bounding_box_test",), (), (15913,)),
-    ),
+    parts=_three(*_BOXES, (((12936,), (751,), (6,)), ((3368,), (750,)), ((15913,),))),
     rule=NameRule(
         _MARKET_NAMES, "0002_c1s1_000451_03.jpg", cameras=range(1, 7), identities=range(1502)
     ),
     origin="https://zheng-lab.cecs.anu.edu.au/Project/project_reid.html",
 )
+MARKET = replace(
+    _MARKET, others=(replace(_MARKET, parts=_three("train_all/*", "query/*", "gallery/*")),)
+)
 
 _MSMT17_TRAIN = ("train", "mask_train_v2")
 _MSMT17_TEST = ("test", "mask_test_v2")
+_MSMT17_RULE = NameRule(
+    _MSMT17_NAMES, "0000_000_01_0303morning_0015_0.jpg", 0, junk=None, distractor=None
+)
 
-MSMT17 = Layout(
+_MSMT17 = Layout(
     name="msmt17",
     title="MSMT17",
     folders=("MSMT17_V1", "MSMT17_V2", "MSMT17"),
@@ -114,25 +134,24 @@ MSMT17 = Layout(
         Part(Split.QUERY, _MSMT17_TEST, ("list_query.txt",), (11659,), (3060,)),
         Part(Split.GALLERY, _MSMT17_TEST, ("list_gallery.txt",), (82161,), (3060,)),
     ),
-    rule=NameRule(
-        _MSMT17_NAMES,
-        "0000_000_01_0303morning_0015_0.jpg",
-        first_camera=0,
-        junk=None,
-        distractor=None,
-    ),
+    rule=_MSMT17_RULE,
     origin="https://www.pkuvmc.com/dataset.html (on request)",
 )
+_MSMT17_IN_BOXES = replace(
+    _MSMT17, parts=_three(*_BOXES), rule=replace(_MSMT17_RULE, pattern=_MSMT17_BOXES)
+)
+MSMT17 = replace(_MSMT17, others=(_MSMT17_IN_BOXES,))
 
 VERI = Layout(
     name="veri",
     title="VeRi-776",
     folders=("VeRi", "VeRi-776", "VeRi776", "VeRi_with_plate"),
-    parts=(
+    parts=_three(
+        "image_train",
+        "image_query",
+        "image_test",
         # Some releases lack one vehicle of the training split.
-        Part(Split.TRAIN, ("image_train",), (), (37778, 37746), (576, 575), (20,)),
-        Part(Split.QUERY, ("image_query",), (), (1678,), (200,)),
-        Part(Split.GALLERY, ("image_test",), (), (11579,), (200,)),
+        (((37778, 37746), (576, 575), (20,)), ((1678,), (200,)), ((11579,), (200,))),
     ),
     rule=NameRule(
         _VERI_NAMES, "0001_c001_00016450_0.jpg", cameras=range(1, 21), identities=range(777)
@@ -144,16 +163,50 @@ DUKE = Layout(
     name="duke",
     title="DukeMTMC-reID",
     folders=("DukeMTMC-reID", "DukeMTMCreID", "DukeMTMC"),
-    parts=(
-        Part(Split.TRAIN, ("bounding_box_train",), (), (16522,), (702,), (8,)),
-        Part(Split.QUERY, ("query",), (), (2228,)),
-        Part(Split.GALLERY, ("bounding_box_test",), (), (17661,)),
-    ),
+    parts=_three(*_BOXES, (((16522,), (702,), (8,)), ((2228,),), ((17661,),))),
     rule=NameRule(_MARKET_NAMES, "0001_c2_f0046182.jpg", cameras=range(1, 9)),
     origin="no official page any more (its authors withdrew it); use a copy that you may use",
 )
 
-LAYOUTS: Mapping[str, Layout] = {each.name: each for each in (MARKET, MSMT17, VERI, DUKE)}
+CUHK03 = Layout(
+    name="cuhk03",
+    title="CUHK03-NP",
+    folders=("cuhk03-np", "cuhk03_np", "CUHK03"),
+    # Boxes are labelled by hand or detected.
+    parts=_three(
+        *_BOXES, (((7368, 7365), (767,), (2,)), ((1400,), (700,)), ((5328, 5332), (700,)))
+    ),
+    rule=NameRule(_MARKET_NAMES, "0001_c1_1.png", cameras=range(1, 3)),
+    origin="https://github.com/zhunzhong07/person-re-ranking/tree/master/CUHK03-NP",
+)
+
+_PERSONX = Layout(
+    name="personx",
+    title="PersonX",
+    folders=("PersonX_v1", "PersonX"),
+    # The folders of the backgrounds 4 to 6 have these counts.
+    parts=_three(
+        "*/bounding_box_train",
+        "*/query",
+        "*/bounding_box_test",
+        (((9840,), (410,), (6,)), ((5136,), (856,)), ((30816,), (856,))),
+    ),
+    rule=NameRule(_MARKET_NAMES, "0001_c3_1.jpg"),
+    origin="https://github.com/sxzrt/Instructions-of-the-PersonX-dataset",
+)
+PERSONX = replace(_PERSONX, others=(replace(_PERSONX, parts=_three(*_BOXES)),))
+
+MARS = Layout(
+    name="mars",
+    title="MARS",
+    folders=("MARS", "mars"),
+    parts=(Part(Split.TRAIN, ("bbox_train/*",), (), (509914,), (625,), (6,)),),
+    rule=NameRule(_MARS_NAMES, "0001C1T0001F001.jpg", cameras=range(1, 7)),
+    origin="https://zheng-lab.cecs.anu.edu.au/Project/project_mars.html",
+)
+
+_ALL = (MARKET, MSMT17, VERI, DUKE, CUHK03, PERSONX, MARS)
+LAYOUTS: Mapping[str, Layout] = {each.name: each for each in _ALL}
 """The public data sets by name."""
 FOLDER = "folder"
 """Layout of a plain folder of crops (`crops.py`)."""

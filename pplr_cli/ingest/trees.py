@@ -99,18 +99,24 @@ def _levels(source: Path, unreadable: list[str]) -> Iterator[list[Path]]:
 
 
 def _missing(folder: Path, layout: Layout) -> list[str]:
-    return [
-        names[0]
-        for names in layout.entries
-        if not any(_is_present(folder / name) for name in names)
-    ]
+    """Return the entries that a folder lacks; none if another arrangement fits."""
+    fits = any(not _lacking(folder, other) for other in layout.others)
+    return [] if fits else _lacking(folder, layout)
 
 
-def _is_present(path: Path) -> bool:
+def _lacking(folder: Path, layout: Layout) -> list[str]:
+    return [names[0] for names in layout.entries if not any(_find(folder, n) for n in names)]
+
+
+def _find(folder: Path, name: str) -> list[Path]:
+    """Return the list file of a name, or the folders of a name or glob, without hidden ones."""
     try:
-        return path.is_file() if path.suffix == ".txt" else path.is_dir()
+        found = folder.glob(name)
+        if name.endswith(".txt"):
+            return [path for path in found if path.is_file()]
+        return sorted(path for path in found if path.is_dir() and not path.name.startswith("."))
     except PermissionError:
-        return False
+        return []
 
 
 def _similar(there: list[str], wanted: str) -> list[str]:
@@ -127,18 +133,22 @@ def read_tree(root: Path, layout: Layout) -> Reading:
     """
     reading = Reading()
     problems: list[str] = []
+    layout = next(each for each in (layout, *layout.others) if not _lacking(root, each))
     for part in layout.parts:
-        folder = next(name for name in part.folders if _is_present(root / name))
+        folder = next(name for name in part.folders if _find(root, name))
+        names: list[str] = []
         if part.lists:
             names = _read_lists(root, folder, part)
-        else:
-            names = list_images(root, reading, f"{folder}/", deep=False)
+        for path in [] if part.lists else _find(root, folder):
+            below = f"{path.relative_to(root).as_posix()}/"
+            names += list_images(root, reading, below, deep=False)
         images = list(_parse(part.split, names, layout.rule, reading, problems))
         if not images and not problems:
             plain = "images are `.jpg`, `.jpeg` and `.png` files in that folder itself"
             hint = ONE_RELEASE if part.lists else plain
-            deeper = " (is it nested one level deeper?)" if subfolders(root / folder) else ""
-            raise DataError(f"`{root / folder}`: holds no {part.split} images{deeper}", hint)
+            deeper = any(subfolders(path) for path in _find(root, folder))
+            nested = " (is it nested one level deeper?)" if deeper else ""
+            raise DataError(f"`{root / folder}`: holds no {part.split} images{nested}", hint)
         reading.images += images
     if problems:
         raise DataError(
@@ -190,4 +200,5 @@ def _parse(
             identity, camera = found
             if identity == rule.distractor:
                 reading.notes[DISTRACTORS] += 1
-            yield Image(split, name, identity, camera - rule.first_camera)
+            track, frame = rule.track(PurePosixPath(name).name)
+            yield Image(split, name, identity, camera - rule.first_camera, track, frame)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pplr_cli.data.manifest import Image, Split
 from pplr_cli.errors import DataError
-from pplr_cli.ingest.layouts import DUKE, MARKET, MSMT17, VERI, Layout
+from pplr_cli.ingest.layouts import CUHK03, DUKE, MARKET, MARS, MSMT17, PERSONX, VERI, Layout
 from pplr_cli.ingest.trees import (
     DISTRACTORS,
     JUNK,
@@ -41,6 +41,7 @@ MARKET_TREE = [
     "gt_bbox/0001_c1s1_001051_00.jpg",
     "readme.txt",
 ]
+BOXES = ("bounding_box_train", "query", "bounding_box_test")
 DUKE_TREE = [
     "bounding_box_train/0001_c2_f0046182.jpg",
     "bounding_box_train/0005_c8_f0046985.jpg",
@@ -220,6 +221,64 @@ def test_fifos_and_links_to_nowhere_are_never_opened(tmp_path: Path, plant: Plan
     reading = read_tree(tmp_path, DUKE)
     assert reading.notes[NOT_FILES] == 4
     assert sum(image.split == Split.QUERY for image in reading.images) == 1
+
+
+# other arrangements and data sets
+
+
+def test_market_in_a_folder_for_each_identity(tmp_path: Path, plant: Plant) -> None:
+    flat = read_tree(plant(tmp_path / "flat", MARKET_TREE), MARKET)
+    names = {"bounding_box_train": "train_all", "query": "query", "bounding_box_test": "gallery"}
+    tree = []
+    for path in MARKET_TREE[:-2]:
+        folder, name = path.split("/")
+        tree.append(f"{names[folder]}/{name.split('_')[0]}/{name}")
+    root = plant(tmp_path / "Market/pytorch", [*tree, "train/0002/x.txt", "query/.cache/x.jpg"])
+    assert find_root(tmp_path / "Market", MARKET) == root
+    reading = read_tree(root, MARKET)
+    assert {i.path.rpartition("/")[2]: i[2:] for i in reading.images} == {
+        i.path.rpartition("/")[2]: i[2:] for i in flat.images
+    }
+    assert reading.notes[JUNK] == 2
+
+
+def test_msmt17_in_boxes(tmp_path: Path, plant: Plant) -> None:
+    tree = [
+        "bounding_box_train/0000_000_01_0303morning_0015_0.jpg",
+        "bounding_box_train/0001_c15_0003.jpg",
+        "query/0000_c3_0001.jpg",
+        "bounding_box_test/0000_c4_0002.jpg",
+    ]
+    assert [image[2:4] for image in read_tree(plant(tmp_path, tree), MSMT17).images] == [
+        (0, 1), (1, 15), (0, 3), (0, 4),
+    ]  # fmt: skip
+
+
+def test_personx_joins_its_backgrounds(tmp_path: Path, plant: Plant) -> None:
+    tree = [f"{n}/{folder}/000{n}_c{n}_1.jpg" for n in (4, 5) for folder in BOXES]
+    images = read_tree(plant(tmp_path, tree), PERSONX).images
+    assert [(i.path, i.identity, i.camera) for i in images if i.split == Split.QUERY] == [
+        ("4/query/0004_c4_1.jpg", 4, 3),
+        ("5/query/0005_c5_1.jpg", 5, 4),
+    ]
+    one = read_tree(tmp_path / "4", PERSONX).images
+    assert [image.camera for image in one] == [3, 3, 3]
+
+
+def test_cuhk03_asks_which_boxes_are_meant(tmp_path: Path, plant: Plant) -> None:
+    for kind in ("labeled", "detected"):
+        plant(tmp_path / kind, [f"{folder}/0001_c{1}_{1}.png" for folder in BOXES])
+    with pytest.raises(DataError, match="several folders look like CUHK03-NP"):
+        find_root(tmp_path, CUHK03)
+    assert len(read_tree(tmp_path / "labeled", CUHK03).images) == 3
+
+
+def test_mars_has_tracks_and_frames(tmp_path: Path, plant: Plant) -> None:
+    tree = ["bbox_train/0001/0001C1T0002F003.jpg", "bbox_train/0003/0003C6T0010F1234.jpg"]
+    assert read_tree(plant(tmp_path, tree), MARS).images == [
+        Image(Split.TRAIN, tree[0], 1, 0, 2, 3),
+        Image(Split.TRAIN, tree[1], 3, 5, 10, 1234),
+    ]
 
 
 # the root
