@@ -184,17 +184,18 @@ def run(arguments: list[str], cli: typer.Typer = app) -> int:
             typer.echo(error.message, err=True)
             return error.exit_code
         return _fail(_usage_error(error, arguments), error)
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         return 130
     except Exception as error:
-        known = known_failure(error)
+        cause = error.__cause__ if isinstance(error, typer.Abort) else error  # an EOFError
+        known = known_failure(cause or error)
         if known is None:
             raise
-        return _fail(known, error)
+        return _fail(known, cause)
     return code if isinstance(code, int) else 0
 
 
-def _fail(error: PplrError, cause: Exception | None = None) -> int:
+def _fail(error: PplrError, cause: BaseException | None = None) -> int:
     if cause is not None:
         error.__cause__ = cause
     if isinstance(error, StoppedError) and not error.reported:

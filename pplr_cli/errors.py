@@ -77,6 +77,9 @@ def known_failure(error: BaseException) -> PplrError | None:
         return PplrError("the GPU ran out of memory", hint)
     if is_out_of_memory(error):
         return PplrError("this machine ran out of memory", "set `engine.memory_gb` lower")
+    if isinstance(error, EOFError):
+        hint = "a download may be incomplete; PPLR_DEBUG=1 shows which file was read"
+        return PplrError(f"a file ends too early ({error or 'no data left'})", hint)
     if isinstance(error, OSError) and error.filename is not None:
         hint = "check the path, permissions and free space"
         return PplrError(f"`{error.filename}`: {error.strerror}", hint)

@@ -220,7 +220,12 @@ def failing(error: BaseException) -> typer.Typer:
         (KeyboardInterrupt(), 130, ""),
         (typer.Exit(143), 143, ""),
         (typer.Exit(), 0, ""),
-        (typer.Abort(), 130, ""),
+        (
+            EOFError("cut"),
+            1,
+            "\nerror: a file ends too early (cut)\nhint: a download may be incomplete; "
+            "PPLR_DEBUG=1 shows which file was read\n",
+        ),
     ],
 )
 def test_exit_codes(

@@ -40,7 +40,7 @@ def render(run: Run, images: ImageSet, pixels: Pixels) -> str:
     """Return the page."""
     epochs, wanted = run.epochs, run.config.optim.epochs
     shown = epochs[-1]["epoch"] if epochs else 0
-    arrays = read_labels(run.path, shown)
+    arrays = read_labels(run.path, shown, len(images))
     page = (
         templates()
         .get_template("report.html")

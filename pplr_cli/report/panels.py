@@ -118,7 +118,8 @@ def _quality(run: Run, images: ImageSet) -> Rows:
     """Compare the labels of each epoch with the identities, if they are known."""
     rows = []
     for row in run.epochs if images.has_identities else []:
-        labels = read_labels(run.path, row["epoch"], "labels").get("labels")
-        if labels is not None and len(labels) == len(images):
-            rows.append({"epoch": row["epoch"]} | label_quality(labels, images.identities))
+        arrays = read_labels(run.path, row["epoch"], len(images), "labels")
+        if arrays:
+            quality = label_quality(arrays["labels"], images.identities)
+            rows.append({"epoch": row["epoch"]} | quality)
     return rows

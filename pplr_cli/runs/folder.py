@@ -33,6 +33,8 @@ OWN = {
     *(PREVIOUS, DAMAGED, ANSWERS, REVIEW, *LoggerName),
 }
 """Everything that a run writes; nothing else is ever deleted."""
+NEEDED = {CONFIG, ENVIRONMENT, STATUS, LOG, BEST, LAST, PREVIOUS}
+"""Files that a run cannot do without."""
 
 
 def check_folder(path: Path, *, overwrite: bool, resume: bool) -> None:
@@ -46,9 +48,13 @@ def check_folder(path: Path, *, overwrite: bool, resume: bool) -> None:
     names = {name for name in names if not name.endswith(TEMPORARY)} - {LOCK}
     if not names:
         return
-    if STATUS not in names or (names - OWN and not resume):
+    marks = {STATUS, STATE, PREVIOUS} if resume else {STATUS}
+    if not names & marks or (names - OWN and not resume):
         foreign = ", ".join(f"`{name}`" for name in sorted(names - OWN)[:3]) or "an unknown run"
         raise UsageError(f"`{path}`: the folder contains {foreign}", "choose another --run-dir")
+    if blocked := [path / name for name in sorted(names & NEEDED) if (path / name).is_dir()]:
+        what = "move it away: the run writes a file of that name"
+        raise UsageError(f"`{blocked[0]}`: is a folder", what)
     if not (overwrite or resume):
         raise UsageError(
             f"`{path}`: the folder already contains a run",

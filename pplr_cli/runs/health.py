@@ -112,7 +112,7 @@ def verdict(rows: Rows, epochs: int | None = None) -> Verdict:
             "Cannot tell: without cameras, clusters that follow the cameras are not noticed. "
             f"{_figures(last)}",
         )
-    limits = GOOD | {"camera_nmi": (-1.0, min(0.2, judged[0]["camera_nmi"] + CAMERA_RISE))}
+    limits = GOOD | {"camera_nmi": (-1.0, min(0.2, judged[0].get("camera_nmi", 0.0) + CAMERA_RISE))}
     doubts = [
         f"`{name}` {last[name]:.2f}"
         for name, (least, most) in limits.items()

@@ -89,9 +89,8 @@ class EpochLabels:
                 f"`{images.root}` has {len(images):,} training images",
                 "name the data folder of the run with --data-dir",
             )
-        before = [each for each in self.earlier if each.shape == labels.shape]
         if known is None:
-            identities = follow([*before, labels])
+            identities = follow([*self.earlier, labels])
         else:
             identities = read_known(known, images.paths).match(labels)
         return label_rows(images, identities, agreement)
@@ -124,12 +123,24 @@ def save_labels(run: Path, epoch: int, pseudo: PseudoLabels) -> None:
         np.savez_compressed(file, **pseudo.arrays())  # type: ignore[arg-type]
 
 
-def read_labels(run: Path, epoch: int, *names: str) -> dict[str, NDArray[Any]]:
-    """Return an epoch's arrays (all, or those named); none if the file is missing or damaged."""
+def read_labels(run: Path, epoch: int, images: int, *names: str) -> dict[str, NDArray[Any]]:
+    """Return an epoch's arrays: all, or those named, `labels` among them.
+
+    Returns:
+        none if the file is missing, damaged, or not about this number of images.
+    """
     try:
-        return _read(_file(run, epoch), *names)
+        arrays = _read(_file(run, epoch), *names)
+        return arrays if len(arrays["labels"]) == images and _are_labels(arrays["labels"]) else {}
     except Exception:  # a damaged file may raise anything
         return {}
+
+
+def _are_labels(values: NDArray[Any]) -> bool:
+    """Return whether an array has one cluster, or `OUTLIER`, for each image."""
+    if values.dtype.kind != "i" or values.ndim != 1:
+        return False
+    return bool(((values >= OUTLIER) & (values < len(values))).all())
 
 
 def epoch_labels(run: Path, epoch: int | None, parts: int) -> EpochLabels:
@@ -155,19 +166,21 @@ def epoch_labels(run: Path, epoch: int | None, parts: int) -> EpochLabels:
     if number not in files:
         known = f"{min(files)} to {max(files)}" if len(files) > 1 else str(min(files))
         raise UsageError(f"`{run}`: no labels of epoch {number}", f"there are labels of {known}")
-    before = [read_labels(run, each, LABELS) for each in sorted(files) if each < number]
-    earlier = tuple(arrays[LABELS] for arrays in before if arrays)
-    return EpochLabels(files[number], number, _checked(files[number], parts), earlier)
+    pseudo = _checked(files[number], parts)
+    before, images = [each for each in sorted(files) if each < number], len(pseudo.labels)
+    arrays = [read_labels(run, each, images, "labels") for each in before]
+    earlier = tuple(each["labels"] for each in arrays if each)
+    return EpochLabels(files[number], number, pseudo, earlier)
 
 
 def _checked(file: Path, parts: int) -> PseudoLabels:
     try:
         arrays = _read(file)
         labels, agreement = arrays["labels"], arrays["agreement"]
-    except Exception as error:
-        raise DataError(f"`{file}`: not a labels file, or damaged ({error})", _OTHER) from error
-    valid = labels.dtype.kind == "i" and labels.ndim == 1 and labels.min(initial=OUTLIER) == OUTLIER
-    if not valid or agreement.dtype.kind != "f" or agreement.shape != (len(labels), parts):
+    except Exception as error:  # without its text: NumPy's suggests to trust the file
+        raise DataError(f"`{file}`: not a labels file, or damaged", _OTHER) from error
+    fits = agreement.dtype.kind == "f" and agreement.shape == (len(labels), parts)
+    if not (fits and _are_labels(labels)):
         raise DataError(
             f"`{file}`: labels {labels.dtype} {list(labels.shape)} and agreement "
             f"{agreement.dtype} {list(agreement.shape)} are not those of a run with {parts} parts",

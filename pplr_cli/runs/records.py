@@ -66,7 +66,7 @@ class Run:
         """Versions, devices, environment variables, command; empty if they cannot be read."""
         try:
             found = json.loads((self.path / ENVIRONMENT).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 

@@ -18,7 +18,7 @@ from pplr_cli.engine.checkpoint import load_state, newest_state
 from pplr_cli.errors import DataError, StateError, UsageError
 from pplr_cli.labelling.constraints import Answers
 from pplr_cli.progress import Reporter
-from pplr_cli.runs.folder import ANSWERS, DAMAGED, PREVIOUS, STATE
+from pplr_cli.runs.folder import ANSWERS, CONFIG, DAMAGED, PREVIOUS, STATE
 from pplr_cli.runs.machine import cpu_model
 from pplr_cli.runtime import Runtime
 
@@ -155,7 +155,7 @@ def _check_settings(
     if changed:
         raise UsageError(
             "\n  ".join(["the run began with other settings:", *changed]),
-            "resume it without --preset and --set, or start a new run",
+            f"undo it in `{CONFIG}`, --preset and --set, or start a new run",
         )
     if EPOCHS in changes:
         old, new = changes[EPOCHS]

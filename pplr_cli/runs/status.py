@@ -48,6 +48,6 @@ def read_status(folder: Path) -> dict[str, Any]:
     """Return the content of `status.json`; empty if it is missing or damaged."""
     try:
         status = json.loads((folder / STATUS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return status if isinstance(status, dict) else {}

@@ -124,7 +124,8 @@ class RunRecorder:
         pseudo = epoch.pseudo
         if pseudo is None:
             return {}
-        previous = read_labels(folder.path, epoch.number - 1, "labels").get("labels", self._labels)
+        before = read_labels(folder.path, epoch.number - 1, len(pseudo.labels), "labels")
+        previous = before.get("labels", self._labels)
         self._labels = pseudo.labels
         small = (pseudo.sizes < self._config.batch.instances).sum()  # batches repeat their images
         health = measure(pseudo.labels, self.trainer.images.cameras, previous)

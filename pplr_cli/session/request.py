@@ -130,7 +130,12 @@ class TrainingRequest:
         recorded = self.folder / CONFIG
         if not recorded.is_file():
             raise UsageError(f"`{self.folder}`: no run to resume", "name its folder, or --preset")
-        return presets.restore(presets.read(recorded), str(recorded), overrides)
+        try:
+            settings = presets.read(recorded)
+        except UsageError as error:
+            error.hint = f"{error.hint}, or resume with --preset, which writes the file anew"
+            raise
+        return presets.restore(settings, str(recorded), overrides)
 
     def words(self) -> list[str]:
         """Return the arguments of `pplr` that make this request; defaults are left out."""

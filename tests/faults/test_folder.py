@@ -1,14 +1,18 @@
 """Who may use a run folder, and what a run can be resumed with."""
 
+import io
 import shutil
 import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pplr_cli.app import run
 from pplr_cli.data.manifest import Manifest
+from pplr_cli.runs.records import Run
+from tests.conftest import Done
 from tests.faults.conftest import Runs, camera_mode, in_second_step, outcome, status
 
 Undisturbed = tuple[str, dict[str, Any], float]
@@ -104,6 +108,43 @@ def test_a_named_state_that_is_damaged_is_not_replaced(
     assert f"error: `{state}`: damaged or cut short" in err
     assert "--resume-from" in err
     assert state.exists()
+
+
+def other_labels() -> bytes:
+    """Labels of another data set."""
+    file = io.BytesIO()
+    np.savez(file, labels=np.zeros(7, np.int64), agreement=np.zeros((7, 3), np.float32))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("labels/epoch-002.npz", b""),
+        ("labels/epoch-002.npz", b"PK\x03\x04 cut"),
+        ("labels/epoch-002.npz", other_labels()),
+        ("labels/epoch-002.npz", "folder"),
+        ("labels/epoch-002.npz", None),
+        ("metrics.jsonl", b""),
+        ("metrics.jsonl", b'{"epoch": 1, "clusters": 5}\n7\n'),
+        ("status.json", b"[" * 9999),
+        ("status.json", None),
+        ("environment.json", b"[1]"),
+    ],
+)
+def test_edited_records_do_not_keep_a_run_from_being_resumed(
+    done: Done, tiny_data: Path, tmp_path: Path, name: str, content: bytes | str | None
+) -> None:
+    folder = Path(shutil.copytree(done.folder, tmp_path / "run"))
+    (folder / name).unlink()
+    if content == "folder":
+        (folder / name / "mine").mkdir(parents=True)
+    elif isinstance(content, bytes):
+        (folder / name).write_bytes(content)
+    more = ("--resume", "--set", "optim.epochs=3")
+    assert again(folder, tiny_data, *more, mode="train-cam") == 0
+    assert [row["epoch"] for row in Run(folder).rows] == [0, 1, 2, 3]
+    assert status(folder)["state"] == "finished"
 
 
 def test_other_settings_are_refused(

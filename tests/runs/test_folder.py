@@ -138,6 +138,16 @@ def test_a_lone_config_is_not_taken_for_a_run(tmp_path: Path) -> None:
         check_folder(tmp_path, overwrite=True, resume=False)
 
 
+@pytest.mark.parametrize("name", ["last.pth", "state.previous.pt", "log.txt"])
+def test_a_folder_in_the_place_of_a_file_is_named(
+    tmp_path: Path, config: Config, name: str
+) -> None:
+    new_run(tmp_path, config)
+    (tmp_path / name).mkdir()
+    with pytest.raises(UsageError, match=rf"{name}`: is a folder"):
+        check_folder(tmp_path, overwrite=False, resume=True)
+
+
 def hold(path: Path, holding: Any) -> None:
     """Hold a folder until the process is killed."""
     with locked_folder(path, overwrite=False, resume=False):

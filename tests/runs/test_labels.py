@@ -1,6 +1,7 @@
 """Pseudo-labels read back from a run folder."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,15 +104,23 @@ def test_a_damaged_file_is_refused_by_name_or_counts_as_missing(tmp_path: Path, 
     damage(path, kind)
     with pytest.raises(DataError, match=r"epoch-001\.npz`: not a labels file, or damaged"):
         epoch_labels(tmp_path, None, 3)
-    assert read_labels(tmp_path, 1) == {}
+    assert read_labels(tmp_path, 1, 4) == {}
 
 
 def test_saved_labels_are_read_back(tmp_path: Path) -> None:
     save_labels(tmp_path, 1, PseudoLabels(LABELS, AGREEMENT))
-    assert set(read_labels(tmp_path, 1)) == {"labels", "agreement"}
-    (labels,) = read_labels(tmp_path, 1, "labels", "neighbors").values()
+    assert set(read_labels(tmp_path, 1, 4)) == {"labels", "agreement"}
+    (labels,) = read_labels(tmp_path, 1, 4, "labels", "neighbors").values()
     np.testing.assert_array_equal(labels, LABELS)
-    assert read_labels(tmp_path, 2) == {}
+    assert read_labels(tmp_path, 2, 4) == {}
+
+
+@pytest.mark.parametrize(
+    "labels", [LABELS[:3], LABELS * 0.5, LABELS - 1, LABELS * 10**9, [[0]] * 4]
+)
+def test_labels_of_something_else_count_as_missing(tmp_path: Path, labels: Any) -> None:
+    save(tmp_path, 1, labels=np.array(labels))
+    assert read_labels(tmp_path, 1, 4, "labels") == {}
 
 
 def test_a_file_without_agreement_is_refused(tmp_path: Path) -> None:

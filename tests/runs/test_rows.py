@@ -55,4 +55,4 @@ def test_every_field_is_documented_and_every_documented_field_exists(
     )
     assert len(fields) == len(set(fields))
     assert {re.sub(r"part\d", "part1", name) for name in found} == set(fields)
-    assert list(read_labels(tmp_path / "train", 2)) == arrays
+    assert list(read_labels(tmp_path / "train", 2, 96)) == arrays
