@@ -12,7 +12,7 @@ from typing import Protocol
 class Task(Protocol):
     """A piece of work in progress."""
 
-    def advance(self, amount: int = 1, note: str = "") -> None:
+    def advance(self, amount: float = 1, note: str = "") -> None:
         """Count `amount` more units as done; show `note` until the next one."""
 
 
@@ -29,7 +29,7 @@ class Reporter(Protocol):
         """Report a problem that does not stop the work."""
 
     def task(
-        self, title: str, total: int, unit: str, done: int = 0
+        self, title: str, total: int, unit: str, done: float = 0
     ) -> AbstractContextManager[Task]:
         """Open a task; tasks can be nested.
 
@@ -53,11 +53,11 @@ class Silent:
         """Do nothing."""
 
     @contextmanager
-    def task(self, title: str, total: int, unit: str, done: int = 0) -> Iterator["Silent"]:
+    def task(self, title: str, total: int, unit: str, done: float = 0) -> Iterator["Silent"]:
         """Yield a task that counts nothing."""
         yield self
 
-    def advance(self, amount: int = 1, note: str = "") -> None:
+    def advance(self, amount: float = 1, note: str = "") -> None:
         """Do nothing."""
 
 

@@ -101,14 +101,17 @@ class Trainer:
         self.processes.copy_from_first(self.network.state_dict().values())
         if self.epoch == 0 and self.current is None:
             after_epoch(Epoch(0))
-        epochs = self.config.optim.epochs
-        with self.runtime.reporter.task("training", epochs, "epochs", self.epoch) as task:
+        epochs, done = self.config.optim.epochs, float(self.epoch)
+        if self.current is not None:  # only the rest counts for the speed, and so the time left
+            done += self.current.steps / self.config.optim.iters
+        with self.runtime.reporter.task("training", epochs, "epochs", done) as task:
             while self.epoch < epochs:
                 current = self.current = self.current or self._begin_epoch()
                 self._train_epoch(current, at_boundary)
                 after_epoch(self._finished(current))
                 self.epoch, self.current = self.epoch + 1, None
-                task.advance()
+                task.advance(self.epoch - done)
+                done = self.epoch
         at_boundary()
 
     def _begin_epoch(self) -> EpochState:

@@ -18,7 +18,7 @@ from pplr_cli.labelling.stage import PseudoLabels
 from pplr_cli.runs.folder import BEST, CONFIG, ENVIRONMENT, LAST, METRICS, REPORT
 from pplr_cli.runs.labels import epoch_labels
 from pplr_cli.runs.lines import outcome_line
-from pplr_cli.runs.rows import Row
+from pplr_cli.runs.rows import TOGETHER, Row
 from pplr_cli.runs.status import read_status
 
 FINISHED, UNFINISHED = "finished", "unfinished"
@@ -165,10 +165,12 @@ class Run:
 
 
 def _figures(line: str) -> Row | None:
-    """Return a row of finite numbers with an epoch; None if the line is something else."""
+    """Return a complete row of finite numbers; None if the line is something else."""
     try:
         row = json.loads(line)
         valid = isinstance(row["epoch"], int) and all(math.isfinite(each) for each in row.values())
+        needed = (others for key, others in TOGETHER.items() if key in row)
+        valid = valid and all(row.keys() >= others for others in needed)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
     return row if valid else None

@@ -19,6 +19,17 @@ STAGES = ("extract", "label", "train", "evaluate")
 """The stages that an epoch's time is recorded for; `seconds_<stage>_<part>` are parts of them."""
 
 
+TOGETHER = {
+    "mAP": {"rank1"},
+    "clusters": {
+        *("images", "outliers", "cluster_size_median", "cluster_size_max", "agreement_mean"),
+        *("outlier_share", "largest_cluster_share", "learning_rate"),
+    },
+    "camera_nmi": {"single_camera_share"},
+}
+"""Figures that a row with another one has too."""
+
+
 def flat_row(epoch: Epoch, scores: Scores | None, health: Mapping[str, float] | None = None) -> Row:
     """Return an epoch's figures under flat names; shares and scores from 0 to 1.
 

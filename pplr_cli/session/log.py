@@ -58,7 +58,7 @@ class RunLog:
             self.write(f"hint: {hint}")
 
     def task(
-        self, title: str, total: int, unit: str, done: int = 0
+        self, title: str, total: int, unit: str, done: float = 0
     ) -> AbstractContextManager[Task]:
         """Pass on only: progress is not logged."""
         return self._reporter.task(title, total, unit, done)

@@ -88,7 +88,7 @@ class Console:
         self._labelled("warning", "yellow", message, hint)
 
     @contextmanager
-    def task(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Task]:
+    def task(self, title: str, total: int, unit: str, done: float = 0) -> Iterator[Task]:
         """Show progress: a bar on a terminal, an occasional line elsewhere."""
         reporter = Silent() if self._verbosity < 0 else self._live
         with reporter.task(printable(title), total, unit, done) as task:

@@ -35,7 +35,7 @@ class Work:
     def __init__(self, progress: Progress, number: TaskID) -> None:
         self._progress, self._number = progress, number
 
-    def advance(self, amount: int = 1, note: str = "") -> None:
+    def advance(self, amount: float = 1, note: str = "") -> None:
         """Count `amount` more units as done; the last note stays until the next."""
         fields: dict[str, Any] = {"note": note} if note else {}
         self._progress.update(self._number, advance=amount, seen=time.monotonic(), **fields)
@@ -64,14 +64,15 @@ class LiveView:
         )
 
     @contextmanager
-    def task(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Work]:
+    def task(self, title: str, total: int, unit: str, done: float = 0) -> Iterator[Work]:
         """Display a task while the block runs; the arguments are those of `Reporter.task`."""
         progress = self._progress
         fields: dict[str, Any] = {"unit": unit, "note": "", "seen": time.monotonic()}
         with ExitStack() as stack:
             if not progress.tasks:
                 stack.enter_context(self._printing() if progress.disable else progress)
-            number = progress.add_task(title, total=total or None, completed=done, **fields)
+            number = progress.add_task(title, total=total or None, **fields)
+            progress.update(number, completed=done)
             stack.callback(progress.remove_task, number)
             progress.advance(number, 0)  # the speed is measured from here
             yield Work(progress, number)
@@ -165,7 +166,8 @@ def count(task: Task) -> str:
     if not unit:
         return clock(task.elapsed or 0)
     scale, digits, name = (1e6, 1, "MB") if unit == "bytes" else (1, 0, unit)
-    done = f"{task.completed / scale:,.{digits}f}"
+    whole = task.completed if digits else int(task.completed + 1e-9)  # a unit begun is not done
+    done = f"{whole / scale:,.{digits}f}"
     if task.total is None:
         return f"{done} {name}"
     total = f"{task.total / scale:,.{digits}f}"

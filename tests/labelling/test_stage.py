@@ -68,7 +68,7 @@ def test_parts_are_reported_and_timed() -> None:
 
     class Listener(Silent):
         def task(
-            self, title: str, total: int, unit: str, done: int = 0
+            self, title: str, total: int, unit: str, done: float = 0
         ) -> AbstractContextManager[Task]:
             titles.append(title)
             return super().task(title, total, unit, done)

@@ -97,6 +97,16 @@ def test_units_done_before_do_not_count_for_the_rate(view: LiveView, hand: Clock
         assert (facts(view)[0], facts(view)[2]) == ("41/50 epochs", pytest.approx(540))
 
 
+def test_only_the_rest_of_an_epoch_begun_before_counts_for_the_time_left(
+    view: LiveView, hand: Clock
+) -> None:
+    with view.task("training", 50, "epochs", done=40.75) as task:
+        assert facts(view)[0] == "40/50 epochs"
+        hand.now += 15
+        task.advance(0.25)
+        assert (facts(view)[0], facts(view)[2]) == ("41/50 epochs", pytest.approx(540))
+
+
 def test_uncounted_work_shows_its_duration(view: LiveView, hand: Clock) -> None:
     with view.task("clustering", 0, ""):
         hand.now += 75
