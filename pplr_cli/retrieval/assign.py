@@ -52,11 +52,13 @@ class Units(NamedTuple):
             two of them apart.
         vectors: float32 [U, D], L2-normalised.
         first: int64 [U], the position of an image of each unit.
+        tracked: bool [U], whether it is a track.
     """
 
     tracks: Tracks
     vectors: Tensor
     first: Ints
+    tracked: NDArray[np.bool_]
 
 
 def assign_images(
@@ -86,7 +88,9 @@ def assign_images(
     names, owners = np.unique([labels[f] for f in crops.images.files], return_inverse=True)
     units, budget = make_units(crops, owners), model.distance_budget
     owners = owners[units.first]
-    trials = run_trials(units.vectors, owners, crops.images.cameras[units.first], budget)
+    # frames of one camera can be nearly equal, tracks of one camera are different visits
+    cameras = np.where(units.tracked, UNKNOWN, crops.images.cameras[units.first])
+    trials = run_trials(units.vectors, owners, cameras, budget)
     limit = choose_threshold(trials) if max_distance is None else rate(trials, max_distance)
     rows = {file: (name, True, 0.0) for file, name in labels.items()}
     if is_new.any():
@@ -117,7 +121,7 @@ def make_units(crops: Crops, identities: Ints | None = None) -> Units:
     keys, first, of = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     at = keys[:, 0]
     units = Tracks(of.ravel(), found.cameras[at], found.first[at], found.last[at])
-    return Units(units, track_means(crops.features[0], units), first)
+    return Units(units, track_means(crops.features[0], units), first, tracks[first] != UNKNOWN)
 
 
 def assign_units(

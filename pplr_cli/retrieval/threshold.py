@@ -2,8 +2,8 @@
 
 Each known crop (or track) is tried twice among the others: once as one of a known identity, and
 once as a stranger, without the other crops of its identity. A trial accepts the nearest other crop
-if it is within the threshold; that is right in the first trial if it has the same identity. Crops
-of the same identity and camera do not count, as they are nearer than any new crop will be.
+if it is within the threshold; that is right in the first trial if it has the same identity. Single
+crops of the same identity and camera do not count, as they can be frames of one track.
 """
 
 from typing import NamedTuple
