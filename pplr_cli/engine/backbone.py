@@ -18,11 +18,9 @@ TINY_WIDTHS = (16, 32, 64, 128)
 
 
 class Backbone(nn.Sequential):
-    """The layers from images to a feature map.
+    """The layers from images to a map of D = `channels` features.
 
-    Args:
-        layers: in order; a BatchNorm must be a `ReplicaBatchNorm2d`.
-        channels: D, the number of channels of the map.
+    A BatchNorm among them must be a `ReplicaBatchNorm2d`.
     """
 
     def __init__(self, *layers: nn.Module, channels: int) -> None:
@@ -33,11 +31,6 @@ class Backbone(nn.Sequential):
         """Return the feature map [B, D, H', W'] of normalised images [B, 3, H, W]."""
         features: Tensor = self(images)
         return features
-
-
-def build_backbone(name: backbones.Backbone) -> Backbone:
-    """Return a backbone with random weights."""
-    return BACKBONES[name]()
 
 
 def _resnet(name: str) -> Backbone:
@@ -85,4 +78,4 @@ BACKBONES: dict[backbones.Backbone, Callable[[], Backbone]] = {
     "tiny": _tiny,
     **{name: partial(_resnet, name) for name in backbones.IMAGENET},
 }
-"""The backbones by the value of `model.backbone`."""
+"""The backbones with random weights, by the value of `model.backbone`."""

@@ -39,14 +39,8 @@ class TrainingImages(NamedTuple):
 class Batches:
     """Samples the batches of an epoch and loads each of them on demand.
 
-    Batches and augmentation are functions of (seed, epoch, step): no random state is kept.
-
-    Args:
-        images: the N training images.
-        pseudo: the pseudo-labels of the epoch.
-        config: the batch size, the number of batches and the seed.
-        epoch: counted from 0.
-        runtime: the device, and the processes that share each batch.
+    Batches and augmentation are functions of (seed, epoch, step), the epoch counted from 0: no
+    random state is kept.
 
     Attributes:
         rows: the images of each batch, int64 [iters, B].

@@ -5,6 +5,7 @@ A state ends with the SHA-256 of its content, because `torch.load` does not noti
 
 import errno
 import hashlib
+import mmap
 import shutil
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -26,10 +27,9 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def save_weights(network: nn.Module, path: Path, about: dict[str, Any]) -> None:
-    """Write the state dict of `network`, with `about` in its metadata, atomically.
+    """Write a state dict that every machine can read, with `about` in its metadata, atomically.
 
-    `torch.load(path, weights_only=True)` reads the file on any machine; `about` (plain values) is
-    in the state dict's `_metadata`, which PyTorch keeps.
+    `about` (plain values) is in the state dict's `_metadata`, which PyTorch keeps.
 
     Raises:
         PplrError: the disk is full; the earlier file is kept.
@@ -157,13 +157,9 @@ class _Hashing:
 
 def _digest_matches(path: Path) -> bool:
     """Return whether a file ends with the SHA-256 of everything before it."""
-    left = path.stat().st_size - DIGEST
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while left > 0:
-            piece = file.read(min(left, 1 << 20))
-            if not piece:
-                return False
-            found.update(piece)
-            left -= len(piece)
-        return file.read() == found.digest()
+    if path.stat().st_size <= DIGEST:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        with memoryview(content) as view, view[:-DIGEST] as state:
+            found = hashlib.sha256(state).digest()
+        return found == content[-DIGEST:]

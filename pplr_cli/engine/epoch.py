@@ -59,14 +59,10 @@ class EpochState:
 
 @dataclass(frozen=True)
 class Epoch:
-    """The record of an epoch.
+    """The record of an epoch, counted from 1; number 0 is the network before training.
 
-    Attributes:
-        number: epochs done, counted from 1; 0 = the network before training.
-        pseudo: the pseudo-labels it trained on; None before training.
-        losses: mean of each loss over the steps.
-        rate: learning rate.
-        seconds: time of each stage, and of its parts as `<stage>_<part>`.
+    `losses` are means over the steps; `seconds` has the time of each stage, and of its parts as
+    `<stage>_<part>`.
     """
 
     number: int

@@ -46,22 +46,21 @@ def extract(
     with runtime.reporter.task("extracting features", own.stop - own.start, "images") as task:
         for start in range(own.start, own.stop, batch):
             rows = slice(start, min(start + batch, own.stop))
-            features[0, rows], part = embed_batch(network, images.take(rows), mirrored=mirrored)
-            if parts:
-                features[1:, rows] = part
+            features[:, rows] = embed_batch(
+                network, images.take(rows), parts=parts, mirrored=mirrored
+            )
             task.advance(rows.stop - rows.start)
     runtime.processes.broadcast_each([features[:, rows] for rows in shares])
     return features
 
 
-def embed_batch(network: Network, images: Tensor, *, mirrored: bool) -> tuple[Tensor, Tensor]:
-    """Return the global [B, D] and part features [P, B, D] of uint8 images [B, H, W, 3]."""
-    features = network.embed(normalise(images))
+def embed_batch(network: Network, images: Tensor, *, parts: bool, mirrored: bool) -> Tensor:
+    """Return the features [1 + P, B, D] of uint8 images [B, H, W, 3]; [1, B, D] without parts."""
+    features = network.embed(normalise(images), parts=parts)
     if not mirrored:
         return features
-    mirror = network.embed(normalise(images.flip(2)))
-    whole, part = (F.normalize(a + b, dim=-1) for a, b in zip(features, mirror, strict=True))
-    return whole, part
+    mirror = network.embed(normalise(images.flip(2)), parts=parts)
+    return F.normalize(features + mirror, dim=-1)
 
 
 def _shares(images: int, batch: int, processes: Processes) -> list[slice]:

@@ -25,13 +25,8 @@ class Steps:
     """Takes training steps: by a graph recorded in each epoch on one GPU, eagerly elsewhere.
 
     An epoch needs a graph of its own, because the number of clusters and the camera proxies
-    change. If recording fails, training goes on without a graph, after one warning.
-
-    Args:
-        network: in training mode.
-        optimizer: over the parameters of `network`.
-        method: gives the number of clusters and the losses.
-        runtime: device, precision, processes, and the reporter that gets the warning.
+    change. If recording fails, training goes on without a graph, after one warning. The arguments
+    are those of `train_step`.
     """
 
     def __init__(
@@ -96,11 +91,8 @@ class Steps:
 class Graph:
     """A computation recorded on copies of its inputs; each replay writes the same memory.
 
-    Args:
-        compute: returns scalars by name. It must not wait for the GPU, and its operations and
-            shapes must not depend on the values of its inputs.
-        images: of the first batch; those of all others have the same shape.
-        targets: likewise.
+    `compute` returns scalars by name. It must not wait for the GPU, and its operations and shapes
+    must not depend on the values of its inputs: all batches have the shape of the first.
     """
 
     def __init__(self, compute: Compute, images: Tensor, targets: Targets) -> None:

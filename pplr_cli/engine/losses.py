@@ -76,18 +76,9 @@ def inter_camera(
 ) -> Tensor:
     """Pull images to their cluster's proxies of other cameras (CAP, Wang et al., AAAI 2021).
 
-    Args:
-        features: normalised here.
-        labels: of the images.
-        cameras: int64 [B].
-        proxies: of the epoch.
-        branch: the branch of the features: 0 = global, 1.. = the parts.
-        temperature: of the softmax.
-        negatives: number of hardest proxies of other clusters compared, or all if there are fewer
-            (at least one).
-
-    Returns:
-        Sum over the images that have a positive, divided by B.
+    The features, normalised here, are those of `branch`: 0 = global, 1.. = the parts. They are
+    compared with the `negatives` hardest proxies of other clusters, or all if there are fewer (at
+    least one). Returns the sum over the images that have a positive, divided by B.
     """
     similarity = F.normalize(features) @ proxies.features[branch].T / temperature
     same = labels[:, None] == proxies.clusters

@@ -61,16 +61,12 @@ def retrieval(queries: int, gallery: int, size: int, memory: int) -> int:
 
 
 class Training(NamedTuple):
-    """The memory of the network in training.
-
-    Attributes:
-        state: bytes of the weights, their gradients and Adam's two moments.
-        batch: bytes kept for the backward pass of one batch, without workspaces.
-        feature_size: D.
-    """
+    """The memory of the network in training, in bytes."""
 
     state: int
+    """Of the weights, their gradients and Adam's two moments."""
     batch: int
+    """Kept for the backward pass of one batch, without workspaces."""
     feature_size: int
 
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from pplr_cli.config.backbones import Backbone
 from pplr_cli.config.fields import Config
-from pplr_cli.engine.backbone import build_backbone
+from pplr_cli.engine.backbone import BACKBONES
 from pplr_cli.engine.replicas import ReplicaBatchNorm1d
 from pplr_cli.progress import Reporter
 from pplr_cli.weights.fitting import load_backbone
@@ -34,16 +34,14 @@ class Output(NamedTuple):
 class Network(nn.Module):
     """Backbone, necks and classifiers, with the state dict of the official release.
 
-    Args:
-        backbone: name of the residual network.
-        parts: P, horizontal stripes.
-        classes: rows of each classifier; only the first C are used in an epoch of C clusters.
+    P = `parts` horizontal stripes. Of the `classes` rows of each classifier only the first C are
+    used in an epoch of C clusters.
     """
 
     def __init__(self, backbone: Backbone = "resnet50", parts: int = 3, classes: int = 3000):
         super().__init__()
         self.parts = parts
-        self.base = build_backbone(backbone)
+        self.base = BACKBONES[backbone]()
         self.feature_size = self.base.channels
         for suffix in self.branches:
             self.add_module(f"bnneck{suffix}", _neck(self.feature_size))
@@ -76,10 +74,14 @@ class Network(nn.Module):
             features[0], torch.stack(features[1:], 2), logits[0], torch.stack(logits[1:], 2)
         )
 
-    def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return L2-normalised features: global [B, D] and parts [P, B, D], each by itself."""
-        unit = [F.normalize(feature.float()) for feature in self._features(images)]
-        return unit[0], torch.stack(unit[1:])
+    def embed(self, images: Tensor, *, parts: bool = True) -> Tensor:
+        """Return the features [1 + P, B, D], global ones first, each L2-normalised by itself.
+
+        Without `parts` the result is [1, B, D].
+        """
+        features = self._features(images)
+        kept = features if parts else features[:1]
+        return torch.stack([F.normalize(feature.float()) for feature in kept])
 
     def _features(self, images: Tensor) -> list[Tensor]:
         """Return the global and the P part features [B, D], each through its neck."""
@@ -90,9 +92,7 @@ class Network(nn.Module):
 
 
 def initial_network(config: Config, weights: Path | None, reporter: Reporter) -> Network:
-    """Return the network of `config`, its backbone with the given weights (None = random).
-
-    All other weights are drawn from the run's seed.
+    """Return the network of `config`: the backbone from a file, all other weights from the seed.
 
     Raises:
         WeightsError: the file cannot be read, or does not fit the backbone.
@@ -106,24 +106,18 @@ def initial_network(config: Config, weights: Path | None, reporter: Reporter) ->
     return network
 
 
-def stripes(grid: Tensor, parts: int) -> list[Tensor]:
-    """Cut a map [B, D, H, W] into P horizontal stripes, top to bottom.
+def stripe_means(grid: Tensor, parts: int) -> list[Tensor]:
+    """Return the means [B, D] of P horizontal stripes of a map [B, D, H, W], top to bottom.
 
     Stripe i covers the rows floor(i H / P) to ceil((i + 1) H / P), as adaptive average pooling
-    does; slices and means have a deterministic gradient on CUDA, adaptive pooling has not.
+    does; slices and means have a deterministic gradient on CUDA, adaptive pooling has not. Equal
+    stripes need one kernel on a GPU; on a CPU that sum would round differently.
     """
     height = grid.shape[2]
-    return [grid[:, :, i * height // parts : -(-(i + 1) * height // parts)] for i in range(parts)]
-
-
-def stripe_means(grid: Tensor, parts: int) -> list[Tensor]:
-    """Return the mean of each stripe, [B, D] each.
-
-    Equal stripes need one kernel on a GPU; on a CPU that sum would round differently.
-    """
-    if grid.is_cuda and grid.shape[2] % parts == 0:
+    if grid.is_cuda and height % parts == 0:
         return equal_stripe_means(grid, parts)
-    return [stripe.mean((2, 3)) for stripe in stripes(grid, parts)]
+    bounds = [(i * height // parts, -(-(i + 1) * height // parts)) for i in range(parts)]
+    return [grid[:, :, first:end].mean((2, 3)) for first, end in bounds]
 
 
 def equal_stripe_means(grid: Tensor, parts: int) -> list[Tensor]:

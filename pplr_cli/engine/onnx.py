@@ -44,7 +44,7 @@ class _Retrieval(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network.embed(normalise(images))[0]
+        return self.network.embed(normalise(images), parts=False)[0]
 
 
 def require_packages() -> None:
@@ -83,11 +83,7 @@ def preprocessing(height: int, width: int) -> dict[str, Any]:
 def build(network: Network, height: int, width: int, about: Mapping[str, Any]) -> bytes:
     """Return the ONNX model of a network's global feature, for any batch size.
 
-    Args:
-        network: on the CPU, set to evaluation mode here.
-        height: of the images in pixels.
-        width: of the images in pixels.
-        about: further metadata of the file: plain values by name.
+    The network must be on the CPU and is set to evaluation mode; `about` is further metadata.
     """
     output = {
         "output": OUTPUT,
@@ -133,12 +129,8 @@ def _exported(network: Network, example: Tensor) -> Any:
 def largest_difference(content: bytes, network: Network, images: NDArray[np.uint8]) -> float:
     """Return the largest Euclidean distance between the ONNX model's features and the network's.
 
-    Runs the model on all images and on the first alone, because the batch size must be free.
-
-    Args:
-        content: of the model's file.
-        network: on the CPU, in evaluation mode.
-        images: uint8 [N, H, W, 3].
+    Runs the model on all images, uint8 [N, H, W, 3], and on the first alone, because the batch
+    size must be free. The network must be on the CPU, in evaluation mode.
 
     Raises:
         WeightsError: the distance is above `TOLERANCE`.
@@ -147,7 +139,7 @@ def largest_difference(content: bytes, network: Network, images: NDArray[np.uint
 
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     with torch.no_grad():
-        expected = network.embed(normalise(torch.from_numpy(images)))[0].numpy()
+        expected = network.embed(normalise(torch.from_numpy(images)), parts=False)[0].numpy()
     found = [session.run([OUTPUT], {INPUT: batch})[0] for batch in (images, images[:1])]
     apart = [np.linalg.norm(f - expected[: len(f)], axis=1).max() for f in found]
     largest = float(np.max(apart))

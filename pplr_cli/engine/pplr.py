@@ -37,12 +37,8 @@ class Targets(NamedTuple):
 class PPLR:
     """Sets up each epoch from its pseudo-labels and computes the losses of its batches.
 
-    Args:
-        network: the network in training; its classifiers are set at the start of each epoch.
-        optimizer: over the parameters of `network`; it follows classifiers that grow.
-        settings: the weights of the losses.
-        with_cameras: add the inter-camera losses (`train-cam`).
-        processes: all of them get the classifiers and proxies of the first.
+    The optimiser follows classifiers that grow; all processes get the classifiers and proxies of
+    the first. `with_cameras` adds the inter-camera losses (`train-cam`).
 
     Attributes:
         clusters: C, the number of clusters of the epoch.
@@ -68,10 +64,8 @@ class PPLR:
     ) -> None:
         """Set the first C rows of the classifiers to the centroids; compute the camera proxies.
 
-        Args:
-            features: float32 [1 + P, N, D], global ones first, each L2-normalised.
-            pseudo_labels: of the N images, with at least two clusters.
-            cameras: int64 [N].
+        `features` are float32 [1 + P, N, D], global ones first, each L2-normalised, `cameras` int64
+        [N]. There must be at least two clusters.
         """
         self.clusters = pseudo_labels.clusters
         labels, seen = (
@@ -89,12 +83,9 @@ class PPLR:
         self._processes.copy_from_first([*weights, *(self.proxies or ())])
 
     def losses(self, output: Output, targets: Targets, epoch: int) -> dict[str, Tensor]:
-        """Return the losses of a batch by name, in float32; `loss_total` is their weighted sum.
+        """Return the losses of a complete batch by name, float32; `loss_total` is the weighted sum.
 
-        Args:
-            output: of the network, for all images of the batch.
-            targets: of the same images.
-            epoch: counted from 0; agreement-aware smoothing begins at `loss.aals_epoch`.
+        Agreement-aware smoothing begins at epoch `loss.aals_epoch`, counted from 0.
         """
         settings = self._settings
         output = Output(*(tensor.float() for tensor in output))
@@ -123,16 +114,10 @@ class PPLR:
         """Return the inter-camera loss of the global feature and its mean over the parts."""
         settings = self._settings
         features = [output.global_feature, *output.part_features.unbind(2)]
+        given = (targets.labels, targets.cameras, proxies)
+        strength = (settings.camera_temperature, settings.camera_negatives)
         first, *others = (
-            losses.inter_camera(
-                feature,
-                targets.labels,
-                targets.cameras,
-                proxies,
-                branch,
-                settings.camera_temperature,
-                settings.camera_negatives,
-            )
+            losses.inter_camera(feature, *given, branch, *strength)
             for branch, feature in enumerate(features)
         )
         return {"loss_camera": first, "loss_camera_part": torch.stack(others).mean()}

@@ -22,14 +22,10 @@ class Proxies(NamedTuple):
 
 
 def group_means(features: Tensor, groups: Tensor, count: int) -> Tensor:
-    """Return the L2-normalised mean feature of each group, [1 + P, count, D].
+    """Return the L2-normalised mean feature of each group, [1 + P, count, D], of [1 + P, N, D].
 
-    Only one branch at a time is copied: all of them are gigabytes for many images.
-
-    Args:
-        features: [1 + P, N, D].
-        groups: int64 [N] in 0..count-1, no group empty; -1 = in no group.
-        count: number of groups.
+    `groups` are int64 [N] in 0..count-1, no group empty; -1 = in no group. Only one branch at a
+    time is copied: all of them are gigabytes for many images.
     """
     kept = groups >= 0
     members = groups[kept]
@@ -40,13 +36,7 @@ def group_means(features: Tensor, groups: Tensor, count: int) -> Tensor:
 
 
 def camera_proxies(features: Tensor, clusters: Tensor, cameras: Tensor) -> Proxies:
-    """Return the proxies of all (cluster, camera) pairs.
-
-    Args:
-        features: [1 + P, N, D], the global features, then those of the parts.
-        clusters: int64 [N]; -1 = outlier, ignored.
-        cameras: int64 [N].
-    """
+    """Return the proxies of features [1 + P, N, D], clusters (-1 = outlier) and cameras [N]."""
     kept = clusters >= 0
     pairs = torch.stack((clusters[kept], cameras[kept]), 1)
     unique, inverse = pairs.unique(dim=0, return_inverse=True)

@@ -58,11 +58,8 @@ class ReplicaBatchNorm2d(_ReplicaBatchNorm, nn.BatchNorm2d):
 def set_replicas(network: nn.Module, replicas: int, form: Form | None = None) -> None:
     """Make every BatchNorm in `network` treat a batch as `replicas` chunks.
 
-    Args:
-        network: on the device that it is trained on.
-        replicas: chunks of a batch.
-        form: how they are computed (default: `fused` on a GPU where that is possible, else
-            `chunks`).
+    The network must be on the device that it is trained on: the default form is `fused` on a GPU
+    where that is possible, else `chunks`.
     """
     for module in network.modules():
         if isinstance(module, _ReplicaBatchNorm):

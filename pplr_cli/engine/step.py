@@ -32,7 +32,7 @@ def train_step(
         targets: of all B images.
         epoch: counted from 0.
         runtime: the precision of the forward pass, and the processes.
-        watch: gets the time of each call, as `train_network`, `train_losses` and `train_update`.
+        watch: gets the time as `train_network`, `train_losses` and `train_update`.
     """
     watch = watch or Stopwatch()
     optimizer.zero_grad()
@@ -52,10 +52,7 @@ def compute_gradients(
     runtime: Runtime,
     watch: Stopwatch,
 ) -> dict[str, Tensor]:
-    """Add the gradients of a batch to the parameters; return its losses, detached.
-
-    Args: as of `train_step`.
-    """
+    """Add the gradients of a batch to the parameters; return its losses, detached."""
     with watch.timing("train_network"), runtime.autocast():
         own = network(images, method.clusters)
     with watch.timing("train_losses"):

@@ -41,12 +41,7 @@ _LOWER_RATE = "lower `optim.lr`, or use --precision fp32; the weights saved befo
 class Trainer:
     """Trains one network, alone or as one of several processes.
 
-    Args:
-        config: the resolved settings.
-        network: with its initial weights; moved to the device.
-        images: the training images.
-        runtime: device, precision, processes and reporter.
-        with_cameras: add the inter-camera losses (`train-cam`).
+    `with_cameras` adds the inter-camera losses (`train-cam`).
 
     Attributes:
         epoch: the epoch in progress, or the next one, counted from 0.
@@ -74,13 +69,8 @@ class Trainer:
         else:
             torch.cuda.set_device(self.device)  # Triton launches on the current device
         self.optimizer = build_optimizer(network, config.optim)
-        self.method = PPLR(
-            network,
-            self.optimizer,
-            config.loss,
-            with_cameras=with_cameras,
-            processes=self.processes,
-        )
+        used = (network, self.optimizer, config.loss)
+        self.method = PPLR(*used, with_cameras=with_cameras, processes=self.processes)
         self.steps = Steps(network, self.optimizer, self.method, runtime)
         self.epoch = 0
         self.current: EpochState | None = None
@@ -107,8 +97,10 @@ class Trainer:
         with self.runtime.reporter.task("training", epochs, "epochs", done) as task:
             while self.epoch < epochs:
                 current = self.current = self.current or self._begin_epoch()
-                self._train_epoch(current, at_boundary)
-                after_epoch(self._finished(current))
+                rate = learning_rate(self.config.optim, self.epoch)
+                self._train_epoch(current, rate, at_boundary)
+                losses, seconds = current.mean_losses(), current.watch.seconds
+                after_epoch(Epoch(self.epoch + 1, current.pseudo, losses, rate, seconds))
                 self.epoch, self.current = self.epoch + 1, None
                 task.advance(self.epoch - done)
                 done = self.epoch
@@ -124,10 +116,12 @@ class Trainer:
             self.method.begin_epoch(features, pseudo, self.images.cameras)
         return EpochState(pseudo, watch)
 
-    def _train_epoch(self, current: EpochState, at_boundary: Callable[[], None]) -> None:
+    def _train_epoch(
+        self, current: EpochState, rate: float, at_boundary: Callable[[], None]
+    ) -> None:
         """Train on the remaining batches of the epoch."""
         batches = self._batches(current)
-        set_learning_rate(self.optimizer, learning_rate(self.config.optim, self.epoch))
+        set_learning_rate(self.optimizer, rate)
         self.network.train()
         self.steps.begin_epoch(self.epoch)
         title = f"epoch {self.epoch + 1}/{self.config.optim.epochs}"
@@ -178,11 +172,6 @@ class Trainer:
     def _batches(self, current: EpochState) -> Batches:
         """Return the batches of the epoch."""
         return Batches(self.images, current.pseudo, self.config, self.epoch, self.runtime)
-
-    def _finished(self, current: EpochState) -> Epoch:
-        """Return the record of an epoch whose steps are all taken."""
-        rate, losses = learning_rate(self.config.optim, self.epoch), current.mean_losses()
-        return Epoch(self.epoch + 1, current.pseudo, losses, rate, current.watch.seconds)
 
     def check_losses(self, current: EpochState) -> list[float]:
         """Return the total losses of the steps since the last check; waits for the GPU.

@@ -9,14 +9,10 @@ BLOCK_ROWS = 8192
 
 
 def cross_agreement(ranks: Ranks, part_ranks: list[Ranks]) -> NDArray[np.float32]:
-    """Return |G & G_p| / |G | G_p| for each image and part.
+    """Return |G & G_p| / |G | G_p| for each image and part, float32 [N, P] in [0, 1].
 
-    Args:
-        ranks: int32 [N, k + 1], neighbours by the global feature, the image itself first.
-        part_ranks: P arrays like `ranks`, by each part's feature.
-
-    Returns:
-        float32 [N, P] in [0, 1].
+    `ranks` are the neighbours by the global feature, int32 [N, k + 1], the image itself first;
+    `part_ranks` those by the feature of each part.
     """
     scores = np.empty((len(ranks), len(part_ranks)), np.float32)
     for part, others in enumerate(part_ranks):

@@ -40,7 +40,8 @@ def cluster(distances: csr_array, cameras: Labels, settings: Clustering) -> Labe
     """Return the cluster of each image, 0 to C - 1, or `OUTLIER`, by `clustering.algorithm`.
 
     Args:
-        distances: CSR [N, N] of the distances up to at least eps, the diagonal stored.
+        distances: CSR [N, N] of the distances up to at least eps, the diagonal stored. Its rows
+            may be reordered in place.
         cameras: int64 [N].
         settings: the algorithm and its parameters.
     """
@@ -48,14 +49,7 @@ def cluster(distances: csr_array, cameras: Labels, settings: Clustering) -> Labe
 
 
 def dbscan(distances: csr_array, eps: float, min_samples: int) -> Labels:
-    """Return DBSCAN's labels, numbered as scikit-learn does.
-
-    Args:
-        distances: CSR [N, N] of the distances up to at least `eps`, the diagonal stored. Its rows
-            are sorted by value in place.
-        eps: largest distance between two neighbours.
-        min_samples: neighbours of a core image, itself included.
-    """
+    """Return DBSCAN's labels, numbered as scikit-learn does; a core image counts itself."""
     graph = sort_graph_by_row_values(csr_matrix(distances), warn_when_not_sorted=False)
     labels = DBSCAN(eps=eps, min_samples=min_samples, metric="precomputed").fit_predict(graph)
     return np.asarray(labels, dtype=np.int64)
@@ -79,14 +73,7 @@ def describe(settings: Clustering) -> str:
 
 
 def why_outlier(neighbors: int, reciprocal: int, settings: Clustering) -> str:
-    """Explain why DBSCAN left an image out.
-
-    Args:
-        neighbors: images within eps, itself included: fewer than `min_samples`, and none of them
-            has that many.
-        reciprocal: how many of its k1 - 1 nearest images have it among theirs.
-        settings: `min_samples` and `k1`.
-    """
+    """Explain why DBSCAN left an image out; the numbers are those of its `Explanation`."""
     needed, others = settings.min_samples, neighbors - 1
     if neighbors >= needed:
         return "Answers about it and its neighbours separate it from them."

@@ -28,10 +28,7 @@ def symmetric_search(features: Tensor, squares: Tensor, k: int) -> NDArray[np.in
     Every list is offered its candidates in ascending order and keeps the earlier of two equal
     ones: ties are resolved by index, for any number of threads.
 
-    Args:
-        features: float32 [N, D] on the CPU.
-        squares: float32 [N], |f|^2 of each row; their sums must be finite.
-        k: neighbours, at most N.
+    Takes features float32 [N, D] on the CPU, and |f|^2 of each row, whose sums must be finite.
     """
     n, norms = len(features), squares.numpy()
     ranks = np.full((n, k), -1, np.int32)

@@ -32,9 +32,8 @@ class Explanation(NamedTuple):
 def explain(distances: csr_array, ranks: Ranks) -> Explanation:
     """Return the explanation of each image.
 
-    Args:
-        distances: CSR [N, N] of the distances up to eps, indices sorted, diagonal stored.
-        ranks: int32 [N, k1], nearest images by the global feature, the image itself first.
+    Takes the distances up to eps, CSR [N, N] with sorted indices and the diagonal stored, and the
+    nearest images by the global feature, int32 [N, k1], the image itself first.
     """
     nearest = ranks[:, 1 : 1 + NEAREST].copy()
     neighbors = np.diff(distances.indptr).astype(np.int32)

@@ -30,7 +30,7 @@ def jaccard_distance(features: Floats, ranks: Ranks, k1: int, k2: int, eps: floa
         ranks: int32 [N, >= k1], nearest neighbours, each image first in its own row.
         k1: neighbours that k-reciprocity looks at, the image itself included.
         k2: rows averaged in local query expansion; 1 = none.
-        eps: largest distance kept, below 1.
+        eps: below 1.
 
     Returns:
         float32 CSR [N, N], symmetric, indices sorted, the diagonal stored.
@@ -51,11 +51,6 @@ def reciprocal_sets(ranks: Ranks, full: int, half: int) -> csr_array:
     R(i, k) holds the j among the first k columns of row i that have i among theirs. E(i) is
     R(i, full) joined with every R(c, half), c in R(i, full), of which R(i, full) holds more than
     two thirds.
-
-    Args:
-        ranks: int32 [N, >= full].
-        full: columns of the full set.
-        half: columns of the half set.
     """
     columns = np.ascontiguousarray(ranks[:, :full])
     blocks = _run(kernels.expand, len(ranks), columns, half)
@@ -71,15 +66,11 @@ def average_rows(encoding: csr_array, ranks: Ranks) -> csr_array:
 
 
 def set_distance(encoding: csr_array, others: csr_array, eps: float) -> csr_array:
-    """Return d = 1 - m / (2 - m), m = sum over c of min(V[i, c], W[j, c]), where d is small.
+    """Return d = 1 - m / (2 - m), m = sum over c of min(V[i, c], W[j, c]), where d <= `eps`.
 
-    Args:
-        encoding: CSR [M, N], the rows V[i], each of sum 1.
-        others: CSR [L, N], the rows W[j], each of sum 1.
-        eps: largest distance kept; at 1 all pairs that share an entry are.
-
-    Returns:
-        float32 CSR [M, L], indices sorted. Distances below 0 (rounding) become 0.
+    V = `encoding` is CSR [M, N], W = `others` [L, N], each row of sum 1. The result is float32 CSR
+    [M, L], indices sorted; distances below 0 (rounding) become 0. With `eps` = 1 all pairs that
+    share an entry are kept.
     """
     rows, size = len(encoding.indptr) - 1, len(others.indptr) - 1
     given = (_arrays(encoding), _arrays(others.tocsc()), size, np.float32(eps))

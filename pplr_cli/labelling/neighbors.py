@@ -20,14 +20,10 @@ BLOCK_BYTES = 1 << 28
 
 
 def nearest(features: Tensor, k: int) -> NDArray[np.int32]:
-    """Return each image's k nearest images, nearest first, **itself always in column 0**.
+    """Return each image's k nearest images, int32 [N, k], nearest first, **itself in column 0**.
 
-    Args:
-        features: float32 [N, D] on the CPU or on a GPU.
-        k: neighbours, the image itself included.
-
-    Returns:
-        int32 [N, k]. Exact duplicates of an image never push it from its own list.
+    Exact duplicates of an image never push it from its own list. The features [N, D] may be on the
+    CPU or on a GPU.
 
     Raises:
         DataError: k exceeds N, or a feature is not finite or its square overflows.

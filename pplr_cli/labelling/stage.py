@@ -32,12 +32,11 @@ FARTHEST = 0.999
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """The result of one label stage.
+    """The result of one label stage; training does not use the explanation.
 
     Attributes:
         labels: cluster of each image, int64 [N]; -1 = outlier.
         agreement: cross agreement of each image and part, float32 [N, P].
-        explanation: why each image is in its cluster or in none; training does not use it.
     """
 
     labels: Ints
@@ -115,7 +114,7 @@ def label(
     Args:
         features: float32 [1 + P, N, D], global ones first, each L2-normalised.
         cameras: int64 [N], all equal if unknown; for distances and clusterers that use them.
-        clustering: the distance, the algorithm, and their parameters.
+        clustering: settings of the distance and the algorithm.
         agreement: k.
         runtime: processes and reporter (default: this process, silent).
         watch: gets the time of each part: `label_knn`, `label_jaccard`, ...

@@ -11,13 +11,9 @@ from pplr_cli.engine.memory import LARGEST_BLOCK
 
 
 def squared_distances(query: Tensor, gallery: Tensor) -> Tensor:
-    """Return |q - g|² for every pair, float32 [Q, G], on the features' device.
+    """Return |q - g|² for every pair, float32 [Q, G], on the device of the features [Q, D], [G, D].
 
     Computed as |q|² + |g|² - 2 q·g: rounding can make a value slightly negative.
-
-    Args:
-        query: float32 [Q, D].
-        gallery: float32 [G, D].
     """
     products = torch.addmm(gallery.square().sum(1), query, gallery.T, alpha=-2)
     return products.add_(query.square().sum(1, keepdim=True))
@@ -33,12 +29,6 @@ def row_blocks(rows: int, columns: int, budget: int = LARGEST_BLOCK) -> Iterator
 def distance_blocks(
     query: Tensor, gallery: Tensor, budget: int = LARGEST_BLOCK
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the squared distances of consecutive queries as arrays [B, G].
-
-    Args:
-        query: float32 [Q, D].
-        gallery: float32 [G, D].
-        budget: bytes of one block.
-    """
+    """Yield the squared distances of consecutive queries, [B, G] in at most `budget` bytes."""
     for rows in row_blocks(len(query), len(gallery), budget):
         yield squared_distances(query[rows], gallery).cpu().numpy()

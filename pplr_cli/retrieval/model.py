@@ -101,8 +101,7 @@ class Model(nn.Module):
         Args:
             images: float32 [B, 3, H, W] as `preprocess` returns them.
         """
-        features, _ = self.network.embed(images)
-        return features
+        return self.network.embed(images, parts=False)[0]
 
     def preprocess(self, images: Picture | Sequence[Picture]) -> Tensor:
         """Return images as the network expects them, float32 [N, 3, H, W], on its device.

@@ -6,8 +6,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pplr_cli.parallel import by_blocks
-from pplr_cli.retrieval.ranking import ROWS
 from pplr_cli.retrieval.relevance import Lists
 
 NONE = -1
@@ -27,12 +25,7 @@ class Ranked(NamedTuple):
 
 
 class Nearest:
-    """Collects the k nearest gallery images of each query: an `Observer` of the distances.
-
-    Args:
-        k: images wanted of each query.
-        left_out: the gallery images that do not count, for each query.
-    """
+    """Collects the k nearest gallery images of each query: an `Observer` of the distances."""
 
     def __init__(self, k: int, left_out: Lists) -> None:
         size = (len(left_out.begin) - 1, k)
@@ -41,11 +34,7 @@ class Nearest:
 
     def update(self, block: NDArray[np.float32], first: int) -> None:
         """Insert the images of the queries from number `first` on."""
-
-        def insert(a: int, b: int) -> None:
-            _nearest_rows(block[a:b], first + a, *self._left_out, *self.ranked)
-
-        by_blocks(len(block), insert, ROWS)
+        _nearest_rows(block, first, *self._left_out, *self.ranked)
 
 
 @njit(nogil=True, cache=True)

@@ -24,13 +24,13 @@ from pplr_cli.retrieval.rerank import reranked_blocks
 TOP = 50
 """Ranks that the cumulative matching characteristic covers."""
 ROWS = 64
-"""Queries that a thread scores at a time."""
+"""Queries that a thread handles at a time."""
 
 Block = NDArray[np.float32]
 
 
 class Observer(Protocol):
-    """Consumes the distances of consecutive queries."""
+    """Consumes the distances of consecutive queries, on several threads at once."""
 
     def update(self, block: Block, first: int) -> None:
         """Process distances [B, G]; `first` is the number of their first query."""
@@ -78,11 +78,7 @@ class Scorer:
 
     def update(self, block: Block, first: int) -> None:
         """Score the queries from number `first` on."""
-
-        def score(a: int, b: int) -> None:
-            _score_rows(block[a:b], first + a, *self._lists, self.results)
-
-        by_blocks(len(block), score, ROWS)
+        _score_rows(block, first, *self._lists, self.results)
 
     @property
     def scores(self) -> Scores:
@@ -140,9 +136,7 @@ def evaluate(
 def ranking_blocks(
     query: Tensor, gallery: Tensor, *, rerank: bool = False, budget: int = LARGEST_BLOCK
 ) -> Iterator[Block]:
-    """Yield the distances that rank the gallery, in blocks [B, G] of consecutive queries.
-
-    Squared distances, or re-ranked ones; the arguments are those of `evaluate`.
+    """Yield the squared or re-ranked distances, in blocks [B, G] of consecutive queries.
 
     Raises:
         DataError: a feature is not finite.
@@ -160,9 +154,14 @@ def observe(blocks: Iterable[Block], shape: tuple[int, int], *observers: Observe
         rows = min(len(block), shape[0] - first)
         check_shape(block.shape, (rows, shape[1]))
         for observer in observers:
-            observer.update(block, first)
+            _update(observer, block, first)
         first += len(block)
     check_shape((first, shape[1]), shape)
+
+
+def _update(observer: Observer, block: Block, first: int) -> None:
+    """Pass the rows of a block to an observer, on threads."""
+    by_blocks(len(block), lambda a, b: observer.update(block[a:b], first + a), ROWS)
 
 
 @njit(nogil=True, cache=True)

@@ -30,6 +30,11 @@ class Lists(NamedTuple):
         """Build the lists of `count` queries from pairs, sorted by query."""
         return cls(np.searchsorted(queries, np.arange(count + 1)), images)
 
+    def pairs(self, first: int, count: int) -> tuple[Ids, Ids]:
+        """Return the pairs of `count` queries, which are counted from number `first` on."""
+        begin = self.begin[first : first + count + 1]
+        return np.repeat(np.arange(count), np.diff(begin)), self.images[begin[0] : begin[-1]]
+
 
 class Relevance(NamedTuple):
     """The gallery images that count for each of Q queries, and those that do not.

@@ -31,13 +31,7 @@ WEIGHT = 0.3
 def reranked_blocks(
     query: Tensor, gallery: Tensor, *, budget: int = LARGEST_BLOCK
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the re-ranked distances of consecutive queries as arrays [B, G].
-
-    Args:
-        query: float32 [Q, D].
-        gallery: float32 [G, D], on the same device.
-        budget: bytes of one block.
-    """
+    """Yield the re-ranked distances of consecutive queries, [B, G] in at most `budget` bytes."""
     features = torch.cat((query, gallery))
     ranks, farthest = _neighbors(features, min(K1 + 1, len(features)), budget)
     encoding = average_rows(_encode(features, ranks, farthest), ranks[:, :K2])

@@ -1,13 +1,11 @@
 """Separation of same and different identities by distance: two histograms and a threshold."""
 
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from pplr_cli.parallel import by_blocks
-from pplr_cli.retrieval.ranking import ROWS
 from pplr_cli.retrieval.relevance import Relevance
 
 BINS = 2000
@@ -68,28 +66,36 @@ def _shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 class PairCounter:
     """Counts the distances of all pairs in bins: an `Observer` of the distances.
 
-    Args:
-        relevance: which pairs count.
-        squared: the blocks contain squared distances of unit features, whose roots (0 to 2) are
-            counted; otherwise re-ranked distances (0 to 1).
+    If they are `squared` distances of unit features, their roots (0 to 2) are counted; otherwise
+    they are re-ranked distances (0 to 1).
     """
 
     def __init__(self, relevance: Relevance, *, squared: bool) -> None:
-        self._lists, self._squared = (*relevance.matches, *relevance.left_out), squared
+        self._relevance, self._squared = relevance, squared
         self._limit = 2.0 if squared else 1.0
         self._counts = np.zeros((2, BINS), np.int64)
+        self._lock = Lock()
 
     def update(self, block: NDArray[np.float32], first: int) -> None:
-        """Count the pairs of the queries from number `first` on."""
-        scale = BINS / self._limit
+        """Count the pairs of the queries from number `first` on, if they have a match."""
+        matches, left_out, *_ = self._relevance
+        queries, images = matches.pairs(first, len(block))
+        others, ignored = left_out.pairs(first, len(block))
+        evaluated = np.zeros(len(block), np.bool_)
+        evaluated[queries] = True
+        counted = evaluated[others]
+        bins = self._bins(block)
+        same = _counts(bins[queries, images])
+        excluded = same + _counts(bins[others[counted], ignored[counted]])
+        different = _counts(bins[evaluated].ravel()) - excluded
+        with self._lock:
+            self._counts += (same, different)
 
-        def count(a: int, b: int) -> NDArray[np.int64]:
-            counts: NDArray[np.int64] = _count_rows(
-                block[a:b], first + a, *self._lists, self._squared, scale
-            )
-            return counts
-
-        self._counts += sum(by_blocks(len(block), count, ROWS))
+    def _bins(self, distances: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return the bins of distances; rounding may have moved them just outside the range."""
+        values = distances.clip(0).astype(np.float64)
+        scaled = (np.sqrt(values) if self._squared else values) * (BINS / self._limit)
+        return scaled.astype(np.int64).clip(max=BINS - 1)
 
     @property
     def separation(self) -> Separation:
@@ -98,30 +104,5 @@ class PairCounter:
         return Separation(same, different, self._limit)
 
 
-@njit(nogil=True, cache=True)
-def _count_rows(  # type: ignore[no-untyped-def]
-    distances, first, begin_matches, matches, begin_left_out, left_out, squared, scale
-):
-    """Return int64 [2, BINS]: pairs of one identity, and all others that count."""
-    counts = np.zeros((2, BINS), np.int64)
-    for row in range(len(distances)):
-        query = first + row
-        own = matches[begin_matches[query] : begin_matches[query + 1]]
-        if len(own) == 0:
-            continue
-        for distance in distances[row]:
-            counts[1, _bin(distance, squared, scale)] += 1
-        for image in own:
-            place = _bin(distances[row, image], squared, scale)
-            counts[0, place] += 1
-            counts[1, place] -= 1
-        for image in left_out[begin_left_out[query] : begin_left_out[query + 1]]:
-            counts[1, _bin(distances[row, image], squared, scale)] -= 1
-    return counts
-
-
-@njit(nogil=True, cache=True)
-def _bin(distance: float, squared: bool, scale: float) -> int:
-    """Return the bin of a distance; rounding may have moved it just outside the range."""
-    value = max(distance, 0.0)
-    return min(int((np.sqrt(value) if squared else value) * scale), BINS - 1)
+def _counts(bins: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.bincount(bins, minlength=BINS)

@@ -21,11 +21,8 @@ class Survey:
     """The details of an evaluation of Q queries.
 
     Attributes:
-        scores: the averages.
         precision: float64 [Q], average precision; NaN for a query without a match.
         place: float64 [Q], place of the first match, from 0; NaN likewise.
-        ranked: the nearest gallery images of each query, without those left out.
-        separation: the distances of same and of different identities.
     """
 
     scores: Scores

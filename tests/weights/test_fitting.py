@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torchvision import models
 
-from pplr_cli.engine.backbone import build_backbone
+from pplr_cli.engine.backbone import BACKBONES
 from pplr_cli.engine.network import Network
 from pplr_cli.errors import WeightsError
 from pplr_cli.weights.fitting import fit_network, load_backbone
@@ -148,7 +148,7 @@ def check_loaded(backbone, resnet):
 
 
 def test_torchvision_naming(tmp_path, resnet):
-    backbone = build_backbone("resnet18")
+    backbone = BACKBONES["resnet18"]()
     notes = load_backbone(saved(tmp_path, resnet), backbone)
     check_loaded(backbone, resnet)
     assert notes == ("left out 2 other entries (`fc.weight`, ...)",)
@@ -163,7 +163,7 @@ def test_prefixes_of_pretraining_scripts(tmp_path, resnet, prefix):
         keys = prefix.replace("encoder_q", "encoder_k")
         content |= {f"{keys}{name}": torch.zeros_like(value) for name, value in resnet.items()}
         content[prefix.replace("encoder_q.", "queue")] = torch.ones(3)
-    backbone = build_backbone("resnet18")
+    backbone = BACKBONES["resnet18"]()
     notes = load_backbone(saved(tmp_path, {"state_dict": content, "epoch": 1}), backbone)
     check_loaded(backbone, resnet)
     assert f"took the backbone from the entries `{inner}...`" in notes
@@ -172,17 +172,17 @@ def test_prefixes_of_pretraining_scripts(tmp_path, resnet, prefix):
 @pytest.mark.parametrize("prefix", ["", "base."])
 def test_our_own_naming(tmp_path, prefix):
     """A backbone by itself, and a whole PPLR network."""
-    content = random_like(build_backbone("tiny"))
+    content = random_like(BACKBONES["tiny"]())
     rest = {"bnneck.weight": torch.ones(3), "classifier.weight": torch.ones(3)} if prefix else {}
     named = {f"{prefix}{name}": value for name, value in content.items()}
-    backbone = build_backbone("tiny")
+    backbone = BACKBONES["tiny"]()
     load_backbone(saved(tmp_path, named | rest), backbone)
     assert all(torch.equal(content[name], value) for name, value in backbone.state_dict().items())
 
 
 def test_files_without_counters_load(tmp_path, resnet):
     content = {name: value for name, value in resnet.items() if not name.endswith("_tracked")}
-    backbone = build_backbone("resnet18")
+    backbone = BACKBONES["resnet18"]()
     load_backbone(saved(tmp_path, content), backbone)
     check_loaded(backbone, resnet)
 
@@ -190,7 +190,7 @@ def test_files_without_counters_load(tmp_path, resnet):
 def test_another_architecture_is_refused(tmp_path, resnet):
     path = saved(tmp_path, resnet)
     with torch.device("meta"):
-        backbones = {name: build_backbone(name) for name in ("resnet18", "resnet34", "resnet50")}
+        backbones = {name: BACKBONES[name]() for name in ("resnet18", "resnet34", "resnet50")}
         larger = models.resnet34()
     with pytest.raises(WeightsError, match="names missing"):
         load_backbone(path, backbones["resnet50"])
@@ -202,4 +202,4 @@ def test_another_architecture_is_refused(tmp_path, resnet):
 
 def test_a_file_without_a_resnet_is_refused(tmp_path):
     with pytest.raises(WeightsError, match="holds no ResNet"):
-        load_backbone(saved(tmp_path, {"blocks.0.attn": torch.ones(1)}), build_backbone("tiny"))
+        load_backbone(saved(tmp_path, {"blocks.0.attn": torch.ones(1)}), BACKBONES["tiny"]())
