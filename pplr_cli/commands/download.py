@@ -15,7 +15,7 @@ from pplr_cli.text import nearest
 if TYPE_CHECKING:
     from pplr_cli.weights.catalogue import Entry
     from pplr_cli.weights.loading import StateDict
-    from pplr_cli.weights.sources import Source
+    from pplr_cli.weights.store import Source
 
 Name = Annotated[
     str | None,
@@ -88,7 +88,7 @@ def _source(
 ) -> "Source":
     """Return the source that the options name."""
     from pplr_cli.weights.catalogue import ImageNet
-    from pplr_cli.weights.sources import Source
+    from pplr_cli.weights.store import Source
 
     if sum(option is not None for option in (url, from_file, drive_file)) > 1:
         raise UsageError("`--url`, `--from-file` and `--drive-file` exclude each other", "keep one")
@@ -119,10 +119,9 @@ def _fetch(entry: "Entry", source: "Source", console: Console, force: bool, json
     """Download an entry and print its path."""
     from pplr_cli.weights.catalogue import Official
     from pplr_cli.weights.digest import file_sha256
-    from pplr_cli.weights.sources import Source
-    from pplr_cli.weights.store import obtain
+    from pplr_cli.weights.store import PUBLISHED, obtain
 
-    if entry.target.is_file() and not force and source != Source():
+    if entry.target.is_file() and not force and source != PUBLISHED:
         console.warn(f"`{entry.name}` exists already", "`--force` replaces it")
     path = obtain(entry, console, source, force, _fits)
     if json:

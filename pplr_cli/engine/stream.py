@@ -61,8 +61,7 @@ def extract_stream(
     with task as progress, closing(_decoded(count, read, config, runtime)) as batches:
         for first, images, found in batches:
             pixels = images.to(runtime.device, non_blocking=True)
-            features, part_features = embed_batch(network, pixels, mirrored=mirrored)
-            features = torch.cat((features[None], part_features)) if parts else features[None]
+            features = embed_batch(network, pixels, parts=parts, mirrored=mirrored)
             features[:, [row - first for row, _ in found]] = torch.nan
             broken += found
             use(features)

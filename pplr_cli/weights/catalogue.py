@@ -1,6 +1,5 @@
 """The weights that can be downloaded, their sources and their local files."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -44,12 +43,12 @@ class Official:
     @property
     def way_out(self) -> str:
         """The hint where the source cannot be reached."""
-        return f"open {DRIVE_URL} in a browser, {self.by_hand}"
+        return self.by_hand(DRIVE_URL)
 
-    @property
-    def by_hand(self) -> str:
-        """The hint for a page that is open in a browser."""
-        return f"save the file there, then `pplr download-weights {self.name} --from-file FILE`"
+    def by_hand(self, url: str) -> str:
+        """Return the hint to use a browser."""
+        save = f"save the file there, then `pplr download-weights {self.name} --from-file FILE`"
+        return f"open {url} in a browser, {save}"
 
     def holds(self) -> bool:
         """Check the local file by its recorded SHA-256; return False if there is none yet.
@@ -80,9 +79,7 @@ class ImageNet:
     @property
     def sha256(self) -> str:
         """The first digits of the file's SHA-256, which torchvision puts into its name."""
-        match = re.search(r"-([0-9a-f]{8,})\.", self.url)
-        assert match is not None
-        return match[1]
+        return self.url.rpartition("-")[2].removesuffix(".pth")
 
     @property
     def target(self) -> Path:

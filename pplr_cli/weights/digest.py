@@ -21,11 +21,7 @@ def file_sha256(path: Path) -> str:
 
 
 def check_sha256(file: Path, expected: str, shown: str, hint: str) -> None:
-    """Check that the SHA-256 of `file`, which errors call `shown`, starts with `expected`.
-
-    Raises:
-        WeightsError: it does not; the message has both.
-    """
+    """Raise `WeightsError` unless the SHA-256 of `file`, `shown` in errors, starts as expected."""
     found = file_sha256(file)
     if not (expected and found.startswith(expected)):
         more = "..." if len(expected) < len(found) else ""

@@ -30,18 +30,11 @@ _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 @dataclass(frozen=True)
 class Transfer:
-    """One download.
-
-    Attributes:
-        url: `http` or `https`.
-        way_out: the hint where the server cannot be reached.
-        reporter: gets the progress.
-        timeout: seconds without an answer or a byte.
-        sleep: waits the given seconds.
-    """
+    """One download from an `http` or `https` address."""
 
     url: str
     way_out: str
+    """The hint where the server cannot be reached."""
     reporter: Reporter
     timeout: float = TIMEOUT
     sleep: Callable[[float], None] = time.sleep
@@ -49,9 +42,8 @@ class Transfer:
     def to(self, part: Path, note: IO[str]) -> None:
         """Download to `part`, continuing where it ends if the server still has the same file.
 
-        Args:
-            part: the result of an interrupted download, or no file; kept if this one fails.
-            note: open text file that keeps the address and the validator of `part`.
+        `part` is kept if this fails. `note` is an open text file that keeps the address and the
+        validator of `part`.
 
         Raises:
             WeightsError: no network, refused, interrupted, or a web page.
@@ -74,10 +66,10 @@ class Transfer:
         """Request the bytes after `done`, or all if the server may have another file."""
         headers = {"Range": f"bytes={done}-", "If-Range": validator} if done else {}
         response = self._open(headers)
-        if response.status_code != HTTPStatus.PARTIAL_CONTENT:
+        if response.status_code == HTTPStatus.OK:
             return response
-        same = _validator(response) in ("", validator)
-        if done and same and _extent(response)[0] == done:
+        same = _validator(response) in ("", validator) and _extent(response)[0] == done
+        if done and same and response.status_code == HTTPStatus.PARTIAL_CONTENT:
             return response
         response.close()
         if not done:
@@ -91,6 +83,9 @@ class Transfer:
         answers: list[Response] = []  # of redirects, too; requests leaves them open if it fails
         hooks = {"response": lambda answer, **_: answers.append(answer)}
         sent = {"User-Agent": f"pplr/{__version__}", "Accept-Encoding": "identity", **headers}
+        final = {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}
+        if headers:
+            final.add(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
         for attempt in range(1, 1 + ATTEMPTS):
             try:
                 response = requests.get(
@@ -100,11 +95,9 @@ class Transfer:
                 for answer in answers:
                     answer.close()
                 raise self._failed(f"no connection ({root_cause(error)})") from error
-            if response.status_code in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
+            if response.status_code in final:
                 break
             response.close()
-            if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and headers:
-                return self._open({})
             self._pause(response, attempt)
         return response
 

@@ -1,14 +1,14 @@
 """The official PPLR weights, from the authors' Google Drive folder."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from pplr_cli.errors import WeightsError
 from pplr_cli.files import check_space
-from pplr_cli.progress import Reporter, Task
+from pplr_cli.progress import Reporter
 from pplr_cli.text import listed
 from pplr_cli.weights.catalogue import DRIVE_FOLDER, DRIVE_URL, Official
 from pplr_cli.weights.download import TIMEOUT, root_cause
@@ -18,8 +18,7 @@ _QUOTA = re.compile("quota|too many (users|accesses)", re.IGNORECASE)
 _NOT_UNDERSTOOD = (ArithmeticError, AssertionError, AttributeError, LookupError, ValueError)
 
 
-@dataclass(frozen=True)
-class DriveFile:
+class DriveFile(NamedTuple):
     """A file of the folder: its id and its path in the folder."""
 
     id: str
@@ -34,14 +33,8 @@ class DriveFile:
 def fetch(entry: Official, part: Path, reporter: Reporter, chosen: str | None = None) -> str:
     """Download official weights to `part`, continuing an interrupted download.
 
-    Args:
-        entry: which ones.
-        part: the file to write.
-        reporter: gets the progress.
-        chosen: path in the Drive folder, if the names there are ambiguous.
-
-    Returns:
-        The name of the file in errors about its content.
+    `chosen` is the path in the Drive folder, if the names there are ambiguous. Returns the name of
+    the file in errors about its content.
 
     Raises:
         WeightsError: no network, refused, or no or several files that fit.
@@ -66,11 +59,8 @@ def list_folder(entry: Official) -> list[DriveFile]:
         listing = gdown.download_folder(
             id=DRIVE_FOLDER, skip_download=True, quiet=True, use_cookies=False, timeout=TIMEOUT
         )
-    files = [
-        DriveFile(each.id, PurePosixPath(each.path).as_posix())
-        for each in listing
-        if not isinstance(each, str)  # those would be downloaded files
-    ]
+    found = [each for each in listing if not isinstance(each, str)]  # those would be downloads
+    files = [DriveFile(each.id, PurePosixPath(each.path).as_posix()) for each in found]
     return [file for file in files if file.path.lower().endswith(SUFFIXES)]
 
 
@@ -80,10 +70,11 @@ def pick(entry: Official, files: list[DriveFile], chosen: str | None = None) -> 
     Raises:
         WeightsError: none or several match; the message lists them.
     """
-    if chosen is not None:
-        fitting = [file for file in files if file.path == chosen]
-    else:
-        fitting = [file for file in files if _fits(entry, file.path)]
+    fitting = [
+        file
+        for file in files
+        if (_fits(entry, file.path) if chosen is None else file.path == chosen)
+    ]
     if len(fitting) == 1:
         return fitting[0]
     if not files:
@@ -108,48 +99,25 @@ def _download(entry: Official, file: DriveFile, path: Path, reporter: Reporter) 
     """Download a file; an interrupted download stays beside `path` and is continued next time."""
     import gdown
 
-    way_out = f"open {file.url} in a browser, {entry.by_hand}"
-    with _asking(file.url, way_out), _counting(file, path.parent, reporter) as progress:
-        try:
-            gdown.download(
-                id=file.id,
-                output=str(path),
-                resume=True,
-                quiet=True,
-                use_cookies=False,
-                timeout=TIMEOUT,
-                progress=progress,
-            )
-        except gdown.DownloadError as error:
-            if error.__cause__ is None and not isinstance(error, gdown.FileURLRetrievalError):
-                _forget(path)  # complete: the server has another file now
-            raise
+    check_space(path.parent, entry.size, f"`{file.path}`")
+    way_out, title, done = entry.by_hand(file.url), f"fetch {file.path}", 0
+    with _asking(file.url, way_out), reporter.task(title, entry.size, "bytes") as task:
 
-
-def _forget(path: Path) -> None:
-    """Remove the partial downloads to `path` that gdown keeps."""
-    for part in path.parent.glob(f"{path.name}????????.part"):
-        part.unlink()
-
-
-@contextmanager
-def _counting(
-    file: DriveFile, folder: Path, reporter: Reporter
-) -> Iterator[Callable[[int, int | None], None]]:
-    """Yield gdown's callback: its first call checks the disk and opens a task."""
-    with ExitStack() as stack:
-        task: Task | None = None
-        done = 0
-
-        def advance(so_far: int, total: int | None) -> None:
-            nonlocal task, done
-            if task is None:
-                check_space(folder, (total or so_far) - so_far, f"`{file.path}`")
-                task = stack.enter_context(reporter.task(f"fetch {file.path}", total or 0, "bytes"))
+        def advance(so_far: int, _: int | None) -> None:
+            nonlocal done
             task.advance(so_far - done)
             done = so_far
 
-        yield advance
+        try:
+            gdown.download(
+                id=file.id, output=str(path), resume=True, quiet=True, use_cookies=False,
+                timeout=TIMEOUT, progress=advance,
+            )  # fmt: skip
+        except gdown.DownloadError as error:
+            if error.__cause__ is None and not isinstance(error, gdown.FileURLRetrievalError):
+                for part in path.parent.glob(f"{path.name}????????.part"):
+                    part.unlink()  # complete: the server has another file now
+            raise
 
 
 @contextmanager

@@ -6,10 +6,9 @@ Every file goes through `torch.load(..., weights_only=True)`; what that refuses 
 import pickle
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -42,21 +41,16 @@ NUMBERS = {
 AGAIN = "download or copy the file again"
 
 
-@dataclass(frozen=True)
-class StateDict:
-    """The content of a weights file.
-
-    Attributes:
-        path: the file.
-        tensors: tensors on the CPU by name, without wrapper prefixes; all values are finite.
-        about: origin of our own files (settings, mode, epoch, ...), else None.
-        notes: remarks for people.
-    """
+class StateDict(NamedTuple):
+    """The content of a weights file."""
 
     path: Path
     tensors: dict[str, Tensor]
+    """On the CPU, by name, without wrapper prefixes; all values are finite."""
     about: dict[str, Any] | None
+    """Origin of our own files (settings, mode, epoch, ...)."""
     notes: tuple[str, ...]
+    """Remarks for people."""
 
 
 def read_state_dict(path: Path) -> StateDict:
@@ -74,7 +68,7 @@ def read_state_dict(path: Path) -> StateDict:
         _check_archive(path)
     notes: list[str] = []
     content = _state_dict_in(_load(path), path, notes)
-    tensors = dict(_tensors(content))
+    tensors = _tensors(content)
     if len(tensors) < len(content):
         others = [str(name) for name in content if name not in tensors]
         notes.append(f"left out what is no named tensor: {named(others)}")
@@ -161,30 +155,31 @@ def _check_archive(path: Path) -> None:
         raise WeightsError(f"`{path}`: damaged: `{damaged}` fails its checksum", AGAIN)
 
 
-def _state_dict_in(content: Any, path: Path, notes: list[str]) -> Mapping[Any, Any]:
+def _state_dict_in(
+    content: Any, path: Path, notes: list[str], depth: int = DEPTH
+) -> Mapping[Any, Any]:
     """Return the mapping that holds the tensors: the content itself or an entry of it."""
-    for _ in range(1 + DEPTH):
-        if not isinstance(content, Mapping):
-            break
-        if any(_tensors(content)):
-            return content
-        nest = next((key for key in NESTS if isinstance(content.get(key), Mapping)), None)
-        if nest is None:
-            break
+    known = content if isinstance(content, Mapping) else {}
+    if _tensors(known):
+        return known
+    nest = next((key for key in NESTS if isinstance(known.get(key), Mapping)), None)
+    if nest is not None and depth:
         notes.append(f"took the weights from the entry `{nest}`")
-        content = content[nest]
-    if isinstance(content, Mapping) and {"network", "optimizer"} <= set(content):
+        return _state_dict_in(known[nest], path, notes, depth - 1)
+    if {"network", "optimizer"} <= set(known):
         hint = weights_in(path.parent) or "use the best.pth or last.pth of the run"
         raise WeightsError(f"`{path}`: the saved state of a run, not its weights", hint)
-    keys = f", only {named(list(map(str, content)))}" if isinstance(content, Mapping) else ""
+    keys = f", only {named(list(map(str, known)))}" if isinstance(content, Mapping) else ""
     raise WeightsError(f"`{path}`: holds no state dict{keys}", "store `model.state_dict()`")
 
 
-def _tensors(content: Mapping[Any, Any]) -> Iterator[tuple[str, Tensor]]:
-    """Yield the tensors of a mapping that have names."""
-    for name, value in content.items():
-        if isinstance(name, str) and isinstance(value, Tensor):
-            yield name, value
+def _tensors(content: Mapping[Any, Any]) -> dict[str, Tensor]:
+    """Return the tensors of a mapping that have names."""
+    return {
+        name: value
+        for name, value in content.items()
+        if isinstance(name, str) and isinstance(value, Tensor)
+    }
 
 
 def _unwrapped(tensors: dict[str, Tensor], notes: list[str]) -> dict[str, Tensor]:
@@ -199,7 +194,8 @@ def _unwrapped(tensors: dict[str, Tensor], notes: list[str]) -> dict[str, Tensor
 
 def _check_values(tensors: dict[str, Tensor], path: Path) -> None:
     for name, tensor in tensors.items():
-        if not _is_plain(tensor):
+        dense = tensor.layout == torch.strided and not tensor.is_nested
+        if not dense or tensor.device.type != "cpu" or tensor.dtype not in NUMBERS:
             raise WeightsError(
                 f"`{path}`: tensor `{name}` is of a kind that weights do not have here "
                 f"({tensor.dtype}, {tensor.layout}, {tensor.device})",
@@ -218,9 +214,3 @@ def _stored(tensor: Tensor) -> Tensor:
     if tensor.numel() * tensor.element_size() <= storage.nbytes():
         return tensor
     return torch.empty(0, dtype=tensor.dtype).set_(storage)
-
-
-def _is_plain(tensor: Tensor) -> bool:
-    """Return whether a tensor is a dense array of numbers on the CPU."""
-    dense = tensor.layout == torch.strided and not tensor.is_nested
-    return dense and tensor.device.type == "cpu" and tensor.dtype in NUMBERS

@@ -1,17 +1,19 @@
 """Stores weights under their final names: fetched once, by one process, complete and checked."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from pplr_cli.errors import WeightsError
-from pplr_cli.files import locked, sync_folder
+from pplr_cli.files import check_space, locked, naming, sync_folder
 from pplr_cli.progress import Reporter
+from pplr_cli.weights import drive
 from pplr_cli.weights.catalogue import Entry, ImageNet, Official
 from pplr_cli.weights.digest import check_sha256, record_path, write_record
-from pplr_cli.weights.sources import Source
+from pplr_cli.weights.download import Transfer
 
 if TYPE_CHECKING:
     from pplr_cli.weights.loading import StateDict
@@ -20,23 +22,32 @@ Fits = Callable[["StateDict"], object]
 """Raises `WeightsError` if the official weights in a file belong to another network."""
 
 
+class Source(NamedTuple):
+    """A place to take weights from; without arguments the place where they are published."""
+
+    url: str | None = None
+    """Another web address (`http` or `https`), such as a mirror."""
+    file: Path | None = None
+    """A local file, which is copied."""
+    drive_file: str | None = None
+    """Path in the authors' Drive folder, if the names there are ambiguous."""
+
+
+PUBLISHED = Source()
+
+
 def obtain(
     entry: Entry,
     reporter: Reporter,
-    source: Source | None = None,
+    source: Source = PUBLISHED,
     force: bool = False,
     fits: Fits | None = None,
 ) -> Path:
     """Return the local file of some weights; fetch it if it is missing.
 
     The next call continues an interrupted download. Several processes at once fetch only once.
-
-    Args:
-        entry: which weights.
-        reporter: gets the progress.
-        source: where to take them from (default: where they are published).
-        force: replace an existing file.
-        fits: checks official weights, which have no published SHA-256.
+    `force` replaces an existing file; `fits` checks official weights, which have no published
+    SHA-256.
 
     Raises:
         WeightsError: they cannot be fetched, are other weights, or the existing file is damaged.
@@ -47,13 +58,35 @@ def obtain(
         part = target.with_name(f".{target.name}.part")
         with _sole_writer(part, entry.name, reporter) as note:
             if force or not target.is_file():
-                shown = (source or Source()).bring(entry, part, note, reporter)
+                shown = _bring(source, entry, part, note, reporter)
                 _take(entry, part, shown, fits)
     elif not entry.holds():
         _check(entry, target, str(target), fits)
         write_record(target)
         reporter.info(f"`{target}`: recorded its SHA-256")
     return target
+
+
+def _bring(source: Source, entry: Entry, part: Path, note: IO[str], reporter: Reporter) -> str:
+    """Bring the file of `entry` to `part`; return what errors about its content call it."""
+    if source.file is not None:
+        note.truncate(0)  # `part` is no download any more
+        _copy(source.file, part)
+        return str(source.file)
+    if source.url is None and isinstance(entry, Official):
+        return drive.fetch(entry, part, reporter, source.drive_file)
+    url = source.url or entry.url
+    Transfer(url, entry.way_out, reporter).to(part, note)
+    return url
+
+
+def _copy(file: Path, part: Path) -> None:
+    if not file.is_file():
+        what = "a folder, not a weights file" if file.is_dir() else "no such file"
+        raise WeightsError(f"`{file}`: {what}", "check the path of the file")
+    check_space(part.parent, file.stat().st_size, f"`{file}`")
+    with naming(part):
+        shutil.copyfile(file, part)
 
 
 def _take(entry: Entry, part: Path, shown: str, fits: Fits | None) -> None:
@@ -99,12 +132,8 @@ def _sole_writer(part: Path, name: str, reporter: Reporter) -> Iterator[IO[str]]
 
     It exists as long as the part does; an empty part is removed.
     """
-    lock = part.with_suffix(".lock")
-
-    def wait() -> None:
-        reporter.info(f"waiting for another process that fetches `{name}`")
-
-    with locked(lock, wait) as file:
+    lock, busy = part.with_suffix(".lock"), f"waiting for another process that fetches `{name}`"
+    with locked(lock, lambda: reporter.info(busy)) as file:
         try:
             yield file
         finally:

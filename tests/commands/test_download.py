@@ -24,7 +24,7 @@ from pplr_cli.errors import UsageError, WeightsError
 from pplr_cli.weights import store
 from pplr_cli.weights.catalogue import everything
 from pplr_cli.weights.digest import file_sha256
-from pplr_cli.weights.sources import Source
+from pplr_cli.weights.store import Source
 
 app = typer.Typer()
 app.command()(download_weights)

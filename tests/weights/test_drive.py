@@ -22,8 +22,7 @@ from pplr_cli.progress import Silent
 from pplr_cli.weights import drive as module
 from pplr_cli.weights.catalogue import DRIVE_FOLDER, DRIVE_URL, OFFICIAL, Official
 from pplr_cli.weights.drive import DriveFile, list_folder, pick
-from pplr_cli.weights.sources import Source
-from pplr_cli.weights.store import obtain
+from pplr_cli.weights.store import Source, obtain
 
 MARKET = OFFICIAL[0]
 NETWORK = {

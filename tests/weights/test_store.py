@@ -9,18 +9,19 @@ from collections.abc import Callable
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
-from pplr_cli.errors import WeightsError
+from pplr_cli.errors import PplrError, WeightsError
 from pplr_cli.progress import Silent
-from pplr_cli.weights.catalogue import OFFICIAL, Entry, ImageNet
+from pplr_cli.weights import drive, store
+from pplr_cli.weights.catalogue import OFFICIAL, Entry, ImageNet, imagenet
 from pplr_cli.weights.digest import file_sha256
 from pplr_cli.weights.loading import StateDict
-from pplr_cli.weights.sources import Source
-from pplr_cli.weights.store import obtain
+from pplr_cli.weights.store import PUBLISHED, Source, obtain
 
 MARKET = OFFICIAL[0]
 NAMES = ("base.0.weight", "bnneck.weight", "bnneck0.weight")
@@ -110,9 +111,9 @@ def fits(state: StateDict) -> None:
 
 def refused(entry: Entry, *arguments: Any, match: str) -> WeightsError:
     """The error of a call that must fail; the arguments are the source and `force`."""
-    source, force, *_ = (*arguments, None, False)
+    source, force, *_ = (*arguments, PUBLISHED, False)
     with pytest.raises(WeightsError, match=match) as caught:
-        obtain(entry, Silent(), source, force or False, fits)
+        obtain(entry, Silent(), source or PUBLISHED, force or False, fits)
     assert caught.value.hint
     return caught.value
 
@@ -174,6 +175,29 @@ def test_damaged_file_is_refused_kept_and_can_be_replaced(entry: ImageNet, shop:
     assert entry.target.read_bytes() == CONTENT[:-1]
     obtain(entry, Silent(), force=True)
     assert entry.target.read_bytes() == CONTENT
+
+
+# sources
+
+
+def test_publishers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(store.Transfer, "to", lambda self, *_: asked.append(self.url))
+    monkeypatch.setattr(drive, "fetch", lambda entry, part, _, chosen: asked.append(chosen))
+    with (tmp_path / "note").open("a+") as note:
+        for entry in (imagenet("resnet50"), MARKET):
+            part = tmp_path / "part"
+            store._bring(Source(drive_file="a/b.pth"), entry, part, note, Silent())
+    assert asked == [imagenet("resnet50").url, "a/b.pth"]
+
+
+def test_room_for_a_copy_is_checked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.pth"
+    file.write_bytes(bytes(2_000_000))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1_000_000))
+    with pytest.raises(PplrError, match=r"a\.pth` needs 2\.0 MB, 1\.0 MB are free"):
+        obtain(MARKET, Silent(), Source(file=file))
+    assert names(MARKET) == []
 
 
 # official weights
