@@ -121,7 +121,7 @@ def evaluate(
         query: float32 [Q, D] features on any device.
         gallery: float32 [G, D] features on the same device.
         relevance: of Q queries and G gallery images.
-        rerank: rank by k-reciprocal re-ranked distances instead of squared distances.
+        rerank: rank by re-ranked distances instead of squared distances.
         budget: bytes that a block of distances may take.
 
     Raises:

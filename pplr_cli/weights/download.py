@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.client import IncompleteRead
 from pathlib import Path
@@ -155,12 +154,12 @@ def root_cause(error: BaseException) -> BaseException:
 
 def _retry_after(response: "Response") -> float:
     """Return the seconds that `Retry-After` asks for, in either of its forms; 0 = none."""
-    text = response.headers.get("Retry-After", "").strip()
-    if text.isdecimal():
-        return float(text)
+    from urllib3 import Retry
+    from urllib3.exceptions import InvalidHeader
+
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, OverflowError):
+        return Retry().parse_retry_after(response.headers.get("Retry-After", "0"))
+    except (InvalidHeader, ValueError, OverflowError):
         return 0.0
 
 

@@ -128,11 +128,8 @@ def _asking(url: str, way_out: str) -> Iterator[None]:
 
     try:
         yield
-    except DownloadError as error:
+    except (DownloadError, requests.HTTPError) as error:
         raise _refusal(url, str(error), way_out) from error
-    except requests.HTTPError as error:
-        status = error.response.status_code if error.response is not None else "an error"
-        raise _refusal(url, f"status code {status}", way_out) from error
     except requests.RequestException as error:
         raise WeightsError(f"`{url}`: no connection ({root_cause(error)})", way_out) from error
     except _NOT_UNDERSTOOD as error:
@@ -145,7 +142,7 @@ def _refusal(url: str, text: str, way_out: str) -> WeightsError:
     if _QUOTA.search(text):
         what = "Google Drive's download quota of this file is used up"
         return WeightsError(f"`{url}`: {what}", f"try again in 24 hours, or {way_out}")
-    if status := re.search(r"status code (\d+)", text):
+    if status := re.search(r"(?:^|status code )(\d{3})\b", text):
         return WeightsError(f"`{url}`: Google Drive answered {status[1]}", way_out)
     if cut := re.search(r"received (\d+) bytes but the server announced (\d+)", text):
         what = f"the connection ended after {cut[1]} of {cut[2]} bytes"
