@@ -33,7 +33,7 @@ class _ReplicaBatchNorm(nn.modules.batchnorm._BatchNorm):
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name torch uses
         """Normalise [B, C, ...]; only the first chunk updates the running statistics."""
         if self.training and self.form == "fused":
-            from pplr_cli.engine.norm_kernels import fused_norm
+            from pplr_cli.engine.fused_norm import fused_norm
 
             return fused_norm(self, input, self.replicas)
         if not self.training or self.replicas == 1:
@@ -77,7 +77,7 @@ def _best_form(weight: Tensor, replicas: int) -> Form:
 def _triton_works(device: torch.device) -> bool:
     """Return whether Triton is installed and can compile for a GPU: it needs a C compiler too."""
     try:
-        from pplr_cli.engine.norm_kernels import fused_norm
+        from pplr_cli.engine.fused_norm import fused_norm
 
         with torch.no_grad():
             fused_norm(nn.BatchNorm1d(4, device=device), torch.ones(4, 4, device=device), 2)

@@ -102,12 +102,12 @@ def test_the_fused_form_computes_the_same_on_a_gpu(
 INTERPRETED = """
 import torch
 from tests.engine.test_replicas import SHAPES, forms
-from pplr_cli.engine import norm_kernels, replicas
+from pplr_cli.engine import fused_norm, replicas
 
 class Norm(replicas._ReplicaBatchNorm):
     def forward(self, input):
         if self.form == "fused":
-            return norm_kernels.fused_norm(self, input, self.replicas)
+            return fused_norm.fused_norm(self, input, self.replicas)
         return super().forward(input)
 
 for shape in SHAPES[:3]:
