@@ -16,7 +16,7 @@ import torch
 from pplr_cli.app import run
 from pplr_cli.config import presets
 from pplr_cli.data.manifest import Manifest, Split
-from pplr_cli.engine.backbone import build_backbone
+from pplr_cli.engine.backbone import BACKBONES
 from pplr_cli.engine.network import initial_network
 from pplr_cli.errors import WeightsError
 from pplr_cli.progress import Silent
@@ -223,12 +223,12 @@ def _foreign(path: Path) -> None:
 
 
 def _cut(path: Path) -> None:
-    torch.save(build_backbone("tiny").state_dict(), path)
+    torch.save(BACKBONES["tiny"]().state_dict(), path)
     path.write_bytes(path.read_bytes()[:-1000])
 
 
 def _of_another_backbone(path: Path) -> None:
-    torch.save(build_backbone("resnet18").state_dict(), path)
+    torch.save(BACKBONES["resnet18"]().state_dict(), path)
 
 
 @pytest.mark.parametrize(
