@@ -7,9 +7,10 @@ either, every image is in the training split, with unknown identity and camera.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from pplr_cli.data.manifest import UNKNOWN, Image, Names, Split
 from pplr_cli.errors import DataError, UsageError
@@ -19,7 +20,9 @@ from pplr_cli.ingest.walk import Reading, list_images
 from pplr_cli.text import listed, named
 
 NOT_NAMED = "images that the table does not name left out"
+SKIPPED = "images left out by --skip"
 
+SPLITS = "splits are `train`, `query` and `gallery`"
 GROUPS = frozenset(COLUMNS) - {"path"}
 
 
@@ -30,10 +33,7 @@ def compile_pattern(text: str) -> re.Pattern[str]:
         UsageError: it is no regular expression, or its named groups are not the known ones.
     """
     example = r"an example: `--pattern '(?P<identity>\d+)_c(?P<camera>\d+)'`"
-    try:
-        pattern = re.compile(text)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise UsageError(f"`--pattern`: no regular expression ({error})", example) from error
+    pattern = compile_expression("--pattern", text, example)
     unknown = set(pattern.groupindex) - GROUPS
     if unknown or not pattern.groupindex:
         what = f"unknown group `{min(unknown)}`" if unknown else "no named group"
@@ -42,12 +42,39 @@ def compile_pattern(text: str) -> re.Pattern[str]:
     return pattern
 
 
+def compile_expression(option: str, text: str, hint: str) -> re.Pattern[str]:
+    """Compile the regular expression of an option; `UsageError` if it is none."""
+    try:
+        return re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise UsageError(f"`{option}`: no regular expression ({error})", hint) from error
+
+
+def parse_split_names(text: str) -> dict[str, Split]:
+    """Return the splits that `--split-names NAME=SPLIT,...` gives to names.
+
+    Raises:
+        UsageError: a pair is none, or of no known split.
+    """
+    names = {}
+    for pair in text.split(","):
+        name, separator, split = pair.strip().rpartition("=")
+        if not separator or split not in list(Split):
+            hint = f"an example: `train_all=train,probe=query`; {SPLITS}"
+            raise UsageError(f"`--split-names`: `{pair}` names no split", hint)
+        names[name] = Split(split)
+    return names
+
+
 def read_crops(
     root: Path,
     pattern: re.Pattern[str] | None = None,
     table: Path | None = None,
     ours: Iterable[Path] = (),
     names: Names = Names(),  # noqa: B008
+    *,
+    skip: re.Pattern[str] | None = None,
+    split_names: Mapping[str, Split] = MappingProxyType({}),
 ) -> Reading:
     """List the images below `root`, at any depth.
 
@@ -57,6 +84,8 @@ def read_crops(
         table: the table that says it.
         ours: files and folders that pplr wrote there, which are ignored.
         names: of identities, cameras and tracks whose numbers are kept.
+        skip: paths in which it is found are left out.
+        split_names: further names of splits.
 
     Raises:
         DataError: no image, unreadable folders, paths that do not match the pattern, a table that
@@ -72,19 +101,24 @@ def read_crops(
             f"`{root}`: holds no images{left_out}",
             "images are `.jpg`, `.jpeg` and `.png` files, at any depth; convert others",
         )
-    known: dict[str, Values] = {path: {} for path in paths}
+    kept = [path for path in paths if not (skip and skip.search(path))]
+    reading.notes[SKIPPED] = len(paths) - len(kept)
+    known: dict[str, Values] = {path: {} for path in kept}
     if table is not None:
-        known = read_table(table, root, paths)
+        labelled = read_table(table, root, paths)
+        known = {path: labelled[path] for path in kept if path in labelled}
     elif pattern is not None:
-        known = _match(root, paths, pattern)
-    if len(known) < len(paths):
-        reading.notes[NOT_NAMED] = len(paths) - len(known)
+        known = _match(root, kept, pattern)
+    reading.notes[NOT_NAMED] = len(kept) - len(known)
+    reading.notes = +reading.notes
+    if not known:
+        raise DataError(f"`{root}`: `--skip` leaves out every image", "change the expression")
     (identities, people), (cameras, places), (tracks, courses) = (
-        number_values([values.get(column) for values in known.values()], kept)
-        for column, kept in zip(("identity", "camera", "track"), vars(names).values(), strict=True)
+        number_values([values.get(column) for values in known.values()], old)
+        for column, old in zip(("identity", "camera", "track"), vars(names).values(), strict=True)
     )
     reading.names = Names(people, places, courses)
-    splits, times = _splits(root, known), read_times(root, known)
+    splits, times = _splits(root, known, split_names), read_times(root, known)
     reading.images = list(map(Image, splits, known, identities, cameras, tracks, times))
     return reading
 
@@ -119,10 +153,11 @@ def _match(root: Path, paths: list[str], pattern: re.Pattern[str]) -> dict[str, 
     return {path: match.groupdict() for path, match in matches.items() if match is not None}
 
 
-def _splits(root: Path, known: dict[str, Values]) -> list[Split]:
-    splits = {path: values.get("split") or Split.TRAIN for path, values in known.items()}
+def _splits(root: Path, known: dict[str, Values], names: Mapping[str, Split]) -> list[Split]:
+    given = {path: values.get("split") or Split.TRAIN for path, values in known.items()}
+    splits = {path: names.get(split, split) for path, split in given.items()}
     wrong = [f"{path} ({split})" for path, split in splits.items() if split not in list(Split)]
     if wrong:
-        rule = "splits are `train`, `query` and `gallery`"
-        raise DataError(f"`{root}`: {len(wrong)} paths of no known split:\n{listed(wrong)}", rule)
+        hint = f"{SPLITS}; `--split-names` takes others"
+        raise DataError(f"`{root}`: {len(wrong)} paths of no known split:\n{listed(wrong)}", hint)
     return [Split(split) for split in splits.values()]

@@ -5,6 +5,7 @@ space is built in a staged folder: a killed run leaves nothing under the final n
 files are never deleted.
 """
 
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from pplr_cli.data.manifest import FILE_NAME, Manifest, Names
 from pplr_cli.errors import DataError, PplrError, UsageError
 from pplr_cli.ingest.archive import extract_parts
 from pplr_cli.ingest.counts import SplitCounts, count_splits
-from pplr_cli.ingest.crops import add_tracks, compile_pattern, read_crops
+from pplr_cli.ingest.crops import add_tracks, compile_pattern, parse_split_names, read_crops
 from pplr_cli.ingest.integrity import differences, examine
 from pplr_cli.ingest.layouts import FOLDER, LAYOUTS, MOT, SYNTHETIC
 from pplr_cli.ingest.mot import cut_crops
@@ -189,9 +190,16 @@ class Preparation:
         request = self._request
         if request.layout == FOLDER:
             pattern = compile_pattern(request.pattern) if request.pattern is not None else None
-            ours = (self._folder / PICTURE, request.data_dir)
-            names = self._old.names if self._old else Names()
-            return self._manifest(source, read_crops(source, pattern, request.table, ours, names))
+            crops = read_crops(
+                source,
+                pattern,
+                request.table,
+                ours=(self._folder / PICTURE, request.data_dir),
+                names=self._old.names if self._old else Names(),
+                skip=re.compile(request.skip) if request.skip else None,
+                split_names=parse_split_names(request.split_names) if request.split_names else {},
+            )
+            return self._manifest(source, crops)
         layout = LAYOUTS[request.layout]
         root = find_root(source, layout)
         if root is None and source in request.sources:

@@ -10,7 +10,7 @@ from pplr_cli import env
 from pplr_cli.config.options import Option, words
 from pplr_cli.data.manifest import FILE_NAME
 from pplr_cli.errors import UsageError
-from pplr_cli.ingest.crops import compile_pattern
+from pplr_cli.ingest.crops import compile_expression, compile_pattern, parse_split_names
 from pplr_cli.ingest.layouts import FOLDER, KNOWN, MOT, SYNTHETIC
 from pplr_cli.text import nearest
 
@@ -89,6 +89,22 @@ class PrepareRequest:
             "`<sequence>.txt`, e.g. a tracker's results (default: gt/gt.txt, or det/det.txt).",
         ),
     ] = None
+    skip: Annotated[
+        str | None,
+        Option(
+            "--skip",
+            metavar="REGEX",
+            help="For `folder`: leave out images in whose path it is found.",
+        ),
+    ] = None
+    split_names: Annotated[
+        str | None,
+        Option(
+            "--split-names",
+            metavar="NAME=SPLIT,...",
+            help="For `folder`: other names of splits, as in `train_all=train,probe=query`.",
+        ),
+    ] = None
     update: Annotated[
         bool,
         Option(
@@ -105,9 +121,13 @@ class PrepareRequest:
         if self.layout not in KNOWN:
             raise UsageError(f"`{self.layout}`: no such layout", self._instead_of_layout)
         folder, mot, cut = self.layout == FOLDER, self.layout == MOT, self.boxes or self.every != 1
-        needy: dict[str, object] = {"--link": self.link, "--update": self.update}
-        needy |= {"--pattern": self.pattern, "--csv": self.table}
-        first = next((option for option, value in needy.items() if value), None)
+        given = {"--pattern": self.pattern, "--update": self.update, "--skip": self.skip}
+        of_folder = {**given, "--split-names": self.split_names}
+        needy = {"--link": self.link, **of_folder, "--csv": self.table}
+        first, own = (
+            next((option for option, value in options.items() if value), None)
+            for options in (needy, of_folder)
+        )
         them, it = "leave them out", "leave it out"
         for wrong, message, hint in (
             (
@@ -117,8 +137,7 @@ class PrepareRequest:
             ),
             (not mot and cut, "`--boxes` and `--every` go with the layout `mot`", them),
             (mot and (self.link or self.table), "`--link` and `--csv` do not go with `mot`", them),
-            (not folder and self.pattern, "`--pattern` goes with the layout `folder` only", it),
-            (not folder and self.update, "`--update` goes with the layout `folder` only", it),
+            (own and not folder, f"`{own}` goes with the layout `folder` only", it),
             (self.pattern and self.table, "`--pattern` and `--csv` do the same", "leave one out"),
             (first and not self.sources, f"`{first}` needs a SOURCE folder", "name the folder"),
         ):
@@ -126,6 +145,10 @@ class PrepareRequest:
                 raise UsageError(message, hint)
         if self.pattern is not None:
             compile_pattern(self.pattern)
+        if self.skip is not None:
+            compile_expression("--skip", self.skip, "an example: `--skip '/thumbnails/'`")
+        if self.split_names is not None:
+            parse_split_names(self.split_names)
         if self.name is not None:
             check_name(self.name)
 

@@ -43,11 +43,7 @@ def inspect(
 ) -> tuple[Manifest, list[Fault], list[Concern]]:
     """Check every image of a data set that is being prepared.
 
-    Args:
-        request: the request.
-        manifest: as read, without digests.
-        reporter: gets the progress.
-        known: SHA-256, by path, of images that were checked before.
+    The manifest is as read; `known` are SHA-256, by path, of images that were checked before.
 
     Returns:
         The manifest with the digest of every image, without the broken ones; these; the warnings.

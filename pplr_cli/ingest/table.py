@@ -32,12 +32,7 @@ EXAMPLE = (
 
 
 def read_table(table: Path, root: Path, paths: list[str]) -> dict[str, Values]:
-    """Return the cells of each image, by image path.
-
-    Args:
-        table: the CSV file.
-        root: the folder of images, named in errors.
-        paths: the images that are there.
+    """Return the cells of each image, by image path; `paths` are the images below `root`.
 
     Raises:
         DataError: no text file; unknown or missing columns; lines of the wrong length, paths

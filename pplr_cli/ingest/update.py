@@ -16,11 +16,7 @@ def copy_changes(old: Manifest, new: Manifest, folder: Path, reporter: Reporter)
     A killed update is completed by the next one: the manifest is saved when all its images are
     there, and before any image is removed.
 
-    Args:
-        old: the data set, its images copied below `folder`.
-        new: the images of the source, with digests.
-        folder: the folder of the data set.
-        reporter: gets the progress.
+    The images of `old` were copied below `folder`; `new` are those of the source, with digests.
 
     Raises:
         PplrError: too little space, or another process is preparing the data set.

@@ -56,13 +56,7 @@ def make(root: Path, world: World = DEMO, *, seed: int, reporter: Reporter) -> l
 
     Files are `<split>/<identity>_c<camera>_<n>.jpg`; cameras count from 1 in names and from 0 in
     the records, as in Market-1501. A test person's first crop per camera is a query, the others
-    are gallery images.
-
-    Args:
-        root: folder to write into; created if it is missing.
-        world: size and difficulty.
-        seed: equal seeds give equal crops.
-        reporter: gets the progress.
+    are gallery images. Equal seeds give equal crops.
     """
     studio = _Studio(world, seed)
     shots = studio.shots()

@@ -1,4 +1,5 @@
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -6,7 +7,14 @@ import pytest
 
 from pplr_cli.data.manifest import UNKNOWN, Image, Names, Split
 from pplr_cli.errors import DataError, UsageError
-from pplr_cli.ingest.crops import NOT_NAMED, add_tracks, compile_pattern, read_crops
+from pplr_cli.ingest.crops import (
+    NOT_NAMED,
+    SKIPPED,
+    add_tracks,
+    compile_pattern,
+    parse_split_names,
+    read_crops,
+)
 from pplr_cli.ingest.walk import FOREIGN_IMAGES, NOT_FILES, OTHER_FILES, Reading
 
 Plant = Callable[[Path, Iterable[str]], Path]
@@ -115,6 +123,36 @@ def test_unknown_splits_are_an_error(tmp_path: Path, plant: Plant) -> None:
     with pytest.raises(DataError, match="no known split") as caught:
         read_crops(tmp_path, compile_pattern(r"(?P<split>\w+)/"))
     assert "val/1.jpg (val)" in caught.value.message
+
+
+def test_splits_have_other_names_and_paths_are_skipped(tmp_path: Path, plant: Plant) -> None:
+    paths = [f"{name}/{name}_1.jpg" for name in ("train_all", "probe", "gallery", "val")]
+    plant(tmp_path, paths)
+    pattern = compile_pattern(r"^(?P<split>\w+)/")
+    names = parse_split_names("train_all=train, probe=query")
+    reading = read_crops(tmp_path, pattern, skip=re.compile("^val/"), split_names=names)
+    assert {image.path: image.split for image in reading.images} == dict(
+        zip(paths[:3], Split, strict=True)
+    )
+    assert reading.notes == {SKIPPED: 1}
+    with pytest.raises(DataError, match=r"1 paths of no known split:\n  probe/probe_1.jpg"):
+        read_crops(tmp_path, pattern, skip=re.compile("all|val"))
+    with pytest.raises(DataError, match="`--skip` leaves out every image"):
+        read_crops(tmp_path, skip=re.compile(""))
+
+
+def test_skipped_images_may_be_in_the_table(tmp_path: Path, plant: Plant) -> None:
+    root, table = plant(tmp_path / "x", ["a.jpg", "b.jpg", "c.jpg"]), tmp_path / "labels.csv"
+    table.write_text("path,camera\na.jpg,1\nb.jpg,2\n")
+    reading = read_crops(root, table=table, skip=re.compile("^b"))
+    assert [image.path for image in reading.images] == ["a.jpg"]
+    assert reading.notes == {SKIPPED: 1, NOT_NAMED: 1}
+
+
+@pytest.mark.parametrize("text", ["", "train", "a=val", "a=train,b", "=,"])
+def test_split_names_that_are_none(text: str) -> None:
+    with pytest.raises(UsageError, match="names no split"):
+        parse_split_names(text)
 
 
 def test_a_loop_of_links_ends_and_nothing_remains(tmp_path: Path) -> None:

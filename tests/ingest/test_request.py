@@ -15,6 +15,9 @@ from pplr_cli.ingest.request import PrepareRequest
         ("market", {"link": True}, "needs a SOURCE"),
         ("folder", {"pattern": "(?P<camera>.)"}, "needs a SOURCE"),
         ("folder", {"pattern": "(", "sources": [Path("x")]}, "no regular expression"),
+        ("market", {"skip": "x"}, "`--skip` goes with the layout `folder` only"),
+        ("folder", {"skip": "(", "sources": [Path("x")]}, "`--skip`: no regular expression"),
+        ("folder", {"split_names": "a=b", "sources": [Path("x")]}, "`a=b` names no split"),
         ("market", {"table": Path("x")}, "`--csv` needs a SOURCE"),
         ("folder", {"table": Path("x")}, "`--csv` needs a SOURCE"),
         (
