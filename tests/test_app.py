@@ -293,7 +293,7 @@ def test_ascii_locale_escapes_what_it_cannot_spell(tmp_path: Path) -> None:
     path.write_text("data: {name: größe}\noptim: {lr: 0}\n", encoding="utf-8")
     done = pplr("presets", "show", str(path), LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
     assert done.returncode == 2
-    assert "`optim.lr` = `0`: must be a number above 0" in done.stderr
+    assert "`optim.lr` = `0`: must be greater than 0" in done.stderr
     path.write_text("data: {name: größe}\n", encoding="utf-8")
     done = pplr("presets", "show", str(path), LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
     assert (done.returncode, done.stderr) == (0, "")

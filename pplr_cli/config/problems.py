@@ -1,6 +1,7 @@
 """Explain invalid settings: key, value, allowed values, nearest known key."""
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
@@ -11,21 +12,6 @@ from pplr_cli.config.fields import Config
 
 SHOWN_CHARACTERS = 60
 """Longer values are cut in messages."""
-
-_BOUNDS = {
-    "minimum": "at least {}",
-    "exclusiveMinimum": "above {}",
-    "maximum": "at most {}",
-    "exclusiveMaximum": "below {}",
-}
-_TYPES = {
-    "integer": "a whole number",
-    "number": "a number",
-    "string": "text",
-    "boolean": "true or false",
-    "null": "null",
-    "object": "a block of settings",
-}
 
 
 class Problem(NamedTuple):
@@ -48,15 +34,17 @@ def problems(error: ValidationError) -> list[Problem]:
 
 def _problem(error: Mapping[str, Any]) -> Problem:
     keys = [str(part) for part in error["loc"] if part != "[key]"]
-    key = ".".join(keys)
+    key, what = ".".join(keys), error["msg"].removeprefix("Value error, ")
     if error["type"] == "missing":
         return Problem(key, None, "missing")
     if error["type"] in {"extra_forbidden", "invalid_key"}:
         return Problem(key, None, f"unknown key; {_nearest_key(keys)}")
     if error["type"] == "value_error" and isinstance(error["input"], dict):  # a rule between keys
-        return Problem(None, None, error["msg"].removeprefix("Value error, "))
-    allowed = _in_words(schemas().get(key, {"type": "object"}))
-    return Problem(key, _shown(error["input"]), f"must be {allowed}")
+        return Problem(None, None, what)
+    if error["type"] in {"model_type", "model_attributes_type"}:
+        what = "must be a block of settings"
+    what = re.sub(r"^\w+ should", "must", what).partition(", unable to ")[0]
+    return Problem(key, _shown(error["input"]), what.replace("'", "`"))
 
 
 def _shown(value: Any) -> str:
@@ -92,21 +80,6 @@ def setting_for(option: str) -> str | None:
                 names.setdefault(name, key)
     match = difflib.get_close_matches(word, names, n=1, cutoff=0.85)
     return names[match[0]] if match else None
-
-
-def _in_words(schema: Mapping[str, Any]) -> str:
-    """Describe the values that a JSON schema allows."""
-    if "anyOf" in schema:
-        return " or ".join(_in_words(one) for one in schema["anyOf"])
-    if "const" in schema or "enum" in schema:
-        choices = schema.get("enum", [schema.get("const")])
-        return "one of " + ", ".join(f"`{value}`" for value in choices)
-    bounds = [text.format(schema[name]) for name, text in _BOUNDS.items() if name in schema]
-    words = [_TYPES[schema["type"]], *(["that is not empty"] if "minLength" in schema else [])]
-    if bounds:
-        words += ["of"] if bounds[0].startswith("at ") else []
-        words.append(" and ".join(bounds))
-    return " ".join(words)
 
 
 @cache

@@ -17,34 +17,39 @@ def told(**values: Any) -> list[str]:
     return [str(problem) for problem in problems.problems(caught.value)]
 
 
-COUNT = "a whole number of at least 1 and at most 1000000"
-POSITIVE = "a number above 0 and at most 1000000"
-BACKBONES = "one of `tiny`, `resnet18`, `resnet34`, `resnet50`, `resnet101`, `resnet152`"
+BACKBONES = "`tiny`, `resnet18`, `resnet34`, `resnet50`, `resnet101` or `resnet152`"
 
 
 @pytest.mark.parametrize(
     ("block", "name", "value", "shown", "allowed"),
     [
-        ("optim", "epochs", 0, "0", COUNT),
-        ("optim", "epochs", 1.5, "1.5", COUNT),
-        ("optim", "epochs", True, "true", COUNT),
-        ("optim", "epochs", "x" * 100, "x" * 60 + "...", COUNT),
-        ("optim", "lr", float("nan"), "nan", POSITIVE),
-        ("optim", "lr", None, "null", POSITIVE),
-        ("optim", "lr_factor", 2, "2", "a number above 0 and at most 1"),
-        ("clustering", "eps", 2, "2", "a number above 0 and below 1"),
-        ("loss", "beta", -1, "-1", "a number of at least 0 and at most 1"),
-        ("engine", "memory_gb", 0, "0", f"{POSITIVE} or null"),
-        ("model", "backbone", "vgg", "vgg", BACKBONES),
-        ("clustering", "distance", "cosine", "cosine", "one of `jaccard`"),
-        ("data", "name", False, "false", "text that is not empty"),
-        ("evaluation", "at_start", "perhaps", "perhaps", "true or false"),
+        ("optim", "epochs", 0, "0", "must be greater than or equal to 1"),
+        ("optim", "epochs", 10**9, "1000000000", "must be less than or equal to 1000000"),
+        (
+            "optim",
+            "epochs",
+            1.5,
+            "1.5",
+            "must be a valid integer, got a number with a fractional part",
+        ),
+        ("optim", "epochs", True, "true", "must not be true or false"),
+        ("optim", "epochs", "x" * 100, "x" * 60 + "...", "must be a valid integer"),
+        ("optim", "lr", float("nan"), "nan", "must be a finite number"),
+        ("optim", "lr", None, "null", "must be a valid number"),
+        ("optim", "lr_factor", 2, "2", "must be less than or equal to 1"),
+        ("clustering", "eps", 2, "2", "must be less than 1"),
+        ("engine", "memory_gb", 0, "0", "must be greater than 0"),
+        ("model", "backbone", "vgg", "vgg", f"must be {BACKBONES}"),
+        ("clustering", "distance", "cosine", "cosine", "must be `jaccard`"),
+        ("data", "name", False, "false", "must not be true or false"),
+        ("data", "name", "", "", "must have at least 1 character"),
+        ("evaluation", "at_start", "perhaps", "perhaps", "must be a valid boolean"),
     ],
 )
 def test_key_value_and_what_is_allowed(
     block: str, name: str, value: Any, shown: str, allowed: str
 ) -> None:
-    assert told(**{block: {name: value}}) == [f"`{block}.{name}` = `{shown}`: must be {allowed}"]
+    assert told(**{block: {name: value}}) == [f"`{block}.{name}` = `{shown}`: {allowed}"]
 
 
 @pytest.mark.parametrize(
