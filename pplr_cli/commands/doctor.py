@@ -9,6 +9,7 @@ import typer
 
 from pplr_cli import env
 from pplr_cli.commands import options
+from pplr_cli.config.document import flat
 from pplr_cli.errors import PplrError, known_failure
 from pplr_cli.progress import Silent
 from pplr_cli.terminal.console import Console
@@ -32,7 +33,11 @@ def doctor(data_dir: options.DataDir = None, json: options.Json = False) -> None
     if json:
         console.document(facts)
     else:
-        console.table(("what", "value"), list(_rows(facts)))
+        shown = flat({key: value for key, value in facts.items() if key != "problems"})
+        rows = [
+            (key, "none" if value in (None, {}, []) else str(value)) for key, value in shown.items()
+        ]
+        console.table(("what", "value"), rows)
     for problem in problems:
         console.error(problem)
     if problems:
@@ -86,49 +91,3 @@ def _noting(about: dict[str, Any], problems: list[PplrError]) -> Iterator[None]:
             raise
         about["problem"] = problem.message
         problems.append(problem)
-
-
-def _rows(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "pplr", facts["pplr"]
-    yield "python", f"{facts['python']} on {facts['platform']}"
-    yield from facts["packages"].items()
-    yield "CPU", f"{facts['cpu']['model']}, {facts['cpu']['cores']} cores"
-    memory = facts["memory_gb"]
-    yield "memory", f"{memory['total']} GB, {memory['free']} GB free"
-    yield from _gpu_rows(facts["cuda"])
-    yield "data folder", facts["data_dir"] + _missing(facts["data_dir"])
-    for name, about in facts["data_sets"].items():
-        yield f"data set {name}", about["problem"] or _data_set(name, about)
-    yield "cache folder", facts["cache_dir"] + _missing(facts["cache_dir"])
-    for name, about in facts["weights"].items():
-        sha = "SHA-256 verified" if about["checked"] else "no SHA-256 recorded yet"
-        yield f"weights {name}", about["problem"] or f"{about['file']}, {sha}"
-    if not facts["weights"]:
-        yield "weights", "none downloaded yet (`pplr download-weights` lists them)"
-    for name, value in facts["environment"].items():
-        yield name, "not set" if value is None else value
-
-
-def _gpu_rows(cuda: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    if cuda["note"]:
-        yield "CUDA", cuda["note"]
-    for index, device in enumerate(cuda["devices"]):
-        about = f"{device['name']}, {device['memory_gb']} GB, capability {device['capability']}"
-        yield f"GPU {index}", f"{about}, CUDA {cuda['version']}, driver {cuda['driver']}"
-    if not cuda["devices"]:
-        version = cuda["version"]
-        built = f"torch is built for CUDA {version}" if version else "torch is built without CUDA"
-        yield "GPU", f"none found ({built}); training runs on the CPU"
-
-
-def _data_set(name: str, about: dict[str, Any]) -> str:
-    """Describe a data set by its manifest; its images are not opened."""
-    counts = ", ".join(f"{about[split]} {split}" for split in ("train", "query", "gallery"))
-    return (
-        f"{counts} in {about['root']}; manifest intact (digest {about['digest'][:12]}); "
-        f"images not opened: `pplr prepare {name} --check`"
-    )
-
-
-def _missing(folder: str) -> str:
-    return "" if Path(folder).is_dir() else " (does not exist yet)"

@@ -23,11 +23,11 @@ def differences(base: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, 
 
 
 def flat(values: Any, prefix: str = "") -> dict[str, Any]:
-    """Return nested mappings and lists as one mapping by dotted key."""
+    """Return nested mappings and lists as one mapping by dotted key; empty ones are values."""
     items = enumerate(values) if isinstance(values, list) else values.items()
     found: dict[str, Any] = {}
     for key, value in items:
-        nested = isinstance(value, dict | list)
+        nested = isinstance(value, dict | list) and value
         found |= flat(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
     return found
 
