@@ -1,15 +1,14 @@
 """`pplr assign`: give new crops the identities of known ones, or new identities."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pplr_cli import env
 from pplr_cli.commands import label_output, options
 from pplr_cli.commands.label_output import LabelOutput
-from pplr_cli.config import presets
-from pplr_cli.terminal.console import Console
+from pplr_cli.commands.model import ModelRequest
+from pplr_cli.commands.options import takes
 
 if TYPE_CHECKING:
     from pplr_cli.retrieval.threshold import Threshold
@@ -41,9 +40,9 @@ MaxDistance = Annotated[
 ]
 
 
+@takes(ModelRequest)
 def assign(
     source: options.Crops,
-    weights: options.Weights,
     known: Known,
     known_images: KnownImages = None,
     max_distance: MaxDistance = None,
@@ -53,14 +52,7 @@ def assign(
     overwrite: options.Overwrite = False,
     pattern: options.Pattern = None,
     skip_bad: options.SkipBad = False,
-    preset: options.OptionalPreset = None,
-    settings: options.Set = None,
-    data_dir: options.DataDir = None,
-    device: options.Device = "auto",
-    workers: options.Workers = options.CORES,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+    **values: Any,
 ) -> None:
     """Write path, identity, distance and camera of each image."""
     target = LabelOutput.checked(to, output, copy, overwrite)
@@ -68,13 +60,10 @@ def assign(
     from pplr_cli.ingest.folder import open_images
     from pplr_cli.ingest.known import read_known
     from pplr_cli.retrieval.assign import assign_images
-    from pplr_cli.retrieval.model import Model
     from pplr_cli.runs.labels import assigned_rows
-    from pplr_cli.runtime import Runtime, choose_device
 
-    console, folder = Console(verbosity=verbose - quiet), env.data_dir(data_dir)
-    runtime = Runtime(choose_device(device), console, workers=workers)
-    model = Model.load(weights, runtime, preset, presets.overrides(settings or ()))
+    request = ModelRequest(**values)
+    model, console, folder = request.load(), request.console, request.data
     images = open_images(source, folder, console, pattern=pattern)
     others = None if known_images is None else open_images(known_images, folder, console)
     labelled = read_known(known, others or images, console)
@@ -84,7 +73,7 @@ def assign(
     new = {row.pseudo_identity for row in rows if not row.known}
     olds = sum(row.known for row in rows)
     about = {
-        "weights": str(weights),
+        "weights": str(request.weights),
         "threshold": found.threshold._asdict(),
         "new_identities": len(new),
     }
@@ -92,7 +81,7 @@ def assign(
         f"{len(rows):,} images below `{found.images.root}`: {olds:,} of known identities, "
         f"{len(rows) - olds:,} of {len(new):,} new ones"
     )
-    target.write(rows, found.images.root, about, line, console, json=json)
+    target.write(rows, found.images.root, about, line, console, json=request.json)
 
 
 def _describe(threshold: "Threshold", *, chosen: bool) -> str:

@@ -1,14 +1,13 @@
 """`pplr embed`: the features of a folder of crops, or of a data set, as a file."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from pplr_cli import env
 from pplr_cli.commands import options
-from pplr_cli.config import presets
-from pplr_cli.terminal.console import Console
+from pplr_cli.commands.model import ModelRequest
+from pplr_cli.commands.options import takes
 
 To = Annotated[
     Path, typer.Option("--to", metavar="FILE", help="File to write: .npz, .npy or .parquet.")
@@ -16,22 +15,15 @@ To = Annotated[
 Half = Annotated[bool, typer.Option("--half", help="Write float16 instead of float32.")]
 
 
+@takes(ModelRequest)
 def embed(
     source: options.Crops,
-    weights: options.Weights,
     to: To,
     half: Half = False,
     overwrite: options.Overwrite = False,
     pattern: options.Pattern = None,
     skip_bad: options.SkipBad = False,
-    preset: options.OptionalPreset = None,
-    settings: options.Set = None,
-    data_dir: options.DataDir = None,
-    device: options.Device = "auto",
-    workers: options.Workers = options.CORES,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+    **values: Any,
 ) -> None:
     """Write path, camera, track and feature of each image; continues an interrupted call."""
     from pplr_cli.retrieval.feature_files import check_target, files
@@ -40,15 +32,12 @@ def embed(
 
     from pplr_cli.ingest.folder import open_images
     from pplr_cli.retrieval.embedding import PARTIAL, embed_images
-    from pplr_cli.retrieval.model import Model
-    from pplr_cli.runtime import Runtime, choose_device
     from pplr_cli.weights.digest import file_sha256
 
-    console = Console(verbosity=verbose - quiet)
-    runtime = Runtime(choose_device(device), console, workers=workers)
-    model = Model.load(weights, runtime, preset, presets.overrides(settings or ()))
-    images = open_images(source, env.data_dir(data_dir), console, pattern=pattern)
-    digest = file_sha256(weights)
+    request = ModelRequest(**values)
+    model, console = request.load(), request.console
+    images = open_images(source, request.data, console, pattern=pattern)
+    digest = file_sha256(request.weights)
     try:
         found = embed_images(
             model, digest, images, to, half=half, skip_bad=skip_bad, overwrite=overwrite
@@ -64,10 +53,10 @@ def embed(
         "resumed": found.reused,
         "feature_size": model.network.feature_size,
         "type": "float16" if half else "float32",
-        "weights": str(weights),
+        "weights": str(request.weights),
         "weights_sha256": digest,
     }
-    if json:
+    if request.json:
         console.document(document)
     else:
         size, kind = document["feature_size"], document["type"]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from pplr_cli import env
 from pplr_cli.commands import gates, options
-from pplr_cli.config import presets
+from pplr_cli.commands.model import ModelRequest
+from pplr_cli.commands.options import takes
 from pplr_cli.files import check_output
 from pplr_cli.retrieval import published
 from pplr_cli.retrieval.published import RANKS
@@ -51,11 +51,9 @@ AsOneOption = Annotated[
 MODES = {"train": "without camera labels", "train-cam": "with camera labels"}
 
 
+@takes(ModelRequest)
 def evaluate(
-    weights: options.Weights,
-    preset: options.OptionalPreset = None,
     data: options.Data = None,
-    data_dir: options.DataDir = None,
     rerank: Rerank = False,
     same_camera: SameCameraOption = "ignore",
     leave_one_out: LeaveOneOut = False,
@@ -63,15 +61,9 @@ def evaluate(
     plots: options.Plots = None,
     overwrite: options.Overwrite = False,
     fail_below: FailBelow = None,
-    settings: options.Set = None,
-    device: options.Device = "auto",
-    precision: options.Precision = "fp32",
-    workers: options.Workers = options.CORES,
     cache: options.Cache = True,
     verify: options.Verify = False,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+    **values: Any,
 ) -> None:
     """Print mAP and rank-1, 5 and 10 of a weights file, and the paper's figures."""
     wanted = [gates.Gate.parse(text) for text in fail_below or []]
@@ -79,26 +71,22 @@ def evaluate(
         check_output(plots, overwrite=overwrite, folder=True)
 
     from pplr_cli.ingest.library import open_dataset
-    from pplr_cli.retrieval.model import Model
     from pplr_cli.retrieval.protocol import Protocol
-    from pplr_cli.runtime import Runtime, choose_device
 
-    console = Console(verbosity=verbose - quiet)
-    runtime = Runtime(choose_device(device), console, precision, workers, cache)
-    model = Model.load(weights, runtime, preset, presets.overrides(settings or (), data))
-    name, folder = model.config.data.name, env.data_dir(data_dir)
-    manifest = open_dataset(name, folder, console, verify=verify)
+    request = ModelRequest(**values)
+    model, console = request.load(data, cache=cache), request.console
+    manifest = open_dataset(model.config.data.name, request.data, console, verify=verify)
     protocol = Protocol(same_camera, leave_one_out, as_one)
     measured = _measure(model, manifest, protocol, rerank, draw=plots is not None)
     scores, evaluation, distractors = measured
-    document = _document(weights, model, manifest, scores, rerank)
+    document = _document(request.weights, model, manifest, scores, rerank)
     if protocol != Protocol():
         document["paper"] = {}  # it used Market-1501's
     document |= {**asdict(protocol), "distractors": distractors}
     document["gates"] = [gate.outcome(document) for gate in wanted]
     document["plots"] = None if plots is None else str(plots)
     document["separation"] = None if evaluation is None else _separation(evaluation)
-    if json:
+    if request.json:
         console.document(document)
     else:
         _print(document, manifest, console)
@@ -106,7 +94,7 @@ def evaluate(
         from pplr_cli.report.plots import draw_plots
 
         draw_plots(evaluation, plots)
-    if not json and plots is not None:
+    if not request.json and plots is not None:
         _print_separation(document, console)
     gates.require(document["gates"], plots)
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pplr_cli import env
 from pplr_cli.commands import options
-from pplr_cli.config import presets
+from pplr_cli.commands.model import WeightsRequest
+from pplr_cli.commands.options import takes
 from pplr_cli.errors import UsageError
 from pplr_cli.files import check_output, open_output
 from pplr_cli.terminal.console import Console
@@ -32,17 +32,12 @@ CHECKED = 32
 """Largest number of crops to check the file with."""
 
 
+@takes(WeightsRequest)
 def export(
-    weights: options.Weights,
     to: To,
     overwrite: options.Overwrite = False,
     crops: Crops = None,
-    preset: options.OptionalPreset = None,
-    data_dir: options.DataDir = None,
-    settings: options.Set = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+    **values: Any,
 ) -> None:
     """Export the retrieval feature of a weights file as an ONNX model."""
     if to.suffix != ".onnx":
@@ -50,15 +45,12 @@ def export(
     check_output(to, overwrite=overwrite)
 
     from pplr_cli.engine import onnx
-    from pplr_cli.retrieval.model import Model
-    from pplr_cli.runtime import Runtime
 
     onnx.require_packages()
-    console = Console(verbosity=verbose - quiet)
-    runtime = Runtime(reporter=console, workers=options.CORES, cache=False)
-    model = Model.load(weights, runtime, preset, presets.overrides(settings or ()))
+    request = WeightsRequest(**values)
+    model = request.load(cache=False)
     height, width = model.config.data.height, model.config.data.width
-    source, images = _crops(crops, model, env.data_dir(data_dir))
+    source, images = _crops(crops, model, request.data)
     about = {key: value for key, value in model.about.items() if key != "format"}
     content = onnx.build(model.network, height, width, about)
     difference = onnx.largest_difference(content, model.network, images)
@@ -66,16 +58,16 @@ def export(
         file.write(content)
     document = {
         "file": str(to),
-        "weights": str(weights),
+        "weights": str(request.weights),
         "bytes": len(content),
         "preprocessing": onnx.preprocessing(height, width),
         "feature_size": model.network.feature_size,
         "checked": {"crops": source, "images": len(images), "largest_difference": difference},
     }
-    if json:
-        console.document(document)
+    if request.json:
+        request.console.document(document)
     else:
-        _print(document, console)
+        _print(document, request.console)
 
 
 def _crops(folder: Path | None, model: "Model", data_dir: Path) -> tuple[str, "Pixels"]:

@@ -1,4 +1,4 @@
-"""Options that several commands share, and those that a request's fields declare."""
+"""Options that several commands share, and those that the fields of a request declare."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import typer
 from typer.core import TyperCommand
 
-from pplr_cli.config.fields import Precision as PrecisionName
 from pplr_cli.config.options import Option, options_of
 from pplr_cli.errors import UsageError
 from pplr_cli.session.request import TrainingRequest
@@ -64,17 +63,10 @@ def _training(name: str) -> Any:
 Data = Annotated[str | None, _training("data")]
 DataDir = Annotated[Path | None, _training("data_dir")]
 Set = Annotated[list[str] | None, _training("settings")]
-Device = Annotated[str, _training("device")]
-Precision = Annotated[PrecisionName, _training("precision")]
-Workers = Annotated[int, _training("workers")]
 Cache = Annotated[bool, _training("cache")]
 Verify = Annotated[bool, _training("verify")]
 Quiet = Annotated[bool, _training("quiet")]
 Verbose = Annotated[bool, _training("verbose")]
-Weights = Annotated[
-    Path,
-    typer.Option("--weights", help="best.pth or last.pth of a run, or an official PPLR file."),
-]
 Crops = Annotated[
     Path,
     typer.Argument(
@@ -97,14 +89,8 @@ Plots = Annotated[
     Path | None, typer.Option("--plots", metavar="DIR", help="Write pictures into this folder.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-OptionalPreset = Annotated[
-    str | None,
-    typer.Option("--preset", help="Preset of a weights file that records no settings."),
-]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip images that cannot be decoded.")]
-
-CORES = TrainingRequest.workers
 
 
 class Command(TyperCommand):

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pplr_cli import env
 from pplr_cli.commands import options
-from pplr_cli.config import presets
+from pplr_cli.commands.model import ModelRequest
+from pplr_cli.commands.options import takes
 from pplr_cli.files import check_output, remove_numbered
 from pplr_cli.terminal.console import Console
 
@@ -34,8 +34,8 @@ MaxDistance = Annotated[
 ]
 
 
+@takes(ModelRequest)
 def search(
-    weights: options.Weights,
     query: Query,
     gallery: Gallery,
     top: Top = 10,
@@ -44,14 +44,7 @@ def search(
     plots: options.Plots = None,
     overwrite: options.Overwrite = False,
     skip_bad: options.SkipBad = False,
-    preset: options.OptionalPreset = None,
-    settings: options.Set = None,
-    data_dir: options.DataDir = None,
-    device: options.Device = "auto",
-    workers: options.Workers = options.CORES,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+    **values: Any,
 ) -> None:
     """Rank a folder of crops by similarity to a query image, or to each image of a folder."""
     if plots is not None:
@@ -59,15 +52,12 @@ def search(
 
     from pplr_cli.ingest.folder import open_images
     from pplr_cli.retrieval.crops import extract_crops
-    from pplr_cli.retrieval.model import Model
     from pplr_cli.retrieval.queries import group_images
     from pplr_cli.retrieval.search import nearest_images
-    from pplr_cli.runtime import Runtime, choose_device
 
-    console, folder = Console(verbosity=verbose - quiet), env.data_dir(data_dir)
-    runtime = Runtime(choose_device(device), console, workers=workers)
-    model = Model.load(weights, runtime, preset, presets.overrides(settings or ()))
-    opened = [open_images(path, folder, console) for path in (query, gallery)]
+    request = ModelRequest(**values)
+    model, console = request.load(), request.console
+    opened = [open_images(path, request.data, console) for path in (query, gallery)]
     wanted, searched = (extract_crops(model, images, skip_bad=skip_bad) for images in opened)
     limit = float("inf") if max_distance is None else max_distance
     results = nearest_images(
@@ -84,9 +74,10 @@ def search(
     groups = group_images(wanted.images, as_one)
     shown = [wanted.images.files[row] for row in groups.first]
     pictures = _draw(results, shown, plots) if plots is not None else []
-    if json:
-        about = {"weights": str(weights), "gallery": str(gallery), "images": len(searched.images)}
-        console.document({**about, "top": top, "queries": _documents(results, pictures)})
+    if request.json:
+        about = {"weights": str(request.weights), "gallery": str(gallery), "top": top}
+        about |= {"images": len(searched.images), "queries": _documents(results, pictures)}
+        console.document(about)
     else:
         _print(results, console)
         if plots is not None:

@@ -1,0 +1,72 @@
+"""The options of the commands that use a trained network."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pplr_cli import env
+from pplr_cli.config import presets
+from pplr_cli.config.options import Option, options_of
+from pplr_cli.session.request import TrainingRequest
+from pplr_cli.terminal.console import Console
+
+if TYPE_CHECKING:
+    from pplr_cli.retrieval.model import Model
+
+_TRAINING = options_of(TrainingRequest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsRequest:
+    """A weights file, its settings, and how to print."""
+
+    weights: Annotated[
+        Path,
+        Option("--weights", help="best.pth or last.pth of a run, or an official PPLR file."),
+    ]
+    preset: Annotated[
+        str | None,
+        Option("--preset", help="Preset of a weights file that records no settings."),
+    ] = None
+    settings: Annotated[tuple[str, ...], _TRAINING["settings"]] = ()
+    data_dir: Annotated[Path | None, _TRAINING["data_dir"]] = None
+    json: Annotated[bool, Option("--json", help="Print one JSON document.")] = False
+    quiet: Annotated[bool, _TRAINING["quiet"]] = False
+    verbose: Annotated[bool, _TRAINING["verbose"]] = False
+
+    device = "cpu"
+    workers = TrainingRequest.workers
+
+    @cached_property
+    def console(self) -> Console:
+        """What prints results and messages."""
+        return Console(verbosity=self.verbose - self.quiet)
+
+    @property
+    def data(self) -> Path:
+        """The data folder."""
+        return env.data_dir(self.data_dir)
+
+    def load(self, data: str | None = None, *, cache: bool = True) -> "Model":
+        """Load the network.
+
+        Args:
+            data: name of another data set than the one in the settings.
+            cache: whether decoded images are kept on disk.
+        """
+        from pplr_cli.retrieval.model import Model
+        from pplr_cli.runtime import Runtime, choose_device
+
+        device = choose_device(self.device)
+        runtime = Runtime(device, self.console, workers=self.workers, cache=cache)
+        overrides = presets.overrides(self.settings, data)
+        return Model.load(self.weights, runtime, self.preset, overrides)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRequest(WeightsRequest):
+    """A network, and where it runs."""
+
+    device: Annotated[str, _TRAINING["device"]] = "auto"
+    workers: Annotated[int, _TRAINING["workers"]] = TrainingRequest.workers
