@@ -63,6 +63,8 @@ def _training(name: str) -> Any:
 Data = Annotated[str | None, _training("data")]
 DataDir = Annotated[Path | None, _training("data_dir")]
 Set = Annotated[list[str] | None, _training("settings")]
+Device = Annotated[str, _training("device")]
+Workers = Annotated[int, _training("workers")]
 Cache = Annotated[bool, _training("cache")]
 Verify = Annotated[bool, _training("verify")]
 Quiet = Annotated[bool, _training("quiet")]
@@ -91,6 +93,9 @@ Plots = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip images that cannot be decoded.")]
+
+
+CORES = TrainingRequest.workers
 
 
 class Command(TyperCommand):
