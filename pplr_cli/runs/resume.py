@@ -116,9 +116,10 @@ def check(
             "restore it, or start a new run in another --run-dir",
         )
     if before.get("answers") != now.get("answers"):
+        had, todo = ("with other", "restore") if "answers" in before else ("without", "remove")
         raise UsageError(
-            f"the run began {'with other' if 'answers' in before else 'without'} answers",
-            f"restore `{ANSWERS}` in the run folder and leave out --answers, or start a new run",
+            f"the run began {had} answers",
+            f"leave out --answers and {todo} `{ANSWERS}` in the run folder, or start a new run",
         )
     changed = [
         f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]

@@ -115,7 +115,7 @@ function refresh() {
   merging = null;
   const count = actions.length, rest = left.length;
   find("progress").textContent = `${count} answer${count === 1 ? "" : "s"} here, ${rest} pair${rest === 1 ? "" : "s"} left`;
-  find("undo").disabled = !count;
+  for (const name of ["undo", "undo-split"]) find(name).disabled = !count;
   for (const name of ["same", "different", "unsure"]) find(name).disabled = !current;
   drawQuestion();
   if (!find("clusters").hidden) drawCards();
@@ -174,17 +174,19 @@ function move(groups, from, to, chosen) {
 }
 
 function drawCards() {
+  const focused = document.activeElement.id;
   cards = arrange();
   find("cards").replaceChildren(...cards.map((card) => {
     const picked = card.images.filter((n) => selected.has(n)).length;
-    const split = make("button", { textContent: "Split", disabled: !picked || picked === card.images.length, onclick: () => splitOff(card) });
+    const split = make("button", { id: "split-" + card.images[0], textContent: "Split", disabled: !picked || picked === card.images.length, onclick: () => splitOff(card) });
     const label = merging === card ? "Cancel" : merging ? "Merge here" : "Merge";
-    const merge = make("button", { textContent: label, onclick: () => mergeWith(card) });
+    const merge = make("button", { id: "merge-" + card.images[0], textContent: label, onclick: () => mergeWith(card) });
     const about = card.size ? `, ${card.size} images` : "";
     const header = make("header", {}, make("h3", { textContent: card.title + about }), split, merge);
     const crops = make("div", { className: "crops" }, ...card.images.map((n) => pick(card, n)));
     return make("section", { className: merging === card ? "card chosen" : "card" }, header, crops);
   }));
+  if (focused) (find(focused) || find("show-clusters")).focus({ preventScroll: true });
 }
 
 function pick(card, number) {
@@ -199,7 +201,6 @@ function toggle(card, number) {
   const kept = card.images.filter((n) => selected.has(n) && !alike.includes(n));
   selected = new Set(selected.has(number) ? kept : [...kept, ...alike]);
   drawCards();
-  find("pick-" + number).focus();
 }
 
 function splitOff(card) {
@@ -238,7 +239,7 @@ function show(name) {
 }
 
 for (const name of ["same", "different", "unsure"]) find(name).onclick = () => reply(name);
-find("undo").onclick = undo;
+find("undo").onclick = find("undo-split").onclick = undo;
 find("save").onclick = save;
 find("show-pairs").onclick = () => show("pairs");
 find("show-clusters").onclick = () => show("clusters");
