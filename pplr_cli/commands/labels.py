@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pplr_cli import env
 from pplr_cli.commands import label_output, options
 from pplr_cli.commands.label_output import FOLDERS, LabelOutput
 from pplr_cli.errors import UsageError
@@ -54,17 +53,13 @@ def labels(
     target = LabelOutput.checked(to, csv or output, copy, overwrite, run / FOLDERS)
 
     from pplr_cli.data.manifest import Split
-    from pplr_cli.ingest.library import open_dataset
     from pplr_cli.runs.labels import epoch_labels
     from pplr_cli.runs.records import Run
 
     console, records = Console(), Run(run)
     config = records.config
     found = epoch_labels(run, epoch, config.model.parts)
-    folder = env.data_dir(data_dir) if data_dir is not None else records.data_dir or env.data_dir()
-    manifest = open_dataset(config.data.name, folder, console)
-    records.check_data(manifest)
-    images = manifest.split(Split.TRAIN)
+    images = records.open_data(data_dir, console).split(Split.TRAIN)
     if answers is not None:
         found = _answered(found, run, answers, data_dir, console)
     rows = list(found.rows(images, known))

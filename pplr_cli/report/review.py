@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from pplr_cli.files import write_text
 from pplr_cli.labelling.answers import DIFFERENT, SAME
 from pplr_cli.labelling.questions import questions
 from pplr_cli.report.album import Album, spread
+from pplr_cli.report.page import templates
 from pplr_cli.runs.relabel import Clustered
 from pplr_cli.text import printable
 
@@ -50,19 +50,14 @@ def write_review(path: Path, run: Path, clustered: Clustered, pairs: int, cluste
     data = _data(clustered, pairs, clusters)
     epoch = clustered.epoch
     data["key"] = f"{run.name}/{epoch}/{hashlib.sha256(bytes(run.resolve())).hexdigest()[:8]}"
-    environment = Environment(
-        loader=PackageLoader("pplr_cli.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    script = environment.get_template("review.js").render()
+    script = templates().get_template("review.js").render()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     total = clustered.pseudo.clusters
     about = {"run": run.name, "epoch": epoch, "images": len(clustered.images), "total": total}
-    page = environment.get_template("review.html").render(
-        **about, data=data, script=script, digest=digest
+    page = (
+        templates()
+        .get_template("review.html")
+        .render(**about, data=data, script=script, digest=digest)
     )
     write_text(path, printable(page))
     return Review(len(data["pairs"]), len(data["clusters"]), total, path.stat().st_size)

@@ -10,11 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pplr_cli import env
 from pplr_cli.config import presets
 from pplr_cli.config.fields import Config
 from pplr_cli.data.manifest import Manifest
 from pplr_cli.errors import DataError, UsageError
+from pplr_cli.ingest.library import open_dataset
 from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.progress import Reporter
 from pplr_cli.runs.folder import BEST, CONFIG, ENVIRONMENT, LAST, METRICS, REPORT
 from pplr_cli.runs.labels import epoch_labels
 from pplr_cli.runs.lines import outcome_line
@@ -144,24 +147,27 @@ class Run:
         scores = outcome_line(self.rows) if self.rows else "no figures could be recorded"
         return [scores, f"weights: {self.weights}", f"report: {self.report}"]
 
-    @property
-    def data_dir(self) -> Path | None:
-        """The data folder that the run used, if it is recorded and exists."""
-        folder = Path(str(self.environment.get("data_dir") or ""))
-        return folder if folder.is_absolute() and folder.is_dir() else None
+    def open_data(self, data_dir: Path | None, reporter: Reporter) -> Manifest:
+        """Open the data set of the run: its labels are in the order of these images.
 
-    def check_data(self, manifest: Manifest) -> None:
-        """Refuse a data set other than the run's: its labels are in the order of the images.
+        Args:
+            data_dir: the data folder; by default that of the run, if it still exists.
+            reporter: gets progress and warnings.
 
         Raises:
-            DataError: the digest of the data set differs from the recorded one.
+            DataError: there is no such data set, or its digest is not the recorded one.
         """
-        if self.environment.get("data_digest") not in {None, manifest.digest}:
+        used = Path(str(self.environment.get("data_dir") or ""))
+        if data_dir is None and used.is_absolute() and used.is_dir():
+            data_dir = used
+        manifest = open_dataset(self.config.data.name, env.data_dir(data_dir), reporter)
+        if self.environment.get("data_digest") not in (None, manifest.digest):
             raise DataError(
                 f"`{self.path}`: the data set `{manifest.name}` in `{manifest.root}` is not that "
                 "of the run",
                 OTHER_DATA,
             )
+        return manifest
 
 
 def _figures(line: str) -> Row | None:

@@ -5,13 +5,11 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from pplr_cli import env
 from pplr_cli.config.fields import Config
 from pplr_cli.data.manifest import ImageSet, Split
 from pplr_cli.data.store import ImageStore
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.engine.features import extract
-from pplr_cli.ingest.library import open_dataset
 from pplr_cli.labelling.answers import read_answers
 from pplr_cli.labelling.constraints import Answers
 from pplr_cli.labelling.neighbors import nearest
@@ -75,10 +73,7 @@ def cluster_again(
     records = Run(run)
     config = records.config
     model = Model.load(run / LAST, runtime)
-    folder = env.data_dir(data_dir) if data_dir is not None else records.data_dir or env.data_dir()
-    manifest = open_dataset(config.data.name, folder, runtime.reporter)
-    records.check_data(manifest)
-    images = manifest.split(Split.TRAIN)
+    images = records.open_data(data_dir, runtime.reporter).split(Split.TRAIN)
     tracks = Tracks.from_images(images) if config.clustering.tracks else None
     kept = run / ANSWERS
     file = answers or (kept if kept.is_file() else None)

@@ -2,13 +2,13 @@
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pplr_cli.data.manifest import Manifest
 from pplr_cli.errors import DataError, UsageError
+from pplr_cli.progress import Silent
 from pplr_cli.runs.records import Run
 from tests.conftest import Done
 
@@ -88,15 +88,21 @@ def test_a_line_that_is_no_row_is_named(folder: Path, line: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{", '{"data_dir": [1]}', '{"data_dir": "data"}'])
-def test_an_edited_environment_names_no_data_folder(folder: Path, text: str) -> None:
+def test_an_edited_environment_names_no_data_folder(
+    folder: Path, tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PPLR_DATA_DIR", str(tmp_path / "mine"))
     (folder / "environment.json").write_text(text)
-    assert Run(folder).data_dir is None
+    with pytest.raises(DataError, match=r"mine"):
+        Run(folder).open_data(None, Silent())
 
 
 def test_the_data_set_of_the_run_is_recognised(folder: Path, tiny_data: Path) -> None:
-    records, manifest = Run(folder), Manifest.load(tiny_data / "tiny" / "manifest.json")
-    assert records.data_dir == tiny_data
-    records.check_data(manifest)
-    other = replace(manifest, images=manifest.images[1:])
-    with pytest.raises(DataError, match="is not that of the run"):
-        records.check_data(other)
+    expected = Manifest.load(tiny_data / "tiny" / "manifest.json")
+    assert Run(folder).open_data(None, Silent()) == expected
+    assert Run(folder).open_data(tiny_data, Silent()) == expected
+    file = folder / "environment.json"
+    for digest in ("0a", [1]):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"data_digest": digest}))
+        with pytest.raises(DataError, match="is not that of the run"):
+            Run(folder).open_data(None, Silent())
