@@ -25,6 +25,7 @@ from pplr_cli.runs.rows import TOGETHER, Row
 from pplr_cli.runs.status import read_status
 
 FINISHED, UNFINISHED = "finished", "unfinished"
+MOST_EPOCHS = 1_000_000
 OTHER_DATA = "the run used another data set of that name: name its folder with --data-dir"
 
 
@@ -174,7 +175,8 @@ def _figures(line: str) -> Row | None:
     """Return a complete row of finite numbers; None if the line is something else."""
     try:
         row = json.loads(line)
-        valid = isinstance(row["epoch"], int) and all(math.isfinite(each) for each in row.values())
+        valid = isinstance(row["epoch"], int) and row["epoch"] in range(MOST_EPOCHS)
+        valid = valid and all(math.isfinite(each) for each in row.values())
         needed = (others for key, others in TOGETHER.items() if key in row)
         valid = valid and all(row.keys() >= others for others in needed)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):

@@ -74,6 +74,8 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
         '{"epoch": 1, "mAP": "x"}',
         '{"epoch": 1, "mAP": null}',
         '{"epoch": 1e400}',
+        '{"epoch": -1}',
+        '{"epoch": 99999999999999999999}',
         '{"epoch": 1, "mAP": 0.5}',
         '{"epoch": 1, "clusters": 5}',
         '{"epoch": 1, "mAP": NaN}',
