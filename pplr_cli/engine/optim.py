@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from pplr_cli.config.fields import Optim
 from pplr_cli.engine.network import Network
@@ -37,7 +38,7 @@ def grow_classifiers(network: Network, optimizer: torch.optim.Optimizer, classes
         if missing <= 0:
             continue
         old = head.weight
-        head.weight = nn.Parameter(_extended(old.detach(), missing))
+        head.weight = nn.Parameter(F.pad(old.detach(), (0, 0, 0, missing)))
         head.out_features = classes
         _replace(optimizer, old, head.weight, missing)
 
@@ -49,11 +50,6 @@ def _replace(optimizer: torch.optim.Optimizer, old: Tensor, new: Tensor, missing
     state = optimizer.state.pop(old, None)
     if state is not None:
         optimizer.state[new] = {
-            key: _extended(value, missing) if value.shape == old.shape else value
+            key: F.pad(value, (0, 0, 0, missing)) if value.shape == old.shape else value
             for key, value in state.items()
         }
-
-
-def _extended(rows: Tensor, missing: int) -> Tensor:
-    """Return `rows` with `missing` more rows of zeros."""
-    return torch.cat((rows, rows.new_zeros((missing, *rows.shape[1:]))))
