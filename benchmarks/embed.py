@@ -1,6 +1,7 @@
 """Measure `pplr embed` against the network alone, in images per second.
 
-    python -m benchmarks.embed --images 1024 --rounds 5 --threads 1
+    python -m benchmarks.embed --images 4096 --threads 1
+    python -m benchmarks.embed --preset market --images 128 --batch 16 --threads 1
 
 The network computes the features of images that are decoded already, in the same batches. Both
 sides alternate; the file, its shards and their syncs belong to `embed`.
@@ -34,7 +35,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     device = chosen_device(options.device)
-    config = presets.resolve(options.preset, "train")
+    config = presets.resolve(options.preset, "train", [f"engine.extract_batch={options.batch}"])
     runtime = Runtime(device, workers=options.workers)
     network = Network(config.model.backbone, config.model.parts, 1).to(device)
     model = Model(network, config, runtime, {})
@@ -66,6 +67,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=1024)
     parser.add_argument("--preset", default="demo", help="network and image size")
+    parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch")
     parser.add_argument("--workers", type=int, default=host.cores(), help="that decode")

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pplr_cli.data.manifest import UNKNOWN, ImageSet
 from pplr_cli.data.tracks import Tracks
+from pplr_cli.ingest.folder import same_files
 from pplr_cli.ingest.known import Known
 from pplr_cli.labelling.tracks import link_tracks, track_means
 from pplr_cli.retrieval.crops import Crops, extract_crops
@@ -82,10 +83,10 @@ def assign_images(
         UsageError: no threshold can be chosen.
         DataError: images cannot be decoded (all are listed): any, or with `skip_bad` all.
     """
-    labels = dict(zip(known.images.files, known.names, strict=True))
-    is_new = np.array([file not in labels for file in images.files])
+    labels = dict(zip(same_files(known.images), known.names, strict=True))
+    is_new = np.array([file not in labels for file in same_files(images)])
     crops = extract_crops(model, known.images, skip_bad=skip_bad)
-    names, owners = np.unique([labels[f] for f in crops.images.files], return_inverse=True)
+    names, owners = np.unique([labels[f] for f in same_files(crops.images)], return_inverse=True)
     units, budget = make_units(crops, owners), model.distance_budget
     owners = owners[units.first]
     # frames of one camera can be nearly equal, tracks of one camera are different visits
@@ -97,10 +98,12 @@ def assign_images(
         new = extract_crops(model, images.take(np.flatnonzero(is_new)), skip_bad=skip_bad)
         parts = make_units(new), units.vectors, owners, len(names), limit.distance, budget
         everyone = [*map(str, names), *_new_names(labels.values(), len(new.images))]
-        for file, person, distance in zip(new.images.files, *assign_units(*parts), strict=True):
+        files = same_files(new.images)
+        for file, person, distance in zip(files, *assign_units(*parts), strict=True):
             rows[file] = everyone[person], bool(person < len(names)), float(distance)
-    kept = images.take(np.array([n for n, file in enumerate(images.files) if file in rows]))
-    found, flags, near = zip(*(rows[file] for file in kept.files), strict=True)
+    files = same_files(images)
+    kept = images.take(np.array([n for n, file in enumerate(files) if file in rows]))
+    found, flags, near = zip(*(rows[file] for file in files if file in rows), strict=True)
     return Assigned(kept, found, np.array(flags), np.array(near, np.float32), limit)
 
 

@@ -56,6 +56,14 @@ def test_a_table_of_the_same_data_set_is_completed(call, table, tmp_path):
     ]
 
 
+def test_links_to_known_images_are_known(call, table, tiny_data, tmp_path):
+    folders = ("--to", "folders", "--output", tmp_path / "people")
+    assert call("assign", "tiny", "--known", table, *folders)[0] == 0
+    code, out, _ = call("assign", "tiny", "--known", tmp_path / "people")
+    assert code == 0
+    assert all(line.split(",")[2] == "1" for line in out.splitlines()[1:])
+
+
 def test_copies_in_another_folder_get_the_names_of_folders(call, tiny_data, tmp_path, plant):
     people = plant(tmp_path / "people", ["anna/1.jpg", "anna/2.jpg", "bob/1.jpg", "bob/2.jpg"])
     today = tmp_path / "today"
