@@ -255,14 +255,18 @@ def test_split_and_merge_by_touch(browser: Browser, page: Page, tmp_path: Path) 
     tap(browser, ".card .pick", 1)
     tap(browser, ".card .pick", 0)
     tap(browser, ".card header button")
-    assert browser.ask(cards) == [before[0] - 2, *before[1:], 2]
-    tap(browser, ".card:last-child header button:last-child")
+    assert browser.ask(cards) == [before[0] - 2, 2, *before[1:]]
     tap(browser, ".card:nth-child(2) header button:last-child")
+    labels = (
+        "[...document.querySelectorAll('.card header button:last-child')].map(b => b.textContent)"
+    )
+    assert browser.ask(labels) == ["Merge here", "Cancel", *["Merge here"] * len(before[1:])]
+    tap(browser, ".card:nth-child(3) header button:last-child")
     message = "document.getElementById('message').textContent"
     assert browser.ask(message) == ""
-    assert browser.ask(cards) == [before[0] - 2, *before[2:], 2 + before[1]]
+    assert browser.ask(cards) == [before[0] - 2, 2 + before[1], *before[2:]]
     tap(browser, ".card header button:last-child")
-    tap(browser, ".card:last-child header button:last-child")
+    tap(browser, ".card:nth-child(2) header button:last-child")
     assert "contradicts" in browser.ask(message)
     assert progress(browser).startswith("2 answers here")
 

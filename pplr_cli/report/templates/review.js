@@ -158,16 +158,17 @@ function arrange() {
     if (!one || !other) continue;
     const like = (path) => (n) => closure.same(data.images[n].item, item(path));
     const clash = one.images.some((m) => other.images.some((n) => closure.different(data.images[m].item, data.images[n].item)));
-    if (answer === "same" && one !== other) move(groups, other, one, clash ? like(b) : () => true);
+    if (answer === "same" && one !== other) move(other, one, clash ? like(b) : () => true);
     if (answer === "different" && one === other) {
-      groups.push({ title: `${one.title}, split`, size: 0, images: [] });
-      move(groups, one, groups.at(-1), like(a));
+      const split = { title: `${one.title}, split`, size: 0, images: [] };
+      groups.splice(groups.indexOf(one) + 1, 0, split);
+      move(one, split, like(a));
     }
   }
   return groups.filter((group) => group.images.length);
 }
 
-function move(groups, from, to, chosen) {
+function move(from, to, chosen) {
   to.images.push(...from.images.filter(chosen));
   from.images = from.images.filter((n) => !chosen(n));
   if (from.size && !from.images.length) to.size += from.size;
@@ -179,12 +180,13 @@ function drawCards() {
   find("cards").replaceChildren(...cards.map((card) => {
     const picked = card.images.filter((n) => selected.has(n)).length;
     const split = make("button", { id: "split-" + card.images[0], textContent: "Split", disabled: !picked || picked === card.images.length, onclick: () => splitOff(card) });
-    const label = merging === card ? "Cancel" : merging ? "Merge here" : "Merge";
+    const own = merging && merging.images.join() === card.images.join();
+    const label = own ? "Cancel" : merging ? "Merge here" : "Merge";
     const merge = make("button", { id: "merge-" + card.images[0], textContent: label, onclick: () => mergeWith(card) });
     const about = card.size ? `, ${card.size} images` : "";
     const header = make("header", {}, make("h3", { textContent: card.title + about }), split, merge);
     const crops = make("div", { className: "crops" }, ...card.images.map((n) => pick(card, n)));
-    return make("section", { className: merging === card ? "card chosen" : "card" }, header, crops);
+    return make("section", { className: own ? "card chosen" : "card" }, header, crops);
   }));
   if (focused) (find(focused) || find("show-clusters")).focus({ preventScroll: true });
 }
