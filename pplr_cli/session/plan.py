@@ -7,7 +7,7 @@ import numpy as np
 
 from pplr_cli import env
 from pplr_cli.config.fields import Config, Mode
-from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.data.manifest import ImageSet, Manifest, Split
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.engine import memory
 from pplr_cli.engine.trainer import Trainer
@@ -34,12 +34,16 @@ class Inputs(NamedTuple):
         config: the settings.
         weights: file of the initial weights; None = random.
         manifest: the data set.
-        answers: what people answered about its training images, if anything.
+        images: its training images.
+        tracks: their tracks; None if the data set has none.
+        answers: what people answered about these images, if anything.
     """
 
     config: Config
     weights: Path | None
     manifest: Manifest
+    images: ImageSet
+    tracks: Tracks | None
     answers: Answers | None = None
 
 
@@ -62,20 +66,14 @@ def find_inputs(request: TrainingRequest, processes: int, reporter: Reporter) ->
     if manifest is None or request.verify:
         manifest = open_dataset(name, folder, reporter, verify=request.verify)
     check(config, request.mode, manifest)
-    return Inputs(config, weights, manifest, _find_answers(request, config, manifest, reporter))
-
-
-def _find_answers(
-    request: TrainingRequest, config: Config, manifest: Manifest, reporter: Reporter
-) -> Answers | None:
-    """Read the answers that the request names or, to resume, those in the run folder."""
-    kept = request.folder / ANSWERS
-    file = request.answers or (kept if request.resumes and kept.is_file() else None)
-    if file is None:
-        return None
     images = manifest.split(Split.TRAIN)
     tracks = Tracks.from_images(images) if config.clustering.tracks else None
-    return read_answers(file, images.paths, None if tracks is None else tracks.of, reporter)
+    kept = request.folder / ANSWERS
+    file = request.answers or (kept if request.resumes and kept.is_file() else None)
+    of, answers = None if tracks is None else tracks.of, None
+    if file is not None:
+        answers = read_answers(file, images.paths, of, reporter)
+    return Inputs(config, weights, manifest, images, tracks, answers)
 
 
 def check(config: Config, mode: Mode, manifest: Manifest) -> None:

@@ -7,9 +7,7 @@ from typing import Any
 
 from pplr_cli import env
 from pplr_cli.config.fields import Config
-from pplr_cli.data.manifest import Split
 from pplr_cli.data.store import ImageStore
-from pplr_cli.data.tracks import Tracks
 from pplr_cli.distributed.launch import started_by_launcher
 from pplr_cli.engine.batches import TrainingImages
 from pplr_cli.engine.network import initial_network
@@ -113,20 +111,19 @@ class Session:
 
     def _assemble(self, inputs: Inputs) -> tuple[Trainer, Evaluator | None]:
         """Decode the images; build the trainer and, if there are labels, the evaluator."""
-        config, manifest, runtime = inputs.config, inputs.manifest, self._runtime
+        config, images, runtime = inputs.config, inputs.images, self._runtime
         network = initial_network(config, inputs.weights, self._log)
-        images = manifest.split(Split.TRAIN)
         store = self._processes.local_rank_zero_first(
             lambda: ImageStore.open(images, config.data, runtime)
         )
-        tracks = Tracks.from_images(images) if config.clustering.tracks else None
-        known = TrainingImages(store, images.cameras, images.paths, tracks, inputs.answers)
+        about = images.cameras, images.paths, inputs.tracks, inputs.answers
+        known = TrainingImages(store, *about)
         with_cameras = self._request.mode == "train-cam"
         trainer = Trainer(config, network, known, runtime, with_cameras=with_cameras)
-        if not manifest.can_evaluate:
+        if not inputs.manifest.can_evaluate:
             return trainer, None
         evaluator = self._processes.local_rank_zero_first(
-            lambda: Evaluator(manifest, config, runtime)
+            lambda: Evaluator(inputs.manifest, config, runtime)
         )
         return trainer, evaluator
 
@@ -149,9 +146,8 @@ class Session:
         self, inputs: Inputs, images: TrainingImages, stack: ExitStack
     ) -> list[Callable[[dict[str, Any]], None]]:
         """Return what is called with each recorded row: the report, then the chosen loggers."""
-        split = inputs.manifest.split(Split.TRAIN)
         pixels, log = images.store.pixels, self._log
-        self._redraw = lambda: update_report(self._folder, split, pixels, log)
+        self._redraw = lambda: update_report(self._folder, inputs.images, pixels, log)
         settings = inputs.config.document()
         chosen = [
             stack.enter_context(logging_to(name, self._folder, settings, log))

@@ -70,11 +70,13 @@ def test_the_time_of_a_run_follows_from_its_measured_speed(
     manifest: Manifest, tiny_preset: Path
 ) -> None:
     config = presets.resolve(str(tiny_preset), "train", ["evaluation.every=4", "optim.epochs=10"])
-    images = SimpleNamespace(paths=manifest.split(Split.TRAIN).paths, tracks=None)
+    found = manifest.split(Split.TRAIN)
+    inputs = Inputs(config, None, manifest, found, None, None)
+    images = SimpleNamespace(paths=found.paths, tracks=None)
     trainer: Any = SimpleNamespace(
         images=images, device="cpu", processes=SimpleNamespace(size=1), epoch=1
     )
-    rows = dict(duration(trainer, Inputs(config, None, manifest), Speed(step=2.0, image=0.5)))
+    rows = dict(duration(trainer, inputs, Speed(step=2.0, image=0.5)))
     tested = len(manifest.split(Split.QUERY)) + len(manifest.split(Split.GALLERY))
     assert tested == 48
     assert rows["each training image"] == "seen 0.5 times an epoch"
@@ -82,5 +84,5 @@ def test_the_time_of_a_run_follows_from_its_measured_speed(
     assert rows["an epoch"].startswith("about 0:54,")  # 3 steps of 2 s, 96 images of 0.5 s
     assert rows["the run"] == "about 9:18: 9 epochs, 3 evaluations"  # of 48 images of 0.5 s
     images.tracks = object()
-    rows = dict(duration(trainer, Inputs(config, None, manifest), Speed(step=2.0, image=0.5)))
+    rows = dict(duration(trainer, inputs, Speed(step=2.0, image=0.5)))
     assert rows["an epoch"].startswith("about 1:42,")
