@@ -101,11 +101,11 @@ class ImageSet:
         """Return some of the images, by position, int64 [M]."""
         paths = tuple(self.paths[row] for row in rows)
         contents = tuple(self.contents[row] for row in rows) if self.contents else ()
-        taken = replace(self, paths=paths, contents=contents)
-        for name in ("identities", "cameras", "tracks", "times"):
-            if (column := getattr(self, name)) is not None:
-                object.__setattr__(taken, name, column[rows])
-        return taken
+        columns = (
+            (name, getattr(self, name)) for name in ("identities", "cameras", "tracks", "times")
+        )
+        taken = {name: column[rows] for name, column in columns if column is not None}
+        return replace(self, paths=paths, contents=contents, **taken)
 
     @property
     def files(self) -> list[Path]:
