@@ -111,7 +111,7 @@ def _lacking(folder: Path, layout: Layout) -> list[str]:
 def _find(folder: Path, name: str) -> list[Path]:
     """Return the list file of a name, or the folders of a name or glob, without hidden ones."""
     try:
-        found = folder.glob(name)
+        found = folder.glob(name) if "*" in name else [folder / name]
         if name.endswith(".txt"):
             return [path for path in found if path.is_file()]
         return sorted(path for path in found if path.is_dir() and not path.name.startswith("."))
