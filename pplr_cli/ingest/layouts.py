@@ -37,13 +37,14 @@ class NameRule:
     identities: range | None = None
     junk: int | None = -1  # the identity of images that are left out
     distractor: int | None = 0  # the identity of all people who are no query; kept
+    of_line: bool = False  # whether the pattern is one of lines of lists instead of names
 
     def read(self, name: str) -> tuple[int, int] | None:
-        """Return identity and camera as in a file name; None if it does not follow the rule."""
+        """Return identity and camera as in a name or line; None if it does not follow the rule."""
         match = re.match(self.pattern, name, re.ASCII)
         if match is None:
             return None
-        identity, camera = int(match["identity"]), int(match["camera"])
+        identity, camera = int(match["identity"]), int(match.groupdict().get("camera", UNKNOWN))
         known = identity == self.junk or self.identities is None or identity in self.identities
         return (identity, camera) if known and camera in (self.cameras or (camera,)) else None
 
@@ -71,12 +72,14 @@ class Layout:
     rule: NameRule
     origin: str  # where to get it
     others: tuple["Layout", ...] = ()  # arrangements of the same images in common use
+    cameras: str | None = None  # lines `<line of a list>;<camera>;...`, joined to those of lists
 
     @property
     def entries(self) -> tuple[tuple[str, ...], ...]:
         """The entries of the root, each with the names that releases give it."""
         folders = [part.folders for part in self.parts]
         lists = [(name,) for part in self.parts for name in part.lists]
+        lists += [(self.cameras,)] if self.cameras else []
         return tuple(dict.fromkeys([*folders, *lists]))
 
     def expected_tree(self) -> str:
@@ -205,14 +208,41 @@ MARS = Layout(
     origin="https://zheng-lab.cecs.anu.edu.au/Project/project_mars.html",
 )
 
-_ALL = (MARKET, MSMT17, VERI, DUKE, CUHK03, PERSONX, MARS)
+_LISTS = "train_test_split"
+
+VEHICLEID = Layout(
+    name="vehicleid",
+    title="VehicleID",
+    folders=("VehicleID_V1.0", "VehicleID"),
+    parts=(Part(Split.TRAIN, ("image",), (f"{_LISTS}/train_list.txt",), (113346,), (13164,)),),
+    rule=NameRule(r"\d+ (?P<identity>\d+)$", "0000001 1", 0, None, None, None, None, of_line=True),
+    origin="https://www.pkuml.org/resources/pku-vehicleid.html (on request)",
+)
+
+VERIWILD = Layout(
+    name="veriwild",
+    title="VERI-Wild",
+    folders=("VERI-Wild", "VeRi-Wild", "VeRiWild"),
+    parts=(
+        Part(Split.TRAIN, ("images",), (f"{_LISTS}/train_list.txt",), (277797,), (30671,)),
+        Part(Split.QUERY, ("images",), (f"{_LISTS}/test_3000_query.txt",), (3000,), (3000,)),
+        Part(Split.GALLERY, ("images",), (f"{_LISTS}/test_3000.txt",)),
+    ),
+    rule=NameRule(
+        r"(?P<identity>\d+)/\d+(?:\.jpg)?;(?P<camera>\d+)$",
+        "00001/000001;5",
+        first_camera=0,
+        distractor=None,
+        of_line=True,
+    ),
+    origin="https://github.com/PKU-IMRE/VERI-Wild (on request)",
+    cameras=f"{_LISTS}/vehicle_info.txt",
+)
+
+_ALL = (MARKET, MSMT17, VERI, DUKE, CUHK03, PERSONX, MARS, VEHICLEID, VERIWILD)
 LAYOUTS: Mapping[str, Layout] = {each.name: each for each in _ALL}
 """The public data sets by name."""
-FOLDER = "folder"
-"""Layout of a plain folder of crops (`crops.py`)."""
-SYNTHETIC = "synthetic"
-"""Layout of the data set that pplr draws (`synthetic`)."""
-MOT = "mot"
-"""Layout of video sequences with boxes (`mot.py`)."""
+FOLDER, MOT, SYNTHETIC = "folder", "mot", "synthetic"
+"""Plain crops (`crops.py`), video sequences with boxes (`mot.py`), and people that are drawn."""
 KNOWN = (*LAYOUTS, FOLDER, MOT, SYNTHETIC)
 """Every layout."""

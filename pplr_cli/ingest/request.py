@@ -33,8 +33,9 @@ class PrepareRequest:
         str,
         Option(
             metavar="LAYOUT",
-            help="market, msmt17, veri, duke, cuhk03, personx, mars, folder (plain crops), mot "
-            "(video sequences) or synthetic (drawn); with --check the name of a data set.",
+            help="market, msmt17, veri, duke, cuhk03, personx, mars, vehicleid, veriwild, folder "
+            "(plain crops), mot (video sequences) or synthetic (drawn); with --check the name of "
+            "a data set.",
             show_default=False,
         ),
     ]

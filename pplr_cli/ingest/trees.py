@@ -7,7 +7,7 @@ whose name does not follow the data set's rule is an error. What counts as an im
 
 import difflib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from pplr_cli.data.manifest import Image, Split
@@ -136,12 +136,14 @@ def read_tree(root: Path, layout: Layout) -> Reading:
     layout = next(each for each in (layout, *layout.others) if not _lacking(root, each))
     for part in layout.parts:
         folder = next(name for name in part.folders if _find(root, name))
-        names: list[str] = []
-        if part.lists:
-            names = _read_lists(root, folder, part)
+        names: dict[str, str] = {}
         for path in [] if part.lists else _find(root, folder):
             below = f"{path.relative_to(root).as_posix()}/"
-            names += list_images(root, reading, below, deep=False)
+            names |= dict.fromkeys(list_images(root, reading, below, deep=False), "")
+        if part.lists:
+            names = _with_cameras(root, layout, _read_lists(root, folder, part))
+        if not layout.rule.of_line:
+            names = {path: PurePosixPath(path).name for path in names}
         images = list(_parse(part.split, names, layout.rule, reading, problems))
         if not images and not problems:
             plain = "images are `.jpg`, `.jpeg` and `.png` files in that folder itself"
@@ -158,13 +160,29 @@ def read_tree(root: Path, layout: Layout) -> Reading:
     return reading
 
 
-def _read_lists(root: Path, folder: str, part: Part) -> list[str]:
-    """Return the images that the split's list files name; each must be below `folder`."""
-    names: list[str] = []
+def _read_lines(file: Path) -> list[str]:
+    text = file.read_bytes().decode("utf-8-sig", "surrogateescape")
+    return [line.strip().replace("\\", "/") for line in text.splitlines() if line.strip()]
+
+
+def _with_cameras(root: Path, layout: Layout, names: Mapping[str, str]) -> dict[str, str]:
+    """Add the cameras of a layout's file of cameras to the lines of its lists."""
+    if layout.cameras is None:
+        return dict(names)
+    rows = [line.split(";") for line in _read_lines(root / layout.cameras)]
+    cameras = {PurePosixPath(row[0]).stem: row[1] for row in rows if len(row) > 1}
+    return {
+        path: f"{line};{cameras.get(PurePosixPath(path).stem, '?')}" for path, line in names.items()
+    }
+
+
+def _read_lists(root: Path, folder: str, part: Part) -> dict[str, str]:
+    """Return the images that the split's list files name, below `folder`, and their lines."""
+    names: list[tuple[str, str]] = []
     for list_name in part.lists:
-        text = (root / list_name).read_bytes().decode("utf-8-sig", "surrogateescape")
-        lines = [line.split()[0].replace("\\", "/") for line in text.splitlines() if line.strip()]
-        entries = [native(line) for line in lines]
+        lines = _read_lines(root / list_name)
+        entries = [native(line.split()[0]) for line in lines]
+        entries = [entry if PurePosixPath(entry).suffix else f"{entry}.jpg" for entry in entries]
         wrong = [entry for entry in entries if not _is_below(entry)]
         if wrong:
             message = f"`{root / list_name}`: names no image of the data set:\n{listed(wrong)}"
@@ -173,12 +191,12 @@ def _read_lists(root: Path, folder: str, part: Part) -> list[str]:
         if missing:
             message = f"`{root / folder}`: {len(missing)} images of `{list_name}` are missing"
             raise DataError(f"{message}:\n{listed(missing)}", ONE_RELEASE)
-        names += [f"{folder}/{entry}" for entry in entries]
-    twice = [name for name, count in Counter(names).items() if count > 1]
+        names += [(f"{folder}/{entry}", line) for entry, line in zip(entries, lines, strict=True)]
+    twice = [name for name, count in Counter(name for name, _ in names).items() if count > 1]
     if twice:
         message = f"`{root}`: images that its lists name twice:\n{listed(twice)}"
         raise DataError(message, ONE_RELEASE)
-    return names
+    return dict(names)
 
 
 def _is_below(entry: str) -> bool:
@@ -187,11 +205,11 @@ def _is_below(entry: str) -> bool:
 
 
 def _parse(
-    split: Split, names: list[str], rule: NameRule, reading: Reading, problems: list[str]
+    split: Split, names: Mapping[str, str], rule: NameRule, reading: Reading, problems: list[str]
 ) -> Iterator[Image]:
-    """Yield the images; count junk and distractors, collect the names that do not fit."""
-    for name in names:
-        found = rule.read(PurePosixPath(name).name)
+    """Yield the images by path; count junk and distractors, collect the names that do not fit."""
+    for name, label in names.items():
+        found = rule.read(label)
         if found is None:
             problems.append(name)
         elif found[0] == rule.junk:
@@ -200,5 +218,5 @@ def _parse(
             identity, camera = found
             if identity == rule.distractor:
                 reading.notes[DISTRACTORS] += 1
-            track, frame = rule.track(PurePosixPath(name).name)
+            track, frame = rule.track(label)
             yield Image(split, name, identity, camera - rule.first_camera, track, frame)

@@ -110,7 +110,7 @@ def test_every_layout_describes_the_three_splits_and_follows_its_own_example(
     layout: Layout,
 ) -> None:
     splits = [part.split for part in layout.parts]
-    assert splits == (list(Split)[:1] if layout.name == "mars" else list(Split))
+    assert splits == (list(Split)[:1] if layout.name in ("mars", "vehicleid") else list(Split))
     assert layout.rule.read(layout.rule.example)
     tree = layout.expected_tree()
     assert layout.folders[0] in tree
@@ -135,5 +135,15 @@ def test_msmt17_needs_both_folders_and_all_four_lists_once() -> None:
 
 
 def test_known_layouts_are_what_prepare_offers() -> None:
-    public = ("market", "msmt17", "veri", "duke", "cuhk03", "personx", "mars")
+    public = (
+        "market",
+        "msmt17",
+        "veri",
+        "duke",
+        "cuhk03",
+        "personx",
+        "mars",
+        "vehicleid",
+        "veriwild",
+    )
     assert (*public, "folder", "mot", "synthetic") == KNOWN

@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 
 from pplr_cli.data.manifest import Image, Split
 from pplr_cli.errors import DataError
-from pplr_cli.ingest.layouts import CUHK03, DUKE, MARKET, MARS, MSMT17, PERSONX, VERI, Layout
+from pplr_cli.ingest.layouts import (
+    CUHK03,
+    DUKE,
+    MARKET,
+    MARS,
+    MSMT17,
+    PERSONX,
+    VEHICLEID,
+    VERI,
+    VERIWILD,
+    Layout,
+)
 from pplr_cli.ingest.trees import (
     DISTRACTORS,
     JUNK,
@@ -278,6 +289,45 @@ def test_mars_has_tracks_and_frames(tmp_path: Path, plant: Plant) -> None:
     assert read_tree(plant(tmp_path, tree), MARS).images == [
         Image(Split.TRAIN, tree[0], 1, 0, 2, 3),
         Image(Split.TRAIN, tree[1], 3, 5, 10, 1234),
+    ]
+
+
+VEHICLES = {
+    "train_list.txt": "00001/000001.jpg\n00002/000007\n",
+    "test_3000_query.txt": "00003/000002.jpg\n",
+    "test_3000.txt": "00003/000003.jpg\n",
+    "vehicle_info.txt": "id/image;Camera ID;Time;Model\n00001/000001;5;x\n00002/000007;174;x\n"
+    "00003/000002;1;x\n00003/000003;2;x\n",
+}
+
+
+def plant_veriwild(root: Path, plant: Plant) -> Path:
+    images = ("00001/000001", "00002/000007", "00003/000002", "00003/000003")
+    plant(root, [f"images/{name}.jpg" for name in images])
+    (root / "train_test_split").mkdir()
+    for name, text in VEHICLES.items():
+        (root / "train_test_split" / name).write_text(text)
+    return root
+
+
+def test_veriwild_has_its_cameras_in_a_file(tmp_path: Path, plant: Plant) -> None:
+    root = plant_veriwild(tmp_path / "VERI-Wild", plant)
+    assert find_root(tmp_path, VERIWILD) == root
+    assert [(i.split.value, i.identity, i.camera) for i in read_tree(root, VERIWILD).images] == [
+        ("train", 1, 5), ("train", 2, 174), ("query", 3, 1), ("gallery", 3, 2),
+    ]  # fmt: skip
+    (root / "train_test_split/vehicle_info.txt").write_text("00001/000001;5;x\n")
+    with pytest.raises(DataError, match="3 image names that do not fit"):
+        read_tree(root, VERIWILD)
+
+
+def test_vehicleid_has_its_identities_in_a_list(tmp_path: Path, plant: Plant) -> None:
+    plant(tmp_path, ["image/0000001.jpg", "image/0000025.jpg", "image/0000030.jpg"])
+    (tmp_path / "train_test_split").mkdir()
+    (tmp_path / "train_test_split/train_list.txt").write_text("0000001 1\n0000025 12\n")
+    assert read_tree(tmp_path, VEHICLEID).images == [
+        Image(Split.TRAIN, "image/0000001.jpg", 1),
+        Image(Split.TRAIN, "image/0000025.jpg", 12),
     ]
 
 
