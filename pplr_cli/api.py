@@ -79,8 +79,8 @@ def prepare(
     """Check a data set and store it under its name in the data folder.
 
     Args:
-        layout: `market`, `msmt17`, `veri`, `duke`, `cuhk03`, `personx`, `mars`, `folder`, `mot` or
-            `synthetic`.
+        layout: `market`, `msmt17`, `veri`, `duke`, `cuhk03`, `personx`, `mars`, `vehicleid`,
+            `veriwild`, `folder`, `mot` or `synthetic`.
         sources: archives or a folder; by default found in the data folder.
         data_dir: the data folder; by default `PPLR_DATA_DIR`, else `./data`.
         reporter: gets progress and warnings.
