@@ -1,6 +1,5 @@
 """`pplr export`: the retrieval feature as an ONNX file, checked against torch."""
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +23,7 @@ Crops = Annotated[
     typer.Option(
         "--crops",
         metavar="DIR",
-        help="Images to check the file with (default: the data set's, else drawn ones).",
+        help="Images to check the file with (default: the data set's, else noise).",
     ),
 ]
 
@@ -72,10 +71,11 @@ def export(
 
 def _crops(folder: Path | None, model: "Model", data_dir: Path) -> tuple[str, "Pixels"]:
     """Return where the crops for the check come from, and up to `CHECKED` of them, decoded."""
+    import numpy as np
+
     from pplr_cli.data.manifest import Split
     from pplr_cli.ingest.folder import open_folder
     from pplr_cli.ingest.library import open_dataset, prepared_names
-    from pplr_cli.synthetic import world
 
     data, reporter = model.config.data, model.runtime.reporter
     if folder is not None:
@@ -84,13 +84,8 @@ def _crops(folder: Path | None, model: "Model", data_dir: Path) -> tuple[str, "P
         manifest = open_dataset(data.name, data_dir, reporter)
         splits = map(manifest.split, (Split.GALLERY, Split.TRAIN))
         return f"data set {data.name}", _some(next(filter(len, splits)), model)
-    size = {"height": data.height, "width": data.width}
-    drawn = world.World(
-        stream=2, train_people=8, test_people=0, cameras=4, visits=(4, 4), shots=(1, 1), **size
-    )
-    with tempfile.TemporaryDirectory() as root:
-        world.make(Path(root), drawn, seed=0, reporter=reporter)
-        return "drawn", _some(open_folder(Path(root), reporter), model)
+    shape = (CHECKED, data.height, data.width, 3)
+    return "noise", np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
 def _some(images: "ImageSet", model: "Model") -> "Pixels":

@@ -1,6 +1,7 @@
 """`--fail-below mAP=0.80`: minimum figures, for pipelines."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,21 +23,14 @@ class Gate(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> "Gate":
         """Parse `mAP=0.80`; `UsageError` if it is not a figure and a fraction."""
-        figure, sign, value = text.partition("=")
-        option = f"`--fail-below {text}`"
-        if not sign:
-            raise UsageError(f"{option}: expected figure=fraction", EXAMPLE)
+        figure, _, value = text.partition("=")
         if figure not in FIGURES:
-            raise UsageError(f"{option}: unknown figure `{figure}`", nearest(figure, FIGURES))
-        try:
-            least = float(value)
-        except ValueError as error:
-            raise UsageError(f"{option}: `{value}` is not a number", EXAMPLE) from error
-        if not 0 <= least <= 1:
-            percent = 1 < least <= 100
-            hint = f"figures are fractions: `--fail-below {figure}={least / 100:g}`"
-            raise UsageError(f"{option}: must be from 0 to 1", hint if percent else EXAMPLE)
-        return cls(figure, least)
+            hint = nearest(figure, FIGURES)
+            raise UsageError(f"`--fail-below {text}`: unknown figure `{figure}`", hint)
+        with suppress(ValueError):
+            if 0 <= float(value) <= 1:
+                return cls(figure, float(value))
+        raise UsageError(f"`--fail-below {text}`: expected a fraction from 0 to 1", EXAMPLE)
 
     def outcome(self, values: Mapping[str, float]) -> dict[str, Any]:
         """Return the gate, the value of its figure, and whether it passed."""

@@ -70,7 +70,7 @@ def test_the_file_answers_like_the_network(export, weights, tiny_data, tmp_path,
     assert np.linalg.norm(features) == pytest.approx(1, abs=1e-5)
 
 
-def test_crops_come_from_a_folder_the_data_set_or_are_drawn(quick, export, tiny_data, tmp_path):
+def test_crops_come_from_a_folder_the_data_set_or_are_noise(quick, export, tiny_data, tmp_path):
     crops = tiny_data / "tiny" / "images" / "query"
     cases = (([], tiny_data), (["--crops", crops], tiny_data), ([], tmp_path / "none"))
     sources = []
@@ -80,7 +80,7 @@ def test_crops_come_from_a_folder_the_data_set_or_are_drawn(quick, export, tiny_
         checked = json.loads(out)["checked"]
         assert 0 < checked["images"] <= 32
         sources.append(checked["crops"])
-    assert sources == ["data set tiny", str(crops), "drawn"]
+    assert sources == ["data set tiny", str(crops), "noise"]
 
 
 def test_broken_crops_are_to_be_replaced(quick, export, tmp_path):
