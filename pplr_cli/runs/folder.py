@@ -24,7 +24,7 @@ from pplr_cli.runs.status import STATUS, write_status
 from pplr_cli.text import csv_text
 
 CONFIG, ENVIRONMENT, LOG, LOCK = "config.yaml", "environment.json", "log.txt", ".lock"
-ANSWERS, REVIEW = "answers.csv", "review.html"
+ANSWERS, REVIEW = "answers-used.csv", "review.html"
 METRICS, TABLE, REPORT = "metrics.jsonl", "metrics.csv", "report.html"
 BEST, LAST, STATE = "best.pth", "last.pth", "state.pt"
 PREVIOUS, DAMAGED = previous(Path(STATE)).name, "state.damaged.pt"

@@ -47,7 +47,7 @@ def test_known_answers_are_on_the_page(done: Done, folder: Path, tmp_path: Path)
     assert run(["review", str(folder), "--answers", str(file)]) == 0
     page = (folder / "review.html").read_text()
     assert f'["{done.images.paths[0]}", "{done.images.paths[40]}", "same", 0, 40]' in page
-    shutil.copy(file, folder / "answers.csv")
+    shutil.copy(file, folder / "answers-used.csv")
     assert run(["review", str(folder)]) == 0
     assert (folder / "review.html").read_text() == page
 

@@ -108,15 +108,16 @@ def test_a_new_run_deletes_the_earlier_one_and_a_resumed_one_only_what_is_unfini
 
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("beside_a_run", [False, True])
+@pytest.mark.parametrize("name", ["thesis.tex", "answers.csv"])
 def test_other_files_are_never_deleted(
-    tmp_path: Path, config: Config, overwrite: bool, beside_a_run: bool
+    tmp_path: Path, config: Config, overwrite: bool, beside_a_run: bool, name: str
 ) -> None:
     if beside_a_run:
         new_run(tmp_path, config)
-    (tmp_path / "thesis.tex").write_text("years of work")
+    (tmp_path / name).write_text("years of work")
     before = sorted(tmp_path.iterdir())
     with (
-        pytest.raises(UsageError, match=r"contains `thesis\.tex`"),
+        pytest.raises(UsageError, match=rf"contains `{re.escape(name)}`"),
         locked_folder(tmp_path, overwrite=overwrite, resume=False),
     ):
         pass

@@ -38,7 +38,7 @@ def test_answers_in_the_run_folder_are_honoured_unless_others_are_named(
 ) -> None:
     folder = Path(shutil.copytree(done.folder, tmp_path / "run"))
     paths, header = done.images.paths, "path_a,path_b,answer\n"
-    (folder / "answers.csv").write_text(f"{header}{paths[0]},{paths[50]},same\n")
+    (folder / "answers-used.csv").write_text(f"{header}{paths[0]},{paths[50]},same\n")
     labels = cluster_again(folder, RUNTIME).pseudo.labels
     assert labels[0] == labels[50] != -1
     other = tmp_path / "other.csv"

@@ -148,7 +148,7 @@ def test_answers_shape_the_clusters_and_stay_with_the_run(
         labels = labels_of(options["run_dir"], epoch)
         assert labels[same[0]] == labels[same[1]] != -1
         assert labels[different[0]] != labels[different[1]]
-    kept = options["run_dir"] / "answers.csv"
+    kept = options["run_dir"] / "answers-used.csv"
     assert kept.read_bytes() == file.read_bytes()
 
     other = tmp_path / "other"
@@ -157,7 +157,7 @@ def test_answers_shape_the_clusters_and_stay_with_the_run(
     (other / "status.json").write_bytes((options["run_dir"] / "status.json").read_bytes())
     state = options["run_dir"] / "state.previous.pt"
     train(options, run_dir=other, resume_from=state)
-    for name in ("last.pth", "answers.csv"):
+    for name in ("last.pth", kept.name):
         assert (other / name).read_bytes() == (options["run_dir"] / name).read_bytes()
     (other / kept.name).unlink()
     with pytest.raises(UsageError, match="with other answers"):
