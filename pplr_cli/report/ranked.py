@@ -4,7 +4,6 @@ Right and wrong matches differ in colour, frame (solid, dashed) and mark (tick, 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,32 +32,21 @@ class Look(NamedTuple):
 
 RIGHT = Look(style.RIGHT, "-", "\N{CHECK MARK} ")
 WRONG = Look(style.WRONG, (0, (2, 1)), "\N{BALLOT X} ")
-PLAIN, QUERY = Look("#888888", "-", ""), Look("#000000", "-", "")
+QUERY = Look("#000000", "-", "")
+LOOKS = {True: RIGHT, False: WRONG, None: Look("#888888", "-", "")}
+"""By whether the image shows the query's identity."""
 LEGEND = f"{RIGHT.mark}same identity   {WRONG.mark}other identity   number: distance"
 
 
-@dataclass(frozen=True)
-class Match:
-    """One image of a ranked result.
-
-    Attributes:
-        file: the image.
-        distance: the distance that ranks it.
-        right: whether it shows the query's identity; None if unknown.
-    """
+class Match(NamedTuple):
+    """An image, its distance, and whether it shows the query's identity (None = unknown)."""
 
     file: Path
     distance: float
     right: bool | None = None
 
-    @property
-    def look(self) -> Look:
-        """Its frame."""
-        return PLAIN if self.right is None else (RIGHT if self.right else WRONG)
 
-
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """A row: the query, the heading above it, and its matches, nearest first."""
 
     query: Path
@@ -116,9 +104,9 @@ def _draw_row(axes: Axes, result: Result, top: int, size: tuple[int, int], uprig
     _draw_image(axes, _open(result.query, upright), QUERY, "query", (GAP, top + HEADING), size)
     for rank, match in enumerate(result.matches):
         left = GAP + size[0] + WIDE_GAP + rank * (size[0] + GAP)
-        caption = f"{match.look.mark}{match.distance:.2f}"
-        image = _open(match.file, upright)
-        _draw_image(axes, image, match.look, caption, (left, top + HEADING), size)
+        look, image = LOOKS[match.right], _open(match.file, upright)
+        caption = f"{look.mark}{match.distance:.2f}"
+        _draw_image(axes, image, look, caption, (left, top + HEADING), size)
 
 
 def _draw_image(

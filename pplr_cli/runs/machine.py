@@ -39,17 +39,14 @@ def problems() -> list[PplrError]:
         try:
             import_module(name)
         except Exception as error:  # a broken binary may raise anything
-            found.append(PplrError(f"`import {name}` fails: {_first_line(error)}", _hint(name)))
+            hint = "`pip install --upgrade --force-reinstall pplr` reinstalls it"
+            if name.startswith("torch"):
+                hint = (
+                    "torch and torchvision must come from one release: "
+                    "`pip install --upgrade --force-reinstall torch torchvision`"
+                )
+            found.append(PplrError(f"`import {name}` fails: {_first_line(error)}", hint))
     return found
-
-
-def _hint(name: str) -> str:
-    if name.startswith("torch"):
-        return (
-            "torch and torchvision must come from one release: "
-            "`pip install --upgrade --force-reinstall torch torchvision`"
-        )
-    return "`pip install --upgrade --force-reinstall pplr` reinstalls it"
 
 
 def _version(package: str) -> str | None:
