@@ -10,6 +10,8 @@ sides alternate; the file, its shards and their syncs belong to `embed`.
 import argparse
 import shutil
 import tempfile
+import time
+from collections import defaultdict
 from pathlib import Path
 from statistics import median
 
@@ -54,13 +56,15 @@ def main() -> None:
 
         alone()
         embed()  # threads, memory and file cache
-        watch = Watch()
+        watch, cpu = Watch(), defaultdict(list)
         for _ in range(options.rounds):
-            watch.measure("network alone", alone)
-            watch.measure("embed", embed)
+            for name, work in (("network alone", alone), ("embed", embed)):
+                start = time.process_time()
+                watch.measure(name, work)
+                cpu[name].append(time.process_time() - start)
         with np.load(target) as found:
             assert np.array_equal(found["vector"], alone()[0].numpy())
-    report(watch, options)
+    report(watch, cpu, options)
 
 
 def arguments() -> argparse.Namespace:
@@ -75,10 +79,11 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def report(watch: Watch, options: argparse.Namespace) -> None:
+def report(watch: Watch, cpu: dict[str, list[float]], options: argparse.Namespace) -> None:
     print(f"{options.images} images, preset {options.preset}, {options.threads} torch threads")
     for name, seconds in watch.seconds.items():
-        print(f"  {name}: {options.images / median(seconds):.0f} images/s")
+        rate, work = options.images / median(seconds), 1000 * median(cpu[name]) / options.images
+        print(f"  {name}: {rate:.3g} images/s; {work:.3g} ms of CPU time an image")
     pairs = zip(watch.seconds["network alone"], watch.seconds["embed"], strict=True)
     ratios = sorted(fast / slow for fast, slow in pairs)
     print(f"  ratio: {median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})")

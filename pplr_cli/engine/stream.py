@@ -62,7 +62,8 @@ def extract_stream(
         for first, images, found in batches:
             pixels = images.to(runtime.device, non_blocking=True)
             features = embed_batch(network, pixels, parts=parts, mirrored=mirrored)
-            features[:, [row - first for row, _ in found]] = torch.nan
+            if found:
+                features[:, [row - first for row, _ in found]] = torch.nan
             broken += found
             use(features)
             progress.advance(len(images))
