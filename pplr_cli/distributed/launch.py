@@ -35,6 +35,7 @@ def launch(words: Sequence[str], count: int) -> int:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     logging.disable()  # each of torch's loggers has a level of its own
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # else ranks warn of a lost connection
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, host.cores() // count)))
     signal.signal(signal.SIGUSR1, _pass_on)
     config = LaunchConfig(
