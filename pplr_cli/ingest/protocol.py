@@ -72,10 +72,12 @@ def _check_labels(manifest: Manifest, query: list[Image], gallery: list[Image]) 
     for split, images, other in (("query", query, "gallery"), ("gallery", gallery, "query")):
         if not images:
             raise DataError(f"`{manifest.root}`: {other} images, but no {split} images", LABELS)
-        if any(image.camera == UNKNOWN for image in images):
-            raise DataError(f"`{manifest.root}`: {split} images without camera", LABELS)
-    if any(image.identity == UNKNOWN for image in query):
-        raise DataError(f"`{manifest.root}`: query images without identity", LABELS)
+        if unseen := [image.path for image in images if image.camera == UNKNOWN]:
+            what = f"{split} images without camera: {named(unseen)}"
+            raise DataError(f"`{manifest.root}`: {what}", LABELS)
+    if unknown := [image.path for image in query if image.identity == UNKNOWN]:
+        what = f"query images without identity: {named(unknown)}"
+        raise DataError(f"`{manifest.root}`: {what}", LABELS)
 
 
 def _unmatched(manifest: Manifest, query: list[Image], gallery: list[Image]) -> list[Image]:

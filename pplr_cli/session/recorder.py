@@ -94,7 +94,7 @@ class RunRecorder:
             log(row)
 
     def finish(self) -> None:
-        """Repeat the warnings that still hold, or give the verdict."""
+        """Report all warnings that hold at the end, or give the verdict."""
         if self.folder is not None and not self._warn(self.folder, set()):
             self._reporter.info(verdict(self.folder.rows, self._config.optim.epochs).text)
 
@@ -146,7 +146,8 @@ class RunRecorder:
         self._reporter.info("\n  ".join(lines))
         for line in epoch_details(folder.rows[-1]):
             self._reporter.detail(f"  {line}")
-        self._warned = self._warn(folder, self._warned)
+        if folder.rows[-1]["epoch"] < self._config.optim.epochs:  # else `finish` warns
+            self._warned = self._warn(folder, self._warned)
 
     def _warn(self, folder: RunFolder, known: set[str]) -> set[str]:
         """Report the warnings of kinds not in `known`; return the kinds of all."""

@@ -174,15 +174,24 @@ def test_health_stands_in_the_rows(tmp_path: Path, tiny_preset: Path) -> None:
 
 
 def test_what_is_wrong_is_told_once_and_again_at_the_end(tmp_path: Path, tiny_preset: Path) -> None:
-    run = Run(tmp_path, tiny_preset, ["optim.epochs=3"])
+    run = Run(tmp_path, tiny_preset, ["optim.epochs=6"])
     run.epochs(3)
     assert run.reporter.warnings == []
     bad = PseudoLabels(CAMERAS, np.ones((6, 3), np.float32))
-    for number in (4, 5):
+    for number in (4, 5, 6):
         run.recorder.after_epoch(Epoch(number, bad, LOSSES, 1e-3, {"train": 1.0}))
     assert [each[:32] for each in run.reporter.warnings] == ["the clusters follow the cameras:"]
     run.recorder.finish()
     assert len(run.reporter.warnings) == 2
+
+
+def test_what_the_last_epoch_shows_is_reported_once(tmp_path: Path, tiny_preset: Path) -> None:
+    run = Run(tmp_path, tiny_preset, ["optim.epochs=3"])
+    run.epochs(2)
+    bad = PseudoLabels(CAMERAS, np.ones((6, 3), np.float32))
+    run.recorder.after_epoch(Epoch(3, bad, LOSSES, 1e-3, {"train": 1.0}))
+    run.recorder.finish()
+    assert [each[:32] for each in run.reporter.warnings] == ["the clusters follow the cameras:"]
 
 
 def test_each_recorded_row_is_shown(tmp_path: Path, tiny_preset: Path) -> None:
