@@ -105,7 +105,7 @@ def read_crops(
     reading.notes[SKIPPED] = len(paths) - len(kept)
     known: dict[str, Values] = {path: {} for path in kept}
     if table is not None:
-        labelled = read_table(table, root, paths)
+        labelled = read_table(table, root, paths, reading.notes)
         known = {path: labelled[path] for path in kept if path in labelled}
     elif pattern is not None:
         known = _match(root, kept, pattern)
@@ -129,7 +129,7 @@ def add_tracks(reading: Reading, table: Path, root: Path) -> None:
     Raises:
         DataError: a table that does not fit, or without tracks.
     """
-    known = read_table(table, root, [image.path for image in reading.images])
+    known = read_table(table, root, [each.path for each in reading.images], reading.notes)
     tracks, courses = number_values([values.get("track") for values in known.values()])
     if not any(track != UNKNOWN for track in tracks):
         raise DataError(f"`{table}`: no track", "name the columns `path,track`")

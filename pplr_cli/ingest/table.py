@@ -1,21 +1,23 @@
 """Reads labels of own crops from a CSV file: `path,camera[,identity][,split][,track][,frame]`.
 
-The first line names the columns, in any order; `path` and one more are required. Paths are relative
-to the folder of images. The separator is a comma, semicolon or tab. An empty cell means "unknown",
-an empty split `train`. The text is UTF-8, or UTF-16 with a byte order mark (Excel's "Unicode
-text").
+The first line names the columns, in any order; `path` and one more are required, and columns of
+other names are not read. Paths are relative to the folder of images. The separator is a comma,
+semicolon or tab. An empty cell means "unknown", an empty split `train`. The text is UTF-8, or
+UTF-16 with a byte order mark (Excel's "Unicode text").
 """
 
 import codecs
 import csv
+import difflib
 import io
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from pplr_cli.errors import DataError
 from pplr_cli.files import native
-from pplr_cli.text import listed, named
+from pplr_cli.text import listed, named, nearest
 
 if TYPE_CHECKING:
     import _csv
@@ -31,11 +33,19 @@ EXAMPLE = (
 )
 
 
-def read_table(table: Path, root: Path, paths: list[str]) -> dict[str, Values]:
-    """Return the cells of each image, by image path; `paths` are the images below `root`.
+def read_table(
+    table: Path, root: Path, paths: list[str], notes: Counter[str] | None = None
+) -> dict[str, Values]:
+    """Return the cells of each image, by image path.
+
+    Args:
+        table: the CSV file.
+        root: the folder of the images.
+        paths: the images below `root`.
+        notes: gets the columns that are not read.
 
     Raises:
-        DataError: no text file; unknown or missing columns; lines of the wrong length, paths
+        DataError: no text file; missing or misspelt columns; lines of the wrong length, paths
             without image or named twice, all listed together.
     """
     if not table.is_file():
@@ -48,6 +58,9 @@ def read_table(table: Path, root: Path, paths: list[str]) -> dict[str, Values]:
     try:
         columns = _columns(table, next(reader, []))
         problems = list(_read_rows(reader, columns, set(paths), rows))
+        others = [column for column in columns if column not in COLUMNS]
+        if others and notes is not None:
+            notes[f"columns not read, {named(others)}"] = len(others)
     except csv.Error as error:
         raise DataError(f"`{table}`: line {reader.line_num}: {error}", EXAMPLE) from error
     if problems:
@@ -73,10 +86,11 @@ def _text(table: Path) -> str:
 def _columns(table: Path, cells: list[str]) -> list[str]:
     """Return the column names of the first line."""
     columns = [cell.strip().lower() for cell in cells]
-    unknown = [column for column in columns if column not in COLUMNS]
-    if unknown:
-        raise DataError(f"`{table}`: unknown columns {named(unknown)}", EXAMPLE)
-    if "path" not in columns or len(columns) < 2 or len(set(columns)) < len(columns):
+    known, free = set(columns) & set(COLUMNS), [each for each in COLUMNS if each not in columns]
+    for column in columns:
+        if column not in known and difflib.get_close_matches(column, free, cutoff=0.8):
+            raise DataError(f"`{table}`: unknown column `{column}`", nearest(column, free))
+    if "path" not in known or len(known) < 2 or len(set(columns)) < len(columns):
         raise DataError(f"`{table}`: columns {named(columns) or 'missing'}", EXAMPLE)
     return columns
 
@@ -99,7 +113,7 @@ def _read_rows(
         elif path in rows:
             yield f"{place}: `{path}` a second time"
         else:
-            rows[path] = {column: value.strip() or None for column, value in values.items()}
+            rows[path] = {n: cell.strip() or None for n, cell in values.items() if n in COLUMNS}
 
 
 def _find(cell: str, there: set[str]) -> str | None:

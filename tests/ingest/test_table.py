@@ -1,4 +1,5 @@
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -87,8 +88,8 @@ def test_every_wrong_line_is_named(tmp_path: Path) -> None:
     ("text", "match"),
     [
         ("", "columns missing"),
-        ("a.jpg,3\n", "unknown columns `a.jpg`, `3`"),
-        ("path,person\na.jpg,3\n", "unknown columns `person`"),
+        ("a.jpg,3\n", "columns `a.jpg`, `3`"),
+        ("path,person\na.jpg,3\n", "columns `path`, `person`"),
         ("camera,identity\n1,2\n", "columns `camera`, `identity`"),
         ("path\na.jpg\n", "columns `path`"),
         ("path,camera,camera\na.jpg,1,2\n", "columns `path`, `camera`, `camera`"),
@@ -101,6 +102,21 @@ def test_tables_that_cannot_be_read(tmp_path: Path, text: str, match: str) -> No
         read(tmp_path, text)
     assert "`path,camera`" in (caught.value.hint or "")
     assert f"`{tmp_path / 'labels.csv'}`" in caught.value.message
+
+
+def test_other_columns_are_not_read(tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text("path,weather,camera,notes\na.jpg,rain,3,x\n")
+    notes: Counter[str] = Counter()
+    assert read_table(table, tmp_path, ["a.jpg"], notes) == {"a.jpg": {"camera": "3"}}
+    assert notes == {"columns not read, `weather`, `notes`": 2}
+
+
+@pytest.mark.parametrize(("typo", "meant"), [("identiy", "identity"), ("cameras", "camera")])
+def test_a_misspelt_column_is_an_error(tmp_path: Path, typo: str, meant: str) -> None:
+    with pytest.raises(DataError, match=f"unknown column `{typo}`") as caught:
+        read(tmp_path, f"path,{typo},track\na.jpg,3,1\n")
+    assert caught.value.hint == f"did you mean `{meant}`?"
 
 
 def test_a_table_that_is_no_file(tmp_path: Path) -> None:
