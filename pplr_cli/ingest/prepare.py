@@ -18,6 +18,7 @@ from pplr_cli.errors import DataError, PplrError, UsageError
 from pplr_cli.ingest.archive import extract_parts
 from pplr_cli.ingest.counts import SplitCounts, count_splits
 from pplr_cli.ingest.crops import add_tracks, compile_pattern, parse_split_names, read_crops
+from pplr_cli.ingest.hold_out import hold_out
 from pplr_cli.ingest.integrity import differences, examine
 from pplr_cli.ingest.layouts import FOLDER, LAYOUTS, MOT, SYNTHETIC
 from pplr_cli.ingest.mot import cut_crops
@@ -199,6 +200,8 @@ class Preparation:
                 skip=re.compile(request.skip) if request.skip else None,
                 split_names=parse_split_names(request.split_names) if request.split_names else {},
             )
+            if share := request.test_share:
+                crops.images = hold_out(crops.images, crops.names, share, f"{source}")
             return self._manifest(source, crops)
         layout = LAYOUTS[request.layout]
         root = find_root(source, layout)

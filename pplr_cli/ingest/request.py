@@ -106,6 +106,16 @@ class PrepareRequest:
             help="For `folder`: other names of splits, as in `train_all=train,probe=query`.",
         ),
     ] = None
+    test_share: Annotated[
+        float | None,
+        Option(
+            "--test-share",
+            metavar="SHARE",
+            min=0,
+            max=1,
+            help="For `folder`: make query and gallery of about this share of the identities.",
+        ),
+    ] = None
     update: Annotated[
         bool,
         Option(
@@ -123,7 +133,7 @@ class PrepareRequest:
             raise UsageError(f"`{self.layout}`: no such layout", self._instead_of_layout)
         folder, mot, cut = self.layout == FOLDER, self.layout == MOT, self.boxes or self.every != 1
         given = {"--pattern": self.pattern, "--update": self.update, "--skip": self.skip}
-        of_folder = {**given, "--split-names": self.split_names}
+        of_folder = given | {"--split-names": self.split_names, "--test-share": self.test_share}
         needy = {"--link": self.link, **of_folder, "--csv": self.table}
         first, own = (
             next((option for option, value in options.items() if value), None)
