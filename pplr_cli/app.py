@@ -79,7 +79,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "pplr compare runs/* --to comparison.html",
     ),
     "review": (
-        "Write a page on which people correct the clusters.",
+        "Write a page to correct the clusters by hand.",
         "pplr review runs/market-train",
     ),
     "export": (

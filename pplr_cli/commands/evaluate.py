@@ -33,19 +33,15 @@ FailBelow = Annotated[
 ]
 SameCameraOption = Annotated[
     Literal["ignore", "keep"],
-    typer.Option(
-        "--same-camera", help="What to do with images of the query's identity and camera."
-    ),
+    typer.Option("--same-camera", help="Ignore or keep matches by the query's own camera."),
 ]
 LeaveOneOut = Annotated[
     bool,
-    typer.Option(
-        "--leave-one-out", help="Compare each labelled image with all others (no query part)."
-    ),
+    typer.Option("--leave-one-out", help="Compare each labelled image with all others."),
 ]
 AsOneOption = Annotated[
     Literal["track"] | None,
-    typer.Option("--as-one", help="The query images of a track are one query."),
+    typer.Option("--as-one", help="Average the features of a track's query images."),
 ]
 
 MODES = {"train": "without camera labels", "train-cam": "with camera labels"}

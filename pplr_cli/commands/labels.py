@@ -28,7 +28,7 @@ Known = Annotated[
 ]
 Answers = Annotated[
     Path | None,
-    typer.Option("--answers", help="Cluster with the last weights and these answers instead."),
+    typer.Option("--answers", help="Cluster again, with the last weights and these answers."),
 ]
 
 

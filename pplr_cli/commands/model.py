@@ -27,7 +27,7 @@ class WeightsRequest:
     ]
     preset: Annotated[
         str | None,
-        Option("--preset", help="Preset of a weights file that records no settings."),
+        Option("--preset", help="Preset for a weights file that records no settings."),
     ] = None
     settings: Annotated[tuple[str, ...], _TRAINING["settings"]] = ()
     data_dir: Annotated[Path | None, _TRAINING["data_dir"]] = None

@@ -77,7 +77,7 @@ Crops = Annotated[
 ]
 AsOne = Annotated[
     Literal["folder", "track"] | None,
-    typer.Option("--as-one", help="The images of a folder or of a track are one query."),
+    typer.Option("--as-one", help="Average the query features of each folder or track."),
 ]
 Pattern = Annotated[
     str | None,

@@ -1,4 +1,4 @@
-"""`pplr review`: a page on which people correct the clusters of a run."""
+"""`pplr review`: write a page to correct the clusters of a run by hand."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,10 +18,12 @@ Output = Annotated[
 ]
 Answers = Annotated[
     Path | None,
-    typer.Option("--answers", help="Answers given already (default: those of the run)."),
+    typer.Option("--answers", help="Earlier answers (default: those of the run)."),
 ]
-Pairs = Annotated[int, typer.Option("--pairs", min=1, help="Pairs on the page, at most.")]
-Clusters = Annotated[int, typer.Option("--clusters", min=1, help="Clusters on the page, at most.")]
+Pairs = Annotated[int, typer.Option("--pairs", min=1, help="Largest number of pairs on the page.")]
+Clusters = Annotated[
+    int, typer.Option("--clusters", min=1, help="Largest number of clusters on the page.")
+]
 
 
 def review(

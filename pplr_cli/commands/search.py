@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 Query = Annotated[
     Path,
-    typer.Option(
-        "--query", metavar="IMAGE_OR_DIR", help="What to look for: image, folder or data set."
-    ),
+    typer.Option("--query", metavar="IMAGE_OR_DIR", help="Query: image, folder or data set."),
 ]
 Gallery = Annotated[
     Path,

@@ -95,7 +95,7 @@ class PrepareRequest:
         Option(
             "--skip",
             metavar="REGEX",
-            help="For `folder`: leave out images in whose path it is found.",
+            help="For `folder`: leave out images whose path matches.",
         ),
     ] = None
     split_names: Annotated[

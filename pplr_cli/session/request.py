@@ -35,7 +35,7 @@ class TrainingRequest:
     ] = None
     run_dir: Annotated[
         Path | None,
-        Option("--run-dir", help="Run folder (default: runs/<preset>[-<data>]-<mode>)."),
+        Option("--run-dir", help="Run folder (default: runs/<preset>[-<data>]-<command>)."),
     ] = None
     settings: Annotated[
         tuple[str, ...],
@@ -43,7 +43,7 @@ class TrainingRequest:
     ] = ()
     answers: Annotated[
         Path | None,
-        Option("--answers", help="What people answered about pairs of images (`pplr review`)."),
+        Option("--answers", help="Answers about pairs of images, from `pplr review`."),
     ] = None
     seed: Annotated[
         int | None, Option("--seed", help="Seed (default: the preset's).", min=0, max=2**32 - 1)
@@ -53,7 +53,7 @@ class TrainingRequest:
         int, Option("--devices", help="Processes of the run, one GPU each.", min=1, max=1024)
     ] = 1
     precision: Annotated[
-        Precision, Option("--precision", help="Precision of the forward pass.")
+        Precision, Option("--precision", help="Precision of the forward and backward pass.")
     ] = "fp32"
     deterministic: Annotated[
         bool,
@@ -83,9 +83,9 @@ class TrainingRequest:
     overwrite: Annotated[bool, Option("--overwrite", help="Delete the run in the run folder.")] = (
         False
     )
-    dry_run: Annotated[bool, Option("--dry-run", help="Check, plan, and estimate the time.")] = (
-        False
-    )
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Check everything, print plan and duration, and stop.")
+    ] = False
     log: Annotated[
         tuple[LoggerName, ...],
         Option("--log", help="Also log to tensorboard, wandb or mlflow (repeatable)."),
