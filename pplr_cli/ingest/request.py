@@ -78,9 +78,7 @@ class PrepareRequest:
             "other layouts than `folder` take the tracks from it.",
         ),
     ] = None
-    skip_bad: Annotated[bool, Option("--skip-bad", help="Skip images that cannot be decoded.")] = (
-        False
-    )
+    skip_bad: Annotated[bool, Option("--skip-bad", help="Leave out unusable images.")] = False
     boxes: Annotated[
         Path | None,
         Option(
