@@ -16,7 +16,7 @@ from pplr_cli.config import presets
 from pplr_cli.config.fields import Agreement, Clustering
 from pplr_cli.errors import PplrError
 from pplr_cli.ingest import library
-from pplr_cli.ingest.folder import open_images
+from pplr_cli.ingest.folder import is_prepared, open_images
 from pplr_cli.ingest.known import read_known
 from pplr_cli.ingest.library import open_dataset
 from pplr_cli.ingest.prepare import Prepared
@@ -225,7 +225,10 @@ def assign(
     model, folder = _loaded(model), env.data_dir(_path(data_dir))
     reporter = model.runtime.reporter
     images = open_images(Path(source), folder, reporter, pattern=pattern)
-    others = images if known_images is None else open_images(Path(known_images), folder, reporter)
+    others = images
+    if known_images is not None:
+        its = None if is_prepared(Path(known_images), folder) else pattern
+        others = open_images(Path(known_images), folder, reporter, pattern=its)
     labelled = read_known(Path(known), others, reporter)
     return assign_images(model, labelled, images, max_distance=max_distance, skip_bad=skip_bad)
 

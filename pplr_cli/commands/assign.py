@@ -57,7 +57,7 @@ def assign(
     """Write path, identity, distance and camera of each image."""
     target = LabelOutput.checked(to, output, copy, overwrite)
 
-    from pplr_cli.ingest.folder import open_images
+    from pplr_cli.ingest.folder import is_prepared, open_images
     from pplr_cli.ingest.known import read_known
     from pplr_cli.retrieval.assign import assign_images
     from pplr_cli.runs.labels import assigned_rows
@@ -65,8 +65,11 @@ def assign(
     request = ModelRequest(**values)
     model, console, folder = request.load(), request.console, request.data
     images = open_images(source, folder, console, pattern=pattern)
-    others = None if known_images is None else open_images(known_images, folder, console)
-    labelled = read_known(known, others or images, console)
+    others = images
+    if known_images is not None:
+        its = None if is_prepared(known_images, folder) else pattern
+        others = open_images(known_images, folder, console, pattern=its)
+    labelled = read_known(known, others, console)
     found = assign_images(model, labelled, images, max_distance=max_distance, skip_bad=skip_bad)
     console.info(_describe(found.threshold, chosen=max_distance is None))
     rows = list(assigned_rows(found))

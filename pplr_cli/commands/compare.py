@@ -54,12 +54,13 @@ def compare(
     rows = [[key, *map(str, values)] for key, values in comparison.differences.items()]
     if rows:
         console.table(("setting", *names), rows)
-    if len(comparison.groups) < len(names):
+    scored = any("mAP" in group.figures for group in comparison.groups)
+    if len(comparison.groups) < len(names) and scored:
         spread = [
             (group.name, str(len(group.runs)), *map(group.percent, ("mAP", "best_mAP", "rank1")))
             for group in comparison.groups
         ]
-        console.table(("mean and spread", "seeds", "mAP", "best mAP", "rank-1"), spread)
+        console.table(("mean and spread", "runs", "mAP", "best mAP", "rank-1"), spread)
     if to is not None:
         console.result(f"page: {to}")
 

@@ -9,8 +9,10 @@ import typer
 from pplr_cli import env
 from pplr_cli.commands import options
 from pplr_cli.config import presets
+from pplr_cli.data.manifest import Split
 from pplr_cli.errors import UsageError
 from pplr_cli.files import portable
+from pplr_cli.ingest.layouts import FOLDER, MOT
 from pplr_cli.ingest.request import PrepareRequest
 from pplr_cli.terminal.console import Console
 
@@ -79,7 +81,6 @@ def _check(name: str, folder: Path, console: Console, json: bool, *, alone: bool
 
 def _draw_people(prepared: "Prepared") -> Path | None:
     """Draw some training identities under all cameras, if the data set has both labels."""
-    from pplr_cli.data.manifest import Split
     from pplr_cli.ingest.prepare import PICTURE
     from pplr_cli.report.contact_sheet import contact_sheet
 
@@ -165,7 +166,9 @@ def _next_command(prepared: "Prepared", data_dir: Path | None) -> str:
     if prepared.manifest.images and prepared.manifest.images[0].split != "train":
         words = ["pplr", "evaluate", "--weights", "FILE", "--data", name]
     else:
-        words = ["pplr", "train", "--preset", preset]
+        images = prepared.manifest.split(Split.TRAIN)
+        cameras = layout in {FOLDER, MOT} and images.has_cameras and len(set(images.cameras)) > 1
+        words = ["pplr", "train-cam" if cameras else "train", "--preset", preset]
         words += ["--data", name] if name != preset else []
     words += ["--data-dir", str(data_dir)] if data_dir is not None else []
     return shlex.join(words)

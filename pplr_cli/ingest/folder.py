@@ -33,8 +33,8 @@ def open_images(
         UsageError: a wrong pattern, or one for a data set.
         DataError: no such path or data set, no image in it, or folders that cannot be read.
     """
-    home = source if source.exists() else data_dir / source
-    if not (home / FILE_NAME).is_file():
+    home = _home(source, data_dir)
+    if not is_prepared(source, data_dir):
         hint = f"check the path; prepared data sets: {named(prepared_names(data_dir)) or 'none'}"
         return open_folder(source, reporter, OR_SKIP, pattern=pattern, missing=hint)
     if pattern is not None:
@@ -43,6 +43,15 @@ def open_images(
     manifest = find_dataset(home.name, home.parent)
     assert manifest is not None
     return replace(manifest.split(), hint=OR_SKIP)
+
+
+def is_prepared(source: Path, data_dir: Path) -> bool:
+    """Return whether `source` is a prepared data set: its folder, or its name."""
+    return (_home(source, data_dir) / FILE_NAME).is_file()
+
+
+def _home(source: Path, data_dir: Path) -> Path:
+    return source if source.exists() else data_dir / source
 
 
 def open_folder(

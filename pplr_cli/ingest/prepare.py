@@ -27,7 +27,7 @@ from pplr_cli.ingest.request import PrepareRequest
 from pplr_cli.ingest.rules import SKIPPED, changed, concerns_about, inspect
 from pplr_cli.ingest.staging import copied, staged
 from pplr_cli.ingest.trees import explain_missing, find_root, find_root_above, read_tree
-from pplr_cli.ingest.update import copy_changes, describe_changes, taken
+from pplr_cli.ingest.update import check_labels_stay, copy_changes, describe_changes, taken
 from pplr_cli.ingest.walk import Reading
 from pplr_cli.progress import Reporter
 from pplr_cli.text import listed
@@ -94,6 +94,8 @@ class Preparation:
             self._check_source(source, alone=len(sources) == 1)
         if request.update and self._path.is_file():
             return self._update(sources[0])
+        if request.update:
+            self._reporter.info(f"no data set `{self._folder.name}` yet: preparing it")
         if sources and sources[0].is_dir() and request.layout != MOT:
             inside = sources[0].resolve().is_relative_to(request.data_dir.resolve())
             if request.link or inside:
@@ -121,6 +123,7 @@ class Preparation:
         linked = old.root == read.root.resolve()
         if not linked and not old.root.is_relative_to(self._folder.resolve()):
             raise taken(self._folder, read)
+        check_labels_stay(old, read)
         manifest = self._inspect(read)
         if linked:
             manifest.save(self._folder)

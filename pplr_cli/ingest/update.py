@@ -4,10 +4,14 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from pplr_cli.data.manifest import FILE_NAME, Manifest
+from pplr_cli.data.manifest import FILE_NAME, UNKNOWN, Manifest, Split
 from pplr_cli.errors import DataError
+from pplr_cli.ingest.layouts import FOLDER
 from pplr_cli.ingest.staging import copied, staged
 from pplr_cli.progress import Reporter
+
+LABELS = {"identity": UNKNOWN, "camera": UNKNOWN, "track": UNKNOWN, "split": Split.TRAIN}
+"""What an image can have, and the value of those that do not."""
 
 
 def copy_changes(old: Manifest, new: Manifest, folder: Path, reporter: Reporter) -> Manifest:
@@ -41,13 +45,35 @@ def copy_changes(old: Manifest, new: Manifest, folder: Path, reporter: Reporter)
     return updated
 
 
+def check_labels_stay(old: Manifest, new: Manifest) -> None:
+    """Refuse an update that would drop all identities, cameras, tracks or splits.
+
+    Raises:
+        DataError: `old` has some, `new` has none: `--pattern` or `--csv` was left out.
+    """
+    lost = [
+        name
+        for name, nothing in LABELS.items()
+        if any(getattr(image, name) != nothing for image in old.images)
+        and all(getattr(image, name) == nothing for image in new.images)
+    ]
+    if lost:
+        raise DataError(
+            f"`{old.name}`: the update would drop the {' and the '.join(lost)} of all images",
+            "repeat the `--pattern` or `--csv` that the data set was prepared with",
+        )
+
+
 def describe_changes(old: Manifest, new: Manifest) -> str:
-    """Return how many images were added, changed, dropped and kept."""
+    """Return how many images were added, changed, dropped, kept, and labelled anew."""
     before, after = old.contents, new.contents
     added, dropped = len(after.keys() - before.keys()), len(before.keys() - after.keys())
     kept = sum(before.get(path) == content for path, content in after.items())
     changed = len(after) - added - kept
-    return f"{added:,} added, {changed:,} changed, {dropped:,} dropped, {kept:,} kept"
+    text = f"{added:,} added, {changed:,} changed, {dropped:,} dropped, {kept:,} kept"
+    labels = {image.path: image for image in old.images}
+    anew = sum(labels.get(image.path, image) != image for image in new.images)
+    return f"{text}, {anew:,} of them with other labels" if anew else text
 
 
 def taken(folder: Path, manifest: Manifest) -> DataError:
@@ -61,7 +87,9 @@ def taken(folder: Path, manifest: Manifest) -> DataError:
         what = "images of the same names but other contents"
     else:
         what = "a copy of these images"
+    update = "bring it up to date with `--update`, " if there.layout == FOLDER else ""
     return DataError(
         f"`{folder}`: this data set is there already, with {what}",
-        f"choose another name with `--name`, or move `{folder}` away and run the command again",
+        f"{update}choose another name with `--name`, or move `{folder}` away and run the command "
+        "again",
     )

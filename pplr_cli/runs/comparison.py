@@ -8,9 +8,10 @@ import numpy as np
 
 from pplr_cli.config.document import flat
 from pplr_cli.errors import PplrError, UsageError
-from pplr_cli.runs.folder import CONFIG
+from pplr_cli.runs.folder import ANSWERS, CONFIG
 from pplr_cli.runs.records import Run
 from pplr_cli.runs.rows import best_row, scored, stage_seconds
+from pplr_cli.weights.digest import file_sha256
 
 IGNORED = {"seed", "title"}
 """Settings that do not set runs apart."""
@@ -47,7 +48,8 @@ class Comparison(NamedTuple):
         runs: two or more.
         outcomes: state and figures of each run.
         differences: the settings that differ, other than the seed, with the value of each run;
-            `command` is the mode, `data.digest` the content of the data set.
+            `command` is the mode, `data.digest` the content of the data set, `answers` that of
+            the answers.
         groups: the runs grouped by all settings but the seed, in order of their first run.
     """
 
@@ -148,7 +150,9 @@ def _settings(run: Run) -> dict[str, Any]:
     """Return what sets a run apart, by dotted key."""
     settings = {key: value for key, value in flat(run.settings).items() if key not in IGNORED}
     digest = str(run.environment.get("data_digest") or "")[:12]
-    return {"command": run.mode, **settings, "data.digest": digest}
+    file = run.path / ANSWERS
+    answers = file_sha256(file)[:12] if file.is_file() else ""
+    return {"command": run.mode, **settings, "data.digest": digest, "answers": answers}
 
 
 def _differences(settings: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from pplr_cli import env
 from pplr_cli.config.fields import Config, Mode
-from pplr_cli.data.manifest import ImageSet, Manifest, Split
+from pplr_cli.data.manifest import UNKNOWN, ImageSet, Manifest, Split
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.engine import memory
 from pplr_cli.engine.trainer import Trainer
@@ -96,11 +96,14 @@ def check(config: Config, mode: Mode, manifest: Manifest) -> None:
             f"lower `{key}` with --set, or use more images",
         )
     if mode == "train-cam":
-        cameras = len(np.unique(images.cameras)) if images.has_cameras else 0
-        if cameras < 2:
+        known = images.cameras != UNKNOWN
+        cameras, bare = len(np.unique(images.cameras[known])), int((~known).sum())
+        if bare or cameras < 2:
+            some = cameras > 0 and bare > 0
+            has = f"{bare:,} of {len(images):,} have none" if some else f"it has {cameras}"
             raise DataError(
-                f"data set `{manifest.name}`: `pplr train-cam` needs the labels of two cameras or "
-                f"more, it has {cameras or 'none'}",
+                f"data set `{manifest.name}`: `pplr train-cam` needs the camera of every training "
+                f"image, and two cameras or more: {has}",
                 "use `pplr train`, or prepare the data set with its cameras",
             )
 

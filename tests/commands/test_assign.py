@@ -95,6 +95,20 @@ def test_the_json_documents_are_as_documented(call, table, tmp_path, check_schem
     check_schema("identities.md", *documents)
 
 
+def test_the_pattern_finds_the_tracks_of_known_images_too(call, plant, tmp_path):
+    """A folder of known images counts as its prepared data set does."""
+    names = [f"{camera}/{track}/{frame}.jpg" for camera in "ab" for track in "12" for frame in "34"]
+    crops = plant(tmp_path / "crops", names)
+    table, pattern = tmp_path / "known.csv", r"(?P<camera>\w)/(?P<track>\d)/(?P<frame>\d)"
+    lines = "".join(f"{name},{name.split('/')[1]}\n" for name in names)
+    table.write_text(f"path,pseudo_identity\n{lines}")
+    today = plant(tmp_path / "today", ["a/9/1.jpg"])
+    options = ["--known", table, "--known-images", crops, "--pattern", pattern, "--json"]
+    code, out, err = call("assign", today, *options, "--max-distance", "1")
+    assert code == 0, err
+    assert json.loads(out)["threshold"]["trials"] == 4  # tracks, not images
+
+
 def test_a_table_of_other_images(call, table, plant, tmp_path):
     today = plant(tmp_path / "today", ["a.jpg"])
     code, _, err = call("assign", today, "--known", table)

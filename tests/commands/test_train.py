@@ -142,7 +142,7 @@ def test_camera_mode_without_cameras_says_so(
 ) -> None:
     data = bare(tiny_data, tmp_path)
     assert train(tiny_preset, data, tmp_path / "run", command="train-cam") == 1
-    assert "`pplr train-cam` needs the labels of two cameras" in capsys.readouterr().err
+    assert "`pplr train-cam` needs the camera of every training image" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

@@ -13,6 +13,7 @@ from pplr_cli.ingest import integrity
 from pplr_cli.ingest.library import check, prepare
 from pplr_cli.ingest.prepare import Prepared
 from pplr_cli.ingest.request import PrepareRequest
+from pplr_cli.ingest.update import describe_changes
 from pplr_cli.progress import Silent
 
 Plant = Callable[[Path, Iterable[str]], Path]
@@ -54,6 +55,23 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(integrity, "decode_opened", note)
     return names
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_an_update_without_the_pattern_drops_no_labels(source: Path, link: bool) -> None:
+    before = run(source, link=link, update=False)
+    (source / "yard" / "new_1.jpg").write_bytes((source / FIRST[0]).read_bytes())
+    with pytest.raises(DataError, match="would drop the identity and the camera of all") as caught:
+        run(source, link=link, pattern=None)
+    assert "`--pattern`" in str(caught.value.hint)
+    assert Manifest.load(before.path) == before.manifest
+
+
+def test_other_labels_are_counted(source: Path) -> None:
+    old = run(source, update=False).manifest
+    new = run(source, pattern=r"(?P<camera>\w+)/\w+_(?P<identity>\d)").manifest
+    assert describe_changes(old, new).endswith("3 kept, 3 of them with other labels")
+    assert describe_changes(old, old).endswith("3 kept")
 
 
 @pytest.mark.parametrize("link", [False, True])

@@ -81,6 +81,14 @@ def test_mode_and_data_set_set_runs_apart(copy: Copy) -> None:
     assert len(found.groups) == 2
 
 
+def test_answers_set_runs_apart(copy: Copy) -> None:
+    one, other = copy("one"), copy("other")
+    (other / "answers-used.csv").write_text("path_a,path_b,answer\na.jpg,b.jpg,same\n")
+    found = Comparison.of([one, other])
+    assert list(found.differences) == ["answers"]
+    assert len(found.groups) == 2
+
+
 def test_runs_without_scores_have_no_mean_of_them(copy: Copy) -> None:
     one, other = copy("one"), copy("other", seed=2)
     rows = [json.loads(line) for line in (other / "metrics.jsonl").read_text().splitlines()]

@@ -50,12 +50,16 @@ def test_too_few_images(
         check(config, "train", manifest)
 
 
-@pytest.mark.parametrize(("camera", "words"), [(3, "it has 1"), (-1, "it has none")])
+@pytest.mark.parametrize(
+    ("camera", "of", "words"),
+    [(3, 96, "it has 1"), (-1, 96, "it has 0"), (-1, 5, "5 of 96 have none")],
+)
 def test_camera_mode_needs_two_cameras(
-    manifest: Manifest, tiny_preset: Path, camera: int, words: str
+    manifest: Manifest, tiny_preset: Path, camera: int, of: int, words: str
 ) -> None:
+    changed = set(manifest.split(Split.TRAIN).paths[:of])
     images = tuple(
-        image._replace(camera=camera) if image.split == Split.TRAIN else image
+        image._replace(camera=camera) if image.path in changed else image
         for image in manifest.images
     )
     single = replace(manifest, images=images)
