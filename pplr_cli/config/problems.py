@@ -59,9 +59,10 @@ def shortened(text: str) -> str:
 
 
 def _nearest_key(keys: list[str]) -> str:
-    """Suggest the nearest known key: in the same block, else anywhere."""
+    """Suggest a key of the same last word, else the nearest in its block, else anywhere."""
     siblings = [key for key in schemas() if key.split(".")[:-1] == keys[:-1]]
-    for known in (siblings, list(schemas())):
+    same = [key for key in schemas() if key.rpartition(".")[2] == keys[-1]]
+    for known in (same, siblings, list(schemas())):
         by_word = {key.rpartition(".")[2]: key for key in reversed(known)}
         match = difflib.get_close_matches(keys[-1], by_word, n=1, cutoff=0.6)
         if match:

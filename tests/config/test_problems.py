@@ -93,6 +93,8 @@ def test_rules_between_keys_name_them() -> None:
         ({"optim": {"epoch": 5}}, "optim.epoch", "optim.epochs"),
         ({"optimiser": {}}, "optimiser", "optim"),
         ({"lr": 1e-4}, "lr", "optim.lr"),
+        ({"iters": 5}, "iters", "optim.iters"),
+        ({"optim": {"k1": 5}}, "optim.k1", "clustering.k1"),
         ({"clustering": {"learning_rate": 1}}, "clustering.learning_rate", None),
         ({"optim": {"camera_wieght": 1}}, "optim.camera_wieght", "loss.camera_weight"),
     ],
