@@ -104,7 +104,7 @@ def _measure(
 
     start, runtime = time.monotonic(), model.runtime
     evaluator = Evaluator(manifest, model.config, runtime, protocol)
-    images = sum(map(len, evaluator.sets))
+    images = evaluator.images
     opened = time.monotonic()
     runtime.reporter.info(f"opened {images:,} images in {opened - start:.1f} s")
     evaluation = None

@@ -60,8 +60,9 @@ def labels(
     config = records.config
     found = epoch_labels(run, epoch, config.model.parts)
     images = records.open_data(data_dir, console).split(Split.TRAIN)
+    source = f"epoch {found.epoch}"
     if answers is not None:
-        found = _answered(found, run, answers, data_dir, console)
+        found, source = _answered(found, run, answers, data_dir, console)
     rows = list(found.rows(images, known))
     clusters, outliers = found.pseudo.clusters, found.pseudo.outliers
     about = {
@@ -72,7 +73,7 @@ def labels(
         "outliers": outliers,
     }
     line = (
-        f"epoch {found.epoch}: {len(rows):,} images below `{images.root}`, "
+        f"{source}: {len(rows):,} images below `{images.root}`, "
         f"{clusters:,} pseudo-identities, {outliers:,} outliers (-1)"
     )
     target.write(rows, images.root, about, line, console, json=json)
@@ -80,11 +81,17 @@ def labels(
 
 def _answered(
     last: "EpochLabels", run: Path, answers: Path, data_dir: Path | None, console: Console
-) -> "EpochLabels":
-    """Return the clusters of the last weights that honour the answers; they follow `last`."""
+) -> "tuple[EpochLabels, str]":
+    """Return the clusters of the last weights that honour the answers, and how they were made.
+
+    Their numbers continue those of `last`.
+    """
+    from pplr_cli.runs.folder import LAST
     from pplr_cli.runs.relabel import cluster_again
     from pplr_cli.runtime import Runtime, choose_device
 
     runtime = Runtime(choose_device("auto"), console)
-    pseudo = cluster_again(run, runtime, data_dir, answers).pseudo
-    return replace(last, pseudo=pseudo, earlier=(*last.earlier, last.pseudo.labels))
+    new = cluster_again(run, runtime, data_dir, answers)
+    count = 0 if new.answers is None else len(new.answers.same) + len(new.answers.different)
+    found = replace(last, pseudo=new.pseudo, earlier=(*last.earlier, last.pseudo.labels))
+    return found, f"clustered anew with `{LAST}` and {count:,} answers"

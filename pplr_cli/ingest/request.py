@@ -168,6 +168,8 @@ class PrepareRequest:
             return f"`pplr prepare {self.layout} --check` checks the data set of that name"
         if self.layout == DEMO:
             return f"`pplr prepare {SYNTHETIC}` draws the data set of that name"
+        if Path(self.layout).is_dir():
+            return f"did you mean `{shlex.join(['pplr', 'prepare', FOLDER, self.layout])}`?"
         return nearest(self.layout, KNOWN)
 
     @property

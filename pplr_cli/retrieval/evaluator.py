@@ -46,6 +46,11 @@ class Evaluator:
             )
 
     @property
+    def images(self) -> int:
+        """The number of images, each counted once."""
+        return sum(map(len, self._stores))
+
+    @property
     def sets(self) -> tuple[ImageSet, ImageSet]:
         """The (first) image of each query, and the gallery images."""
         return self._compared.query.take(self._compared.groups.first), self._compared.gallery

@@ -1,5 +1,6 @@
 """Several runs side by side: outcomes, the settings that differ, mean and spread over seeds."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -101,6 +102,9 @@ def find_runs(folder: Path) -> list[Run]:
     if not folder.is_dir():
         raise UsageError(f"`{folder}`: no such folder", "name a folder that contains run folders")
     runs = [Run(each.parent) for each in sorted(folder.glob(f"*/{CONFIG}"))]
+    if not runs and (folder / CONFIG).is_file():
+        command = shlex.join(["pplr", "runs", str(folder.resolve().parent)])
+        raise UsageError(f"`{folder}`: is itself a run folder", f"`{command}` lists it")
     if not runs:
         raise UsageError(
             f"`{folder}`: contains no run folder", "`pplr train --preset demo` writes one"

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from pplr_cli.engine.checkpoint import load_state, newest_state
 from pplr_cli.errors import DataError, StateError, UsageError
 from pplr_cli.labelling.constraints import Answers
 from pplr_cli.progress import Reporter
-from pplr_cli.runs.folder import ANSWERS, CONFIG, DAMAGED, PREVIOUS, STATE
+from pplr_cli.runs.folder import ANSWERS, CONFIG, DAMAGED, LAST, PREVIOUS, STATE
 from pplr_cli.runs.machine import cpu_model
 from pplr_cli.runtime import Runtime
 
@@ -116,11 +116,7 @@ def check(
             "restore it, or start a new run in another --run-dir",
         )
     if before.get("answers") != now.get("answers"):
-        had, todo = ("with other", "restore") if "answers" in before else ("without", "remove")
-        raise UsageError(
-            f"the run began {had} answers",
-            f"leave out --answers and {todo} `{ANSWERS}` in the run folder, or start a new run",
-        )
+        _refuse_answers("answers" in before)
     changed = [
         f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]
     ]
@@ -135,6 +131,16 @@ def check(
             f"resumed under other conditions ({', '.join(changed)})",
             "the run continues, but not bit by bit",
         )
+
+
+def _refuse_answers(had: bool) -> NoReturn:
+    """Raise `UsageError`: a run that had answers, or none, is resumed with others."""
+    if had:
+        hint = f"leave out --answers and restore `{ANSWERS}` in the run folder, or start a new run"
+        raise UsageError("the run began with other answers", hint)
+    options = f"--set model.weights=RUN/{LAST} --answers FILE --run-dir NEW"
+    hint = f"leave out --answers, or start a new run from its weights: `{options}`"
+    raise UsageError("the run began without answers", hint)
 
 
 def _check_settings(
@@ -156,7 +162,8 @@ def _check_settings(
     if changed:
         raise UsageError(
             "\n  ".join(["the run began with other settings:", *changed]),
-            f"undo it in `{CONFIG}`, --preset and --set, or start a new run",
+            f"`pplr {mode} --run-dir RUN --resume`, without --preset, --set and --seed, takes the "
+            f"run's own settings; undo what you changed in its `{CONFIG}`, or start a new run",
         )
     if EPOCHS in changes:
         old, new = changes[EPOCHS]

@@ -149,15 +149,23 @@ def duration(trainer: Trainer, inputs: Inputs, speed: Speed) -> Rows:
     splits = (Split.QUERY, Split.GALLERY) if inputs.manifest.can_evaluate else ()
     tested = sum(len(inputs.manifest.split(split)) for split in splits)
     numbers = range(trainer.epoch + 1, optim.epochs + 1)
-    evaluations = sum(n % config.evaluation.every == 0 or n == optim.epochs for n in numbers)
+    evaluations = _evaluations(trainer, config, numbers) if inputs.manifest.can_evaluate else 0
     total = len(numbers) * epoch + evaluations * tested * speed.image
+    scores = f", {evaluations} evaluations" if evaluations else ""
     return [
         ("device", f"{trainer.device}, processes: {trainer.processes.size}"),
         ("each training image", f"seen {optim.iters * size / images:.1f} times an epoch"),
         ("a step, measured", f"{speed.step:.3f} s ({size / speed.step:,.0f} images/s)"),
         ("an epoch", f"about {clock(epoch)}, clustering not included"),
-        ("the run", f"about {clock(total)}: {len(numbers)} epochs, {evaluations} evaluations"),
+        ("the run", f"about {clock(total)}: {len(numbers)} epochs{scores}"),
     ]
+
+
+def _evaluations(trainer: Trainer, config: Config, numbers: range) -> int:
+    """Return how often the network is evaluated: after these epochs, and before the first."""
+    start = config.evaluation.at_start and trainer.epoch == 0 and trainer.current is None
+    last = config.optim.epochs
+    return start + sum(n % config.evaluation.every == 0 or n == last for n in numbers)
 
 
 def _memory(config: Config, counts: dict[Split, int]) -> Rows:

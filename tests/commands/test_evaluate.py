@@ -105,6 +105,13 @@ def test_our_own_file_needs_no_preset(tmp_path, run, own_file, monkeypatch):
     assert "extracted and ranked 18 images" in err
 
 
+def test_images_compared_with_each_other_are_counted_once(tmp_path, run, own_file):
+    make_data_set(tmp_path / "data")
+    err = run("--weights", own_file, "--leave-one-out")[1]
+    assert "opened 12 images in" in err
+    assert "extracted and ranked 12 images" in err
+
+
 def test_the_paper_is_not_compared_with_a_fragment(tmp_path, run, own_file):
     make_data_set(tmp_path / "data")
     assert published.LABEL not in run("--weights", own_file)[0]

@@ -52,10 +52,14 @@ def test_known_answers_are_on_the_page(done: Done, folder: Path, tmp_path: Path)
     assert (folder / "review.html").read_text() == page
 
 
-def test_labels_with_answers(done: Done, folder: Path, tmp_path: Path) -> None:
+def test_labels_with_answers(
+    done: Done, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file, table = answers_about(done, tmp_path), tmp_path / "labels.csv"
     words = ["labels", str(folder), "--answers", str(file), "--csv", str(table)]
     assert run(words) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("clustered anew with `last.pth` and 2 answers: 96 images")
     with table.open() as opened:
         found = {row["path"]: row["pseudo_identity"] for row in csv.DictReader(opened)}
     one, same, different = (found[done.images.paths[n]] for n in (0, 40, 80))

@@ -201,7 +201,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(
     assert "96 train" in out
     assert re.search(r"each training image +seen 0.5 times an epoch\n", out)
     assert re.search(r"a step, measured +0\.\d+ s \([\d,]+ images/s\)\n", out)
-    assert re.search(r"the run +about 0:0\d: 2 epochs, 2 evaluations\n", out)
+    assert re.search(r"the run +about 0:0\d: 2 epochs, 3 evaluations\n", out)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -114,8 +114,12 @@ def test_a_table_gives_tracks_to_other_layouts(tmp_path: Path) -> None:
 
 def test_paths_that_do_not_match_are_an_error(tmp_path: Path, plant: Plant) -> None:
     plant(tmp_path, ["1.jpg", "two.jpg"])
-    with pytest.raises(DataError, match=r"1 of 2 paths(?s:.)*two\.jpg"):
+    with pytest.raises(DataError, match=r"1 of 2 paths(?s:.)*two\.jpg") as caught:
         read_crops(tmp_path, compile_pattern(r"(?P<identity>\d+)"))
+    assert r"`(?P<identity>\d+)` is searched in paths relative to the folder" in str(
+        caught.value.hint
+    )
+    assert "`--skip REGEX`" in str(caught.value.hint)
 
 
 def test_unknown_splits_are_an_error(tmp_path: Path, plant: Plant) -> None:

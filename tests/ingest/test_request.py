@@ -54,6 +54,16 @@ def test_the_name_of_the_drawn_data_set_in_the_place_of_the_layout(tmp_path: Pat
     assert caught.value.hint == "`pplr prepare synthetic` draws the data set of that name"
 
 
+def test_a_folder_in_the_place_of_the_layout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my crops").mkdir()
+    with pytest.raises(UsageError, match="`my crops`: no such layout") as caught:
+        PrepareRequest("my crops", (), tmp_path / "data", "shop")
+    assert caught.value.hint == "did you mean `pplr prepare folder 'my crops'`?"
+
+
 def test_the_folder_has_the_name_of_the_data_set() -> None:
     assert PrepareRequest("veri", (), Path("data")).folder == Path("data/veri")
     assert PrepareRequest("veri", (), Path("data"), "cars").folder == Path("data/cars")

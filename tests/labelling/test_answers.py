@@ -86,7 +86,9 @@ def test_the_shortest_reason_is_named(tmp_path: Path) -> None:
     ("lines", "message"),
     [
         (f"{HEADER}a.jpg,b.jpg,yes\n", r"answers.csv:2`: the answer is `yes`"),
-        ("path,answer\na.jpg,same\n", "not a table of answers"),
+        ("path,answer\na.jpg,same\n", "answers.csv`: no column `path_a`$"),
+        ("path_a,path_b\na.jpg,b.jpg\n", "answers.csv`: no column `answer`$"),
+        ("", "answers.csv`: no column `path_a`$"),
         (f"{HEADER}a.jpg\n", "not a table of answers"),
     ],
 )

@@ -114,5 +114,9 @@ def test_too_little_to_compare(copy: Copy, tmp_path: Path) -> None:
         Comparison.of([one, one])
     with pytest.raises(UsageError, match="no such folder"):
         find_runs(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="contains no run"):
+        find_runs(tmp_path / "empty")
+    with pytest.raises(UsageError, match="is itself a run folder") as caught:
         find_runs(one)
+    assert caught.value.hint == f"`pplr runs {one.resolve().parent}` lists it"

@@ -77,6 +77,8 @@ def test_every_changed_setting_is_named_by_its_dotted_key(
         "  `clustering.eps` was 0.6, is 0.5",
         "  `optim.lr` was 0.00035, is 0.01",
     ]
+    own = "`pplr train --run-dir RUN --resume`, without --preset, --set and --seed, takes"
+    assert own in str(caught.value.hint)
 
 
 def test_what_cannot_change_a_result_may_change(tiny_preset: Path, config: Config) -> None:
@@ -177,8 +179,12 @@ def test_a_damaged_state_is_put_aside_and_both_are_named(tmp_path: Path) -> None
 
 def test_other_answers_are_refused(config: Config) -> None:
     assert not check(state(config, facts=FACTS | {"answers": "ab"}), config, answers="ab").warnings
-    with pytest.raises(UsageError, match="without answers"):
+    with pytest.raises(UsageError, match="without answers") as caught:
         check(state(config), config, answers="ab")
+    assert "answers-used.csv" not in str(caught.value.hint)
+    new = "`--set model.weights=RUN/last.pth --answers FILE --run-dir NEW`"
+    assert f"start a new run from its weights: {new}" in str(caught.value.hint)
     for now in ({"answers": "cd"}, {}):
-        with pytest.raises(UsageError, match="with other answers"):
+        with pytest.raises(UsageError, match="with other answers") as caught:
             check(state(config, facts=FACTS | {"answers": "ab"}), config, **now)
+        assert "restore `answers-used.csv`" in str(caught.value.hint)

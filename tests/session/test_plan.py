@@ -78,7 +78,7 @@ def test_the_time_of_a_run_follows_from_its_measured_speed(
     inputs = Inputs(config, None, manifest, found, None, None)
     images = SimpleNamespace(paths=found.paths, tracks=None)
     trainer: Any = SimpleNamespace(
-        images=images, device="cpu", processes=SimpleNamespace(size=1), epoch=1
+        images=images, device="cpu", processes=SimpleNamespace(size=1), epoch=1, current=None
     )
     rows = dict(duration(trainer, inputs, Speed(step=2.0, image=0.5)))
     tested = len(manifest.split(Split.QUERY)) + len(manifest.split(Split.GALLERY))
@@ -90,3 +90,38 @@ def test_the_time_of_a_run_follows_from_its_measured_speed(
     images.tracks = object()
     rows = dict(duration(trainer, inputs, Speed(step=2.0, image=0.5)))
     assert rows["an epoch"].startswith("about 1:42,")
+
+
+@pytest.mark.parametrize(
+    ("labelled", "at_start", "epoch", "current", "epochs"),
+    [
+        (True, False, 0, None, "5 epochs, 3 evaluations"),  # after 2, 4 and 5
+        (True, True, 0, None, "5 epochs, 4 evaluations"),
+        (True, True, 0, object(), "5 epochs, 3 evaluations"),  # resumed in the first epoch
+        (True, True, 2, None, "3 epochs, 2 evaluations"),
+        (False, True, 0, None, "5 epochs"),
+    ],
+)
+def test_the_evaluations_of_a_run_are_counted(
+    manifest: Manifest,
+    tiny_preset: Path,
+    labelled: bool,
+    at_start: bool,
+    epoch: int,
+    current: object,
+    epochs: str,
+) -> None:
+    changes = ["evaluation.every=2", "optim.epochs=5", f"evaluation.at_start={at_start}"]
+    config = presets.resolve(str(tiny_preset), "train", changes)
+    found = manifest.split(Split.TRAIN)
+    if not labelled:
+        kept = tuple(image for image in manifest.images if image.split == Split.TRAIN)
+        manifest = replace(manifest, images=kept)
+    processes = SimpleNamespace(size=1)
+    images = SimpleNamespace(paths=found.paths, tracks=None)
+    trainer: Any = SimpleNamespace(
+        images=images, device="cpu", processes=processes, epoch=epoch, current=current
+    )
+    inputs = Inputs(config, None, manifest, found, None, None)
+    rows = dict(duration(trainer, inputs, Speed(step=2.0, image=0.5)))
+    assert rows["the run"].partition(": ")[2] == epochs
