@@ -71,7 +71,9 @@ def read_table(table: Path, images: ImageSet, reporter: Reporter) -> Known:
             names = {row["path"]: row[column] or "" for row in rows}
     except OSError as error:
         raise DataError(f"`{table}`: {error.strerror}", HINT) from error
-    except (KeyError, ValueError, csv.Error) as error:
+    except KeyError as error:
+        raise DataError(f"`{table}`: no column `{error.args[0]}`", HINT) from error
+    except (ValueError, csv.Error) as error:
         raise DataError(f"`{table}`: not a table of labels ({error!r})", HINT) from error
     lost = sorted(set(names) - set(images.paths))
     where = f"`{table}`: {len(lost)} of its {len(names)} images are not in `{images.root}`"

@@ -77,12 +77,12 @@ def _lines(file: Path, text: str) -> Iterator[tuple[int, str, str, str]]:
             if column not in (table.fieldnames or ()):
                 raise DataError(f"`{file}`: no column `{column}`", _WRITE_ONE)
         for row in table:
-            one, other, answer = (row[column].strip() for column in COLUMNS)
+            one, other, answer = ((row[column] or "").strip() for column in COLUMNS)
             if answer not in ANSWERS:
                 what = f"`{file}:{table.line_num}`: the answer is `{answer}`"
                 raise DataError(what, "write `same`, `different` or `unsure`")
             yield table.line_num, one, other, answer
-    except (AttributeError, csv.Error) as error:
+    except csv.Error as error:
         raise DataError(f"`{file}`: not a table of answers ({error!r})", _WRITE_ONE) from error
 
 

@@ -91,7 +91,9 @@ def read_known(table: Path, paths: Sequence[str]) -> Identities:
             rows = {row["path"]: int(row["pseudo_identity"]) for row in csv.DictReader(file)}
     except OSError as error:
         raise DataError(f"`{table}`: {error.strerror}", NO_TABLE) from error
-    except (KeyError, ValueError, TypeError, csv.Error) as error:
+    except KeyError as error:
+        raise DataError(f"`{table}`: no column `{error.args[0]}`", NO_TABLE) from error
+    except (ValueError, TypeError, csv.Error) as error:
         raise DataError(f"`{table}`: not a table of labels ({error!r})", NO_TABLE) from error
     of = np.array([rows.get(path, OUTLIER) for path in paths], dtype=np.int64)
     return Identities(of, max(rows.values(), default=OUTLIER) + 1)

@@ -89,7 +89,8 @@ def test_the_shortest_reason_is_named(tmp_path: Path) -> None:
         ("path,answer\na.jpg,same\n", "answers.csv`: no column `path_a`$"),
         ("path_a,path_b\na.jpg,b.jpg\n", "answers.csv`: no column `answer`$"),
         ("", "answers.csv`: no column `path_a`$"),
-        (f"{HEADER}a.jpg\n", "not a table of answers"),
+        (f"{HEADER}a.jpg\n", r"answers.csv:2`: the answer is ``"),
+        (f'{HEADER}"{"a" * 200_000}",b.jpg,same\n', "not a table of answers"),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, lines: str, message: str) -> None:

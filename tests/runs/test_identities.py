@@ -76,12 +76,17 @@ def test_numbers_of_another_run_are_continued(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [None, "path,camera\na.jpg,1\n", "path,pseudo_identity\na.jpg,x\n"]
+    ("text", "why"),
+    [
+        (None, "No such file"),
+        ("path,camera\na.jpg,1\n", "no column `pseudo_identity`"),
+        ("path,pseudo_identity\na.jpg,x\n", "not a table of labels"),
+    ],
 )
-def test_other_files_are_refused(tmp_path: Path, text: str | None) -> None:
+def test_other_files_are_refused(tmp_path: Path, text: str | None, why: str) -> None:
     table = tmp_path / "x.csv"
     if text is not None:
         table.write_text(text)
-    with pytest.raises(DataError, match=r"x\.csv") as caught:
+    with pytest.raises(DataError, match=rf"x\.csv`: {why}") as caught:
         read_known(table, ["a.jpg"])
     assert "pplr labels" in str(caught.value.hint)
