@@ -34,7 +34,9 @@ def printable(text: str) -> str:
 
 def _cut(items: Sequence[str], most: int) -> list[str]:
     hidden = len(items) - most
-    return [*items[:most], *([f"... and {hidden} more"] if hidden > 0 else [])]
+    if hidden < 2:  # the last one takes no more room than its count
+        return list(items)
+    return [*items[:most], f"... and {hidden} more"]
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -12,7 +12,8 @@ def test_long_lists_are_cut() -> None:
 
 
 def test_many_names_are_cut() -> None:
-    assert named(["a", "b", "c"], 2) == "`a`, `b`, ... and 1 more"
+    assert named(["a", "b", "c", "d"], 2) == "`a`, `b`, ... and 2 more"
+    assert named(["a", "b", "c"], 2) == "`a`, `b`, `c`"  # no longer than its count
     assert named(["a", "b"], 2) == "`a`, `b`"
     assert named([]) == ""
 

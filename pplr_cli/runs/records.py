@@ -47,9 +47,11 @@ class Run:
             UsageError: the folder contains no run, or its settings are not YAML.
         """
         if not (self.path / CONFIG).is_file():
+            home = next((each for each in self.path.parents if (each / CONFIG).is_file()), None)
+            hint = "name the folder that `pplr train` wrote, such as `runs/market-train`"
             raise UsageError(
                 f"`{self.path}`: not a run folder (`{CONFIG}` is missing)",
-                "name the folder that `pplr train` wrote, such as `runs/market-train`",
+                hint if home is None else f"did you mean `{home}`?",
             )
         return presets.read(self.path / CONFIG)
 

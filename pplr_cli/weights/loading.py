@@ -3,6 +3,7 @@
 Every file goes through `torch.load(..., weights_only=True)`; what that refuses is refused here.
 """
 
+import difflib
 import pickle
 import warnings
 import zipfile
@@ -97,7 +98,7 @@ def _start(path: Path) -> bytes:
     """Return the first bytes; raise if they show that this is no weights file."""
     if not path.is_file():
         what = "a folder, not a weights file" if path.is_dir() else "no such weights file"
-        raise WeightsError(f"`{path}`: {what}", weights_in(path) or "check the path of the file")
+        raise WeightsError(f"`{path}`: {what}", weights_in(path) or _near(path))
     with path.open("rb") as file:
         start = file.read(512)
     if not start:
@@ -118,6 +119,13 @@ def weights_in(folder: Path) -> str | None:
     """Return a hint that names a weights file in a folder; None if there is none."""
     inside = sorted(folder.glob("*.pth"))
     return f"did you mean `{inside[0]}`?" if inside else None
+
+
+def _near(path: Path) -> str:
+    """Return a hint that names a weights file with a similar name beside `path`."""
+    names = [each.name for each in path.parent.glob("*.pth")]
+    match = difflib.get_close_matches(path.name, names, n=1)
+    return f"did you mean `{path.parent / match[0]}`?" if match else "check the path of the file"
 
 
 def _load(path: Path) -> Any:

@@ -61,6 +61,12 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
         _ = Run(tmp_path).config
 
 
+def test_a_file_in_a_run_folder_names_the_folder(folder: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        _ = Run(folder / "best.pth").settings
+    assert caught.value.hint == f"did you mean `{folder}`?"
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -334,3 +334,10 @@ def test_a_tensor_that_is_not_finite_is_named(tmp_path, value):
 def test_a_tensor_of_another_kind_is_named(tmp_path, tensor):
     with pytest.raises(WeightsError, match="`odd` is of a kind that weights do not have here"):
         read_state_dict(saved(tmp_path, {**weights(), "odd": tensor}))
+
+
+def test_a_misspelt_file_names_the_similar_one(tmp_path):
+    (tmp_path / "best.pth").write_bytes(b"weights")
+    with pytest.raises(WeightsError) as caught:
+        read_state_dict(tmp_path / "bset.pth")
+    assert caught.value.hint == f"did you mean `{tmp_path / 'best.pth'}`?"
