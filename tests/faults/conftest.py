@@ -35,11 +35,13 @@ class Process:
     output: Path
 
     def alive(self) -> bool:
+        """Return whether a thread is left: until the last one ends, files stay locked."""
+        about = Path(f"/proc/{self.pid}")
         try:
-            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+            state = (about / "stat").read_text().rpartition(")")[2].split()[0]
+            return state not in "ZX" or len(list((about / "task").iterdir())) > 1
         except OSError:
             return False
-        return state not in "ZX"
 
     def wait(self, seconds: float = PATIENCE) -> int | None:
         """Wait for the process and return its exit code; None = it was killed."""
