@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -63,6 +64,12 @@ class Process:
             assert self.alive(), f"ended too early:\n{self.text}"
             assert time.monotonic() < until, f"waited in vain:\n{self.text}"
             time.sleep(0.005)
+
+    def pending(self, number: int) -> bool:
+        """Return whether a signal was sent but not yet delivered; a second one would be lost."""
+        about = Path(f"/proc/{self.pid}/status").read_text()
+        masks = re.findall(r"^(?:SigPnd|ShdPnd):\s*(\w+)", about, re.MULTILINE)
+        return any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
 
     def send(self, number: int) -> None:
         with suppress(ProcessLookupError):  # it has ended

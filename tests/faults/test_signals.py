@@ -42,6 +42,7 @@ def test_a_second_signal_ends_it_at_once(
     folder = tmp_path / "run"
     process = in_second_step(runs, folder, mode=mode, what="sleep")
     process.send(signal.SIGINT)
+    process.wait_for(lambda: not process.pending(signal.SIGINT))
     time.sleep(0.2)
     start = time.monotonic()
     process.send(signal.SIGINT)
