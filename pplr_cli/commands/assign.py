@@ -7,7 +7,7 @@ import typer
 
 from pplr_cli.commands import label_output, options
 from pplr_cli.commands.label_output import LabelOutput
-from pplr_cli.commands.model import ModelRequest
+from pplr_cli.commands.model import CropsRequest
 from pplr_cli.commands.options import takes
 
 if TYPE_CHECKING:
@@ -40,9 +40,8 @@ MaxDistance = Annotated[
 ]
 
 
-@takes(ModelRequest)
+@takes(CropsRequest)
 def assign(
-    source: options.Crops,
     known: Known,
     known_images: KnownImages = None,
     max_distance: MaxDistance = None,
@@ -50,8 +49,6 @@ def assign(
     output: label_output.Output = None,
     copy: label_output.Copy = False,
     overwrite: options.Overwrite = False,
-    pattern: options.Pattern = None,
-    skip_bad: options.SkipBad = False,
     **values: Any,
 ) -> None:
     """Write path, identity, distance and camera of each image."""
@@ -62,15 +59,16 @@ def assign(
     from pplr_cli.retrieval.assign import assign_images
     from pplr_cli.runs.labels import assigned_rows
 
-    request = ModelRequest(**values)
-    model, console, folder = request.load(), request.console, request.data
-    images = open_images(source, folder, console, pattern=pattern)
-    others = images
+    request = CropsRequest(**values)
+    model, images, console = request.load(), request.images(), request.console
+    others, folder = images, request.data
     if known_images is not None:
-        its = None if is_prepared(known_images, folder) else pattern
+        its = None if is_prepared(known_images, folder) else request.pattern
         others = open_images(known_images, folder, console, pattern=its)
     labelled = read_known(known, others, console)
-    found = assign_images(model, labelled, images, max_distance=max_distance, skip_bad=skip_bad)
+    found = assign_images(
+        model, labelled, images, max_distance=max_distance, skip_bad=request.skip_bad
+    )
     console.info(_describe(found.threshold, chosen=max_distance is None))
     rows = list(assigned_rows(found))
     new = {row.pseudo_identity for row in rows if not row.known}
@@ -82,7 +80,7 @@ def assign(
     }
     line = (
         f"{len(rows):,} images below `{found.images.root}`: {olds:,} of known identities, "
-        f"{len(rows) - olds:,} of {len(new):,} new ones"
+        f"{len(rows) - olds:,} in {len(new):,} new identities"
     )
     target.write(rows, found.images.root, about, line, console, json=request.json)
 

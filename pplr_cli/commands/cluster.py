@@ -4,32 +4,27 @@ from typing import Any
 
 from pplr_cli.commands import label_output, options
 from pplr_cli.commands.label_output import LabelOutput
-from pplr_cli.commands.model import ModelRequest
+from pplr_cli.commands.model import CropsRequest
 from pplr_cli.commands.options import takes
 
 
-@takes(ModelRequest)
+@takes(CropsRequest)
 def cluster(
-    source: options.Crops,
     to: label_output.To = "csv",
     output: label_output.Output = None,
     copy: label_output.Copy = False,
     overwrite: options.Overwrite = False,
-    pattern: options.Pattern = None,
-    skip_bad: options.SkipBad = False,
     **values: Any,
 ) -> None:
     """Write path, pseudo-identity, agreement and camera of each image."""
     target = LabelOutput.checked(to, output, copy, overwrite)
 
-    from pplr_cli.ingest.folder import open_images
     from pplr_cli.retrieval.clusters import cluster_images
     from pplr_cli.runs.labels import label_rows
 
-    request = ModelRequest(**values)
-    model = request.load()
-    opened = open_images(source, request.data, request.console, pattern=pattern)
-    images, pseudo = cluster_images(model, opened, skip_bad=skip_bad)
+    request = CropsRequest(**values)
+    model, opened = request.load(), request.images()
+    images, pseudo = cluster_images(model, opened, skip_bad=request.skip_bad)
     rows = list(label_rows(images, pseudo.labels, pseudo.agreement.mean(1)))
     about = {
         "weights": str(request.weights),

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from pplr_cli.commands import options
-from pplr_cli.commands.model import ModelRequest
+from pplr_cli.commands.model import CropsRequest
 from pplr_cli.commands.options import takes
 
 To = Annotated[
@@ -15,14 +15,11 @@ To = Annotated[
 Half = Annotated[bool, typer.Option("--half", help="Write float16 instead of float32.")]
 
 
-@takes(ModelRequest)
+@takes(CropsRequest)
 def embed(
-    source: options.Crops,
     to: To,
     half: Half = False,
     overwrite: options.Overwrite = False,
-    pattern: options.Pattern = None,
-    skip_bad: options.SkipBad = False,
     **values: Any,
 ) -> None:
     """Write path, camera, track and feature of each image; continues an interrupted call."""
@@ -30,17 +27,15 @@ def embed(
 
     check_target(to, overwrite=overwrite)
 
-    from pplr_cli.ingest.folder import open_images
     from pplr_cli.retrieval.embedding import PARTIAL, embed_images
     from pplr_cli.weights.digest import file_sha256
 
-    request = ModelRequest(**values)
-    model, console = request.load(), request.console
-    images = open_images(source, request.data, console, pattern=pattern)
+    request = CropsRequest(**values)
+    model, images, console = request.load(), request.images(), request.console
     digest = file_sha256(request.weights)
     try:
         found = embed_images(
-            model, digest, images, to, half=half, skip_bad=skip_bad, overwrite=overwrite
+            model, digest, images, to, half=half, skip_bad=request.skip_bad, overwrite=overwrite
         )
     except KeyboardInterrupt:
         console.info(f"interrupted; the same command continues from `{to}{PARTIAL}`")

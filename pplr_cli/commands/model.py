@@ -12,6 +12,7 @@ from pplr_cli.session.request import TrainingRequest
 from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
+    from pplr_cli.data.manifest import ImageSet
     from pplr_cli.retrieval.model import Model
 
 _TRAINING = options_of(TrainingRequest)
@@ -70,3 +71,34 @@ class ModelRequest(WeightsRequest):
 
     device: Annotated[str, _TRAINING["device"]] = "auto"
     workers: Annotated[int, _TRAINING["workers"]] = TrainingRequest.workers
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropsRequest(ModelRequest):
+    """A network, and the crops to use it on."""
+
+    source: Annotated[
+        Path,
+        Option(
+            metavar="DIR",
+            help="Folder of crops, or name of a prepared data set.",
+            show_default=False,
+        ),
+    ]
+    pattern: Annotated[
+        str | None,
+        Option(
+            "--pattern",
+            metavar="REGEX",
+            help="For a folder: regular expression that finds camera and track in each path.",
+        ),
+    ] = None
+    skip_bad: Annotated[bool, Option("--skip-bad", help="Skip images that cannot be decoded.")] = (
+        False
+    )
+
+    def images(self) -> "ImageSet":
+        """Open the crops."""
+        from pplr_cli.ingest.folder import open_images
+
+        return open_images(self.source, self.data, self.console, pattern=self.pattern)

@@ -69,23 +69,9 @@ Cache = Annotated[bool, _training("cache")]
 Verify = Annotated[bool, _training("verify")]
 Quiet = Annotated[bool, _training("quiet")]
 Verbose = Annotated[bool, _training("verbose")]
-Crops = Annotated[
-    Path,
-    typer.Argument(
-        metavar="DIR", help="Folder of crops, or name of a prepared data set.", show_default=False
-    ),
-]
 AsOne = Annotated[
     Literal["folder", "track"] | None,
     typer.Option("--as-one", help="Average the query features of each folder or track."),
-]
-Pattern = Annotated[
-    str | None,
-    typer.Option(
-        "--pattern",
-        metavar="REGEX",
-        help="For a folder: regular expression that finds camera and track in each path.",
-    ),
 ]
 Plots = Annotated[
     Path | None, typer.Option("--plots", metavar="DIR", help="Write pictures into this folder.")

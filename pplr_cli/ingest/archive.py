@@ -203,7 +203,7 @@ def _zip_members(archive: Path, budget: Budget) -> Iterator[Member]:
                 yield name, None, position
                 continue
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise NotImplementedError(f"method {info.compress_type}")
+                raise budget.refuse(f"member `{name}` has a compression that cannot be read")
             with file.open(info) as source:
                 yield name, Counted(source, budget), position
 

@@ -14,7 +14,7 @@ from pplr_cli.ingest.table import Values
 from pplr_cli.text import listed
 
 NO_VALUE = frozenset({"", "?", "nan", "na", "n/a", "#n/a", "<na>", "none", "null", "unknown"})
-"""Texts that stand for a missing value, in any case and after any sign."""
+"""Spellings of a missing value, in any case and after any sign."""
 DIGITS = 18
 """Integers with more digits are names: they would not fit int64."""
 _NUMBER = re.compile(r"([+-]?)(\d+)(?:\.(\d*))?", re.ASCII)

@@ -40,7 +40,7 @@ class Parts(NamedTuple):
 
     Attributes:
         of: part of each image, int64 [N].
-        centres: the image that stands for each part, int64 [P].
+        centres: the most central image of each part, int64 [P].
         pairs: parts i < j that can be asked about, int64 [Q, 2].
         alike: how alike they are, float64 [Q]; larger = more.
         tracks: whether they are tracks, which are joined above 0 and are no cluster alone.

@@ -100,7 +100,7 @@ def _image(album: Album, image: int, items: Ints) -> dict[str, Any]:
 
 
 def _members(images: Ints, clustered: Clustered) -> list[int]:
-    """Return the images that stand for a cluster, one of each track, ordered by camera."""
+    """Return the images that are shown of a cluster: one of each track, ordered by camera."""
     if clustered.tracks is not None:
         images = images[np.unique(clustered.tracks.of[images], return_index=True)[1]]
     order = np.argsort(clustered.images.cameras[images], kind="stable")

@@ -50,7 +50,7 @@ def test_a_table_of_the_same_data_set_is_completed(call, table, tmp_path):
     again = ("assign", "tiny", "--known", tmp_path / "all.csv", "--output", tmp_path / "2.csv")
     code, out, _ = call(*again)  # the result is known itself
     assert code == 0
-    assert "0 of 0 new ones" in out
+    assert "0 in 0 new identities" in out
     assert [r["pseudo_identity"] for r in rows(tmp_path / "2.csv")] == [
         r["pseudo_identity"] for r in found
     ]

@@ -34,7 +34,7 @@ def model(tiny_preset: Path) -> Model:
 def run(
     request: pytest.FixtureRequest, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Any:
-    """Run the recipe in a folder and return its names; torch stands in where onnx is missing."""
+    """Run the recipe in a folder and return its variables; torch replaces a missing onnxruntime."""
     height, width = model.config.data.height, model.config.data.width
     monkeypatch.chdir(tmp_path)
     if request.param == "torch":

@@ -53,7 +53,7 @@ def draw_videos(folder: Path) -> None:
 
 
 def expand(command: str) -> str:
-    """Return a command as the shell passes it on: with the names that `*` stands for."""
+    """Return a command with each `*` expanded, as the shell does it."""
     words = [sorted(glob.glob(word)) or [word] for word in shlex.split(command)]  # noqa: PTH207
     return shlex.join(name for names in words for name in names)
 

@@ -152,5 +152,7 @@ def test_own_test_images_must_make_an_evaluation(
 
 def test_own_training_images_need_no_label(root: Path) -> None:
     unlabelled = tuple(Image(Split.TRAIN, image.path) for image in IMAGES[:2])
-    judged(root, images=unlabelled)
-    judged(root, images=(*unlabelled, *IMAGES[2:]))
+    for images in (unlabelled, (*unlabelled, *IMAGES[2:])):
+        manifest, warnings = judged(root, images=images)
+        assert len(manifest.images) == len(images)
+        assert warnings == ()

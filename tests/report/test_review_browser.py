@@ -30,7 +30,7 @@ PAIRS = 60
 
 
 class Page(NamedTuple):
-    """A page, what it was made from, and its data."""
+    """A page, the clusters that it shows, and its embedded data."""
 
     file: Path
     clustered: Clustered
