@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from pplr_cli import env
 from pplr_cli.config import presets
-from pplr_cli.config.options import Option, options_of
+from pplr_cli.config.options import argument, option, same_option
 from pplr_cli.session.request import TrainingRequest
 from pplr_cli.terminal.console import Console
 
@@ -15,26 +15,18 @@ if TYPE_CHECKING:
     from pplr_cli.data.manifest import ImageSet
     from pplr_cli.retrieval.model import Model
 
-_TRAINING = options_of(TrainingRequest)
-
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsRequest:
     """A weights file, its settings, and how to print."""
 
-    weights: Annotated[
-        Path,
-        Option("--weights", help="best.pth or last.pth of a run, or an official PPLR file."),
-    ]
-    preset: Annotated[
-        str | None,
-        Option("--preset", help="Preset for a weights file that records no settings."),
-    ] = None
-    settings: Annotated[tuple[str, ...], _TRAINING["settings"]] = ()
-    data_dir: Annotated[Path | None, _TRAINING["data_dir"]] = None
-    json: Annotated[bool, Option("--json", help="Print one JSON document.")] = False
-    quiet: Annotated[bool, _TRAINING["quiet"]] = False
-    verbose: Annotated[bool, _TRAINING["verbose"]] = False
+    weights: Path = option(..., "best.pth or last.pth of a run, or an official PPLR file.")
+    preset: str | None = option(None, "Preset for a weights file that records no settings.")
+    settings: tuple[str, ...] = same_option(TrainingRequest, "settings")
+    data_dir: Path | None = same_option(TrainingRequest, "data_dir")
+    json: bool = option(False, "Print one JSON document.")
+    quiet: bool = same_option(TrainingRequest, "quiet")
+    verbose: bool = same_option(TrainingRequest, "verbose")
 
     device = "cpu"
     workers = TrainingRequest.workers
@@ -69,33 +61,21 @@ class WeightsRequest:
 class ModelRequest(WeightsRequest):
     """A network, and where it runs."""
 
-    device: Annotated[str, _TRAINING["device"]] = "auto"
-    workers: Annotated[int, _TRAINING["workers"]] = TrainingRequest.workers
+    device: str = same_option(TrainingRequest, "device")
+    workers: int = same_option(TrainingRequest, "workers")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CropsRequest(ModelRequest):
     """A network, and the crops to use it on."""
 
-    source: Annotated[
-        Path,
-        Option(
-            metavar="DIR",
-            help="Folder of crops, or name of a prepared data set.",
-            show_default=False,
-        ),
-    ]
-    pattern: Annotated[
-        str | None,
-        Option(
-            "--pattern",
-            metavar="REGEX",
-            help="For a folder: regular expression that finds camera and track in each path.",
-        ),
-    ] = None
-    skip_bad: Annotated[bool, Option("--skip-bad", help="Skip images that cannot be decoded.")] = (
-        False
+    source: Path = argument(..., "Folder of crops, or name of a prepared data set.", "DIR")
+    pattern: str | None = option(
+        None,
+        "For a folder: regular expression that finds camera and track in each path.",
+        metavar="REGEX",
     )
+    skip_bad: bool = option(False, "Skip images that cannot be decoded.")
 
     def images(self) -> "ImageSet":
         """Open the crops."""

@@ -1,22 +1,22 @@
-"""Command-line options, declared once as fields of a dataclass: `Annotated[<type>, Option(...)]`.
+"""Command-line options, declared once as fields of a dataclass: `size: int = option(3, "Size.")`.
 
 The signature of the command (`commands/options.py`) and command lines (`words`) are derived.
 """
 
-from dataclasses import fields
-from typing import Any, get_type_hints
+from dataclasses import field, fields
+from types import EllipsisType
+from typing import Any, NamedTuple, TypeVar
+
+T = TypeVar("T")
 
 
-class Option:
-    """How a field reads on the command line.
+class Option(NamedTuple):
+    """How a field reads on the command line."""
 
-    Args:
-        flags: such as `--quiet`, `-q`, or `--cache/--no-cache`; none for an argument.
-        about: `help`, `min`, `metavar`, `show_default`, as Typer takes them.
-    """
-
-    def __init__(self, *flags: str, **about: Any) -> None:
-        self.flags, self.about = flags, about
+    flags: tuple[str, ...]
+    """Such as `--quiet`, `-q`, or `--cache/--no-cache`; none for an argument."""
+    about: dict[str, Any]
+    """`help`, `min`, `metavar`, `show_default`, as Typer takes them."""
 
     def words(self, value: Any) -> list[str]:
         """Return the words that give `value` on a command line."""
@@ -27,11 +27,45 @@ class Option:
         return [word for each in values for word in (*flag, str(each))]
 
 
+def option(default: T | EllipsisType, text: str, *flags: str, **about: Any) -> T:
+    """Declare an option with this default (`...` = required) and help text.
+
+    Its flag is the field's name, unless `flags` have another long one.
+    """
+    return _field(default, flags, {"help": text, **about})  # type: ignore[no-any-return]
+
+
+def argument(default: T | EllipsisType, text: str, metavar: str) -> T:
+    """Declare an argument with this default (`...` = required) and help text."""
+    about = {"help": text, "metavar": metavar, "show_default": False}
+    return _field(default, None, about)  # type: ignore[no-any-return]
+
+
+def _field(default: Any, flags: tuple[str, ...] | None, about: dict[str, Any]) -> Any:
+    given = {} if default is ... else {"default": default}
+    return field(**given, metadata={"flags": flags, "about": about})
+
+
+def same_option(request: type, name: str) -> Any:
+    """Declare the option that a field of another request is."""
+    (wanted,) = (each for each in fields(request) if each.name == name)
+    return field(default=wanted.default, metadata=wanted.metadata)
+
+
 def options_of(request: type) -> dict[str, Option]:
     """Return the option of each field that declares one."""
-    hints = get_type_hints(request, include_extras=True).items()
-    marks = {name: getattr(hint, "__metadata__", (None,))[0] for name, hint in hints}
-    return {name: mark for name, mark in marks.items() if isinstance(mark, Option)}
+    return {
+        each.name: Option(_flags(each.name, each.metadata["flags"]), each.metadata["about"])
+        for each in fields(request)
+        if each.metadata
+    }
+
+
+def _flags(name: str, given: tuple[str, ...] | None) -> tuple[str, ...]:
+    if given is None:
+        return ()
+    named = any(flag.startswith("--") for flag in given)
+    return given if named else (f"--{name.replace('_', '-')}", *given)
 
 
 def words(request: Any) -> list[str]:

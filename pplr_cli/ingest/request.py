@@ -4,10 +4,9 @@ import re
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
 
 from pplr_cli import env
-from pplr_cli.config.options import Option, words
+from pplr_cli.config.options import argument, option, words
 from pplr_cli.data.manifest import FILE_NAME
 from pplr_cli.errors import UsageError
 from pplr_cli.ingest.crops import compile_expression, compile_pattern, parse_split_names
@@ -29,102 +28,65 @@ class PrepareRequest:
         UsageError: options that exclude each other.
     """
 
-    layout: Annotated[
-        str,
-        Option(
-            metavar="LAYOUT",
-            help="market, msmt17, veri, duke, cuhk03, personx, mars, vehicleid, veriwild, folder "
-            "(plain crops), mot (video sequences) or synthetic (drawn); with --check the name of "
-            "a data set.",
-            show_default=False,
-        ),
-    ]
-    sources: Annotated[
-        tuple[Path, ...],
-        Option(
-            metavar="SOURCE",
-            help="Archive (zip, tar, tar.gz), several if the data set has parts, or a folder "
-            "(default: found in the data folder).",
-            show_default=False,
-        ),
-    ] = ()
+    layout: str = argument(
+        ...,
+        "market, msmt17, veri, duke, cuhk03, personx, mars, vehicleid, veriwild, folder (plain "
+        "crops), mot (video sequences) or synthetic (drawn); with --check the name of a data set.",
+        "LAYOUT",
+    )
+    sources: tuple[Path, ...] = argument(
+        (),
+        "Archive (zip, tar, tar.gz), several if the data set has parts, or a folder (default: "
+        "found in the data folder).",
+        "SOURCE",
+    )
     data_dir: Path = field(default_factory=env.data_dir)
-    name: Annotated[
-        str | None,
-        Option("--name", help="Name of the data set (default: the layout's; synthetic: demo)."),
-    ] = None
-    allow_partial: Annotated[
-        bool,
-        Option("--allow-partial", help="Accept counts that differ from the published ones."),
-    ] = False
-    link: Annotated[
-        bool, Option("--link", help="Use the SOURCE folder in place, do not copy it.")
-    ] = False
-    pattern: Annotated[
-        str | None,
-        Option(
-            "--pattern",
-            metavar="REGEX",
-            help="For `folder`: regular expression searched in each path; optional groups "
-            "identity, camera, split, track, frame or time.",
-        ),
-    ] = None
-    table: Annotated[
-        Path | None,
-        Option(
-            "--csv",
-            metavar="FILE",
-            help="A table with the columns path, camera, identity, split, track, frame or time; "
-            "other layouts than `folder` take the tracks from it.",
-        ),
-    ] = None
-    skip_bad: Annotated[bool, Option("--skip-bad", help="Leave out unusable images.")] = False
-    boxes: Annotated[
-        Path | None,
-        Option(
-            "--boxes",
-            metavar="FILE",
-            help="For `mot`: the file of boxes in each sequence, or a folder with "
-            "`<sequence>.txt`, e.g. a tracker's results (default: gt/gt.txt, or det/det.txt).",
-        ),
-    ] = None
-    skip: Annotated[
-        str | None,
-        Option(
-            "--skip",
-            metavar="REGEX",
-            help="For `folder`: leave out images whose path matches.",
-        ),
-    ] = None
-    split_names: Annotated[
-        str | None,
-        Option(
-            "--split-names",
-            metavar="NAME=SPLIT,...",
-            help="For `folder`: other names of splits, as in `train_all=train,probe=query`.",
-        ),
-    ] = None
-    test_share: Annotated[
-        float | None,
-        Option(
-            "--test-share",
-            metavar="SHARE",
-            min=0,
-            max=1,
-            help="For `folder`: make query and gallery of about this share of the identities.",
-        ),
-    ] = None
-    update: Annotated[
-        bool,
-        Option(
-            "--update",
-            help="For `folder`: add, replace and drop what changed in SOURCE; keep the rest, and "
-            "the numbers of identities and cameras.",
-        ),
-    ] = False
-    every: Annotated[
-        int, Option("--every", metavar="N", min=1, help="For `mot`: read every N-th frame.")
-    ] = 1
+    name: str | None = option(
+        None, "Name of the data set (default: the layout's; synthetic: demo)."
+    )
+    allow_partial: bool = option(False, "Accept counts that differ from the published ones.")
+    link: bool = option(False, "Use the SOURCE folder in place, do not copy it.")
+    pattern: str | None = option(
+        None,
+        "For `folder`: regular expression searched in each path; optional groups identity, camera, "
+        "split, track, frame or time.",
+        metavar="REGEX",
+    )
+    table: Path | None = option(
+        None,
+        "A table with the columns path, camera, identity, split, track, frame or time; other "
+        "layouts than `folder` take the tracks from it.",
+        "--csv",
+        metavar="FILE",
+    )
+    skip_bad: bool = option(False, "Leave out unusable images.")
+    boxes: Path | None = option(
+        None,
+        "For `mot`: the file of boxes in each sequence, or a folder with `<sequence>.txt`, e.g. a "
+        "tracker's results (default: gt/gt.txt, or det/det.txt).",
+        metavar="FILE",
+    )
+    skip: str | None = option(
+        None, "For `folder`: leave out images whose path matches.", metavar="REGEX"
+    )
+    split_names: str | None = option(
+        None,
+        "For `folder`: other names of splits, as in `train_all=train,probe=query`.",
+        metavar="NAME=SPLIT,...",
+    )
+    test_share: float | None = option(
+        None,
+        "For `folder`: make query and gallery of about this share of the identities.",
+        metavar="SHARE",
+        min=0,
+        max=1,
+    )
+    update: bool = option(
+        False,
+        "For `folder`: add, replace and drop what changed in SOURCE; keep the rest, and the "
+        "numbers of identities and cameras.",
+    )
+    every: int = option(1, "For `mot`: read every N-th frame.", metavar="N", min=1)
 
     def __post_init__(self) -> None:
         if self.layout not in KNOWN:

@@ -3,12 +3,11 @@
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
 
 from pplr_cli import host
 from pplr_cli.config import presets
 from pplr_cli.config.fields import Config, LoggerName, Mode, Precision
-from pplr_cli.config.options import Option, words
+from pplr_cli.config.options import option, words
 from pplr_cli.errors import UsageError
 
 CONFIG = "config.yaml"
@@ -23,77 +22,38 @@ class TrainingRequest:
     """
 
     mode: Mode
-    preset: Annotated[
-        str | None,
-        Option("--preset", help="Preset name, or the path of a preset file.", show_default=False),
-    ] = None
-    data: Annotated[
-        str | None, Option("--data", help="Data set to use instead of the preset's.")
-    ] = None
-    data_dir: Annotated[
-        Path | None, Option("--data-dir", help="Data folder (default: PPLR_DATA_DIR, else ./data).")
-    ] = None
-    run_dir: Annotated[
-        Path | None,
-        Option("--run-dir", help="Run folder (default: runs/<preset>[-<data>]-<command>)."),
-    ] = None
-    settings: Annotated[
-        tuple[str, ...],
-        Option("--set", help="Override a setting (repeatable).", metavar="KEY=VALUE"),
-    ] = ()
-    answers: Annotated[
-        Path | None,
-        Option("--answers", help="Answers about pairs of images, from `pplr review`."),
-    ] = None
-    seed: Annotated[
-        int | None, Option("--seed", help="Seed (default: the preset's).", min=0, max=2**32 - 1)
-    ] = None
-    device: Annotated[str, Option("--device", help="auto, cpu, cuda or cuda:1.")] = "auto"
-    devices: Annotated[
-        int, Option("--devices", help="Processes of the run, one GPU each.", min=1, max=1024)
-    ] = 1
-    precision: Annotated[
-        Precision, Option("--precision", help="Precision of the forward and backward pass.")
-    ] = "fp32"
-    deterministic: Annotated[
-        bool,
-        Option("--deterministic", help="Use deterministic algorithms on the GPU (slower)."),
-    ] = False
-    workers: Annotated[
-        int,
-        Option(
-            "--workers", help="Threads that decode images.", min=1, max=1024, show_default="cores"
-        ),
-    ] = host.cores()
-    cache: Annotated[
-        bool, Option("--cache/--no-cache", help="Keep decoded images on disk (PPLR_CACHE_DIR).")
-    ] = True
-    verify: Annotated[
-        bool, Option("--verify", help="Check every image against the manifest first.")
-    ] = False
-    resume: Annotated[
-        bool, Option("--resume", help="Continue the run in the run folder from its newest state.")
-    ] = False
-    resume_from: Annotated[
-        Path | None, Option("--resume-from", help="Continue from this state file.")
-    ] = None
-    allow_inexact: Annotated[
-        bool, Option("--allow-inexact", help="Resume with other --devices or --precision.")
-    ] = False
-    overwrite: Annotated[bool, Option("--overwrite", help="Delete the run in the run folder.")] = (
-        False
+    preset: str | None = option(
+        None, "Preset name, or the path of a preset file.", show_default=False
     )
-    dry_run: Annotated[
-        bool, Option("--dry-run", help="Check everything, print plan and duration, and stop.")
-    ] = False
-    log: Annotated[
-        tuple[LoggerName, ...],
-        Option("--log", help="Also log to tensorboard, wandb or mlflow (repeatable)."),
-    ] = ()
-    quiet: Annotated[
-        bool, Option("--quiet", "-q", help="Print results, warnings and errors only.")
-    ] = False
-    verbose: Annotated[bool, Option("--verbose", "-v", help="Print more details.")] = False
+    data: str | None = option(None, "Data set to use instead of the preset's.")
+    data_dir: Path | None = option(None, "Data folder (default: PPLR_DATA_DIR, else ./data).")
+    run_dir: Path | None = option(None, "Run folder (default: runs/<preset>[-<data>]-<command>).")
+    settings: tuple[str, ...] = option(
+        (), "Override a setting (repeatable).", "--set", metavar="KEY=VALUE"
+    )
+    answers: Path | None = option(None, "Answers about pairs of images, from `pplr review`.")
+    seed: int | None = option(None, "Seed (default: the preset's).", min=0, max=2**32 - 1)
+    device: str = option("auto", "auto, cpu, cuda or cuda:1.")
+    devices: int = option(1, "Processes of the run, one GPU each.", min=1, max=1024)
+    precision: Precision = option("fp32", "Precision of the forward and backward pass.")
+    deterministic: bool = option(False, "Use deterministic algorithms on the GPU (slower).")
+    workers: int = option(
+        host.cores(), "Threads that decode images.", min=1, max=1024, show_default="cores"
+    )
+    cache: bool = option(
+        True, "Keep decoded images on disk (PPLR_CACHE_DIR).", "--cache/--no-cache"
+    )
+    verify: bool = option(False, "Check every image against the manifest first.")
+    resume: bool = option(False, "Continue the run in the run folder from its newest state.")
+    resume_from: Path | None = option(None, "Continue from this state file.")
+    allow_inexact: bool = option(False, "Resume with other --devices or --precision.")
+    overwrite: bool = option(False, "Delete the run in the run folder.")
+    dry_run: bool = option(False, "Check everything, print plan and duration, and stop.")
+    log: tuple[LoggerName, ...] = option(
+        (), "Also log to tensorboard, wandb or mlflow (repeatable)."
+    )
+    quiet: bool = option(False, "Print results, warnings and errors only.", "-q")
+    verbose: bool = option(False, "Print more details.", "-v")
 
     def __post_init__(self) -> None:
         if self.preset is None and not (self.resumes and self.run_dir):
