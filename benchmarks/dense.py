@@ -83,6 +83,26 @@ def jaccard_distance(features: Array, rank: Ranks, k1: int, k2: int) -> Array:
     return jaccard(averaged(encoding(features, rank, k1), rank, k2))
 
 
+def camera_jaccard_distance(
+    features: Array, cameras: Ids, k1: tuple[int, int], k2: tuple[int, int]
+) -> Array:
+    """Return the camera-aware Jaccard distance (Chen et al., CVPR 2024) of all pairs, [N, N].
+
+    k1 and k2 count images of the own camera, the image itself included, and of other cameras.
+    """
+    rank, v = ranks(features), np.zeros((len(features),) * 2, np.float32)
+    own = [[j for j in row if cameras[j] == cameras[row[0]]] for row in rank]
+    others = [[j for j in row if cameras[j] != cameras[row[0]]] for row in rank]
+    for i in range(len(rank)):
+        members = {j for j in own[i][: k1[0]] if i in own[j][: k1[0]]}
+        members |= {j for j in others[i][: k1[1]] if i in others[j][: k1[1]]}
+        order = sorted(members)
+        weights = np.exp(2 * features[order] @ features[i] - 2)
+        v[i, order] = weights / weights.sum()
+    near = [[*own[i][: k2[0]], *others[i][: k2[1]]] for i in range(len(rank))]
+    return jaccard(np.stack([v[each].mean(axis=0, dtype=np.float32) for each in near]))
+
+
 def cluster(distances: Array, eps: float, min_samples: int) -> NDArray[np.int64]:
     """Return scikit-learn's DBSCAN labels on the dense matrix."""
     model = DBSCAN(eps=eps, min_samples=min_samples, metric="precomputed")

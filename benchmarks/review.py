@@ -30,7 +30,7 @@ from pplr_cli.engine.network import initial_network
 from pplr_cli.labelling.constraints import Answers
 from pplr_cli.labelling.neighbors import nearest
 from pplr_cli.labelling.questions import parts_of_images, parts_of_tracks, questions
-from pplr_cli.labelling.stage import label, similarity
+from pplr_cli.labelling.stage import find_neighbors, label, similarity
 from pplr_cli.progress import SILENT
 from pplr_cli.report.label_quality import label_quality
 from pplr_cli.runtime import Runtime
@@ -120,9 +120,8 @@ class Bench(NamedTuple):
         if self.tracks is not None:
             parts = parts_of_tracks(vectors, self.tracks, labels, settings.track_k)
         else:
-            ranks = nearest(vectors, settings.k1)
-            found = similarity(vectors, ranks, self.images.cameras, settings)
-            parts = parts_of_images(found, labels)
+            found = find_neighbors(vectors, self.images.cameras, settings)
+            parts = parts_of_images(similarity(vectors, found, settings), labels)
         yield from map(tuple, questions(parts, labels)[0].tolist())
 
     def random(self, seed: int) -> Iterator[Pair]:

@@ -82,10 +82,20 @@ class Model(Section):
 class Clustering(Section):
     """Pseudo-labels: k-reciprocal Jaccard distance and DBSCAN (paper, section 4.1)."""
 
-    distance: Literal["jaccard"] = Field("jaccard", description="distance between images")
+    distance: Literal["jaccard", "camera_jaccard"] = Field(
+        "jaccard", description="distance between images; `camera_jaccard` needs two cameras"
+    )
     algorithm: Literal["dbscan"] = Field("dbscan", description="clustering algorithm")
     k1: Several = Field(30, description="neighbours, the image itself included")
     k2: Count = Field(6, description="rows averaged in local query expansion; 1 = none")
+    k1_own: Several = Field(
+        6, description="camera_jaccard: neighbours of the own camera, the image itself included"
+    )
+    k1_others: Count = Field(21, description="camera_jaccard: neighbours of other cameras")
+    k2_own: Count = Field(
+        2, description="camera_jaccard: rows of the own camera averaged, the image's included"
+    )
+    k2_others: Count = Field(4, description="camera_jaccard: rows of other cameras averaged")
     eps: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.5, description="largest Jaccard distance of two neighbours in DBSCAN"
     )
@@ -199,8 +209,9 @@ class Config(Section):
             raise ValueError(
                 "`model.weights` = `synthetic`: available for the `tiny` backbone only"
             )
-        if self.clustering.k2 > self.clustering.k1:
-            raise ValueError("`clustering.k2` must be at most `clustering.k1`")
+        for k in ("", "_own", "_others"):
+            if getattr(self.clustering, f"k2{k}") > getattr(self.clustering, f"k1{k}"):
+                raise ValueError(f"`clustering.k2{k}` must be at most `clustering.k1{k}`")
         return self
 
     def document(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ I <= J are computed, and a tile's entries are offered to the lists of both its r
 Nearly all of them fail the comparison with the farthest neighbour found so far.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -41,11 +41,39 @@ def symmetric_search(features: Tensor, squares: Tensor, k: int) -> NDArray[np.in
         size = -(-len(entries) // torch.get_num_threads())
         by_blocks(len(entries), lambda first, end: _offer(*given, first, end), size)
 
+    _offer_tiles(features, offer)
+    return ranks
+
+
+def camera_search(
+    features: Tensor, squares: Tensor, k: int, cameras: NDArray[np.int64]
+) -> NDArray[np.int32]:
+    """Return each image's nearest of its own camera, of other cameras, and of all, [N, 3, k].
+
+    One pass over the tiles, as in `symmetric_search`, whose lists are the last ones. Where a
+    camera has fewer images, -1 follows them.
+    """
+    n, norms = len(features), squares.numpy()
+    ranks = np.full((n, 3, k), -1, np.int32)
+    distances = np.full((n, 3, k), np.inf, np.float32)
+
+    def offer(products: Tensor, takers: slice, others: slice) -> None:
+        entries, lists = products.numpy(), (distances[takers], ranks[takers])
+        sides = (norms[takers], norms[others], cameras[takers], cameras[others])
+        size = -(-len(entries) // torch.get_num_threads())
+        given = (entries, *sides, others.start, *lists)
+        by_blocks(len(entries), lambda first, end: _offer_by_camera(*given, first, end), size)
+
+    _offer_tiles(features, offer)
+    return ranks
+
+
+def _offer_tiles(features: Tensor, offer: Callable[[Tensor, slice, slice], None]) -> None:
+    """Offer each tile to the lists of its rows and of its columns."""
     for rows, columns, products in _tiles(features):
         offer(products, rows, columns)
         if rows != columns:
             offer(products.T.contiguous(), columns, rows)
-    return ranks
 
 
 def _tiles(features: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
@@ -97,3 +125,40 @@ def _offer(products, squares, other_squares, first_other, distances, ranks, firs
                     if distance < farthest:
                         _insert(distances[row], ranks[row], distance, first_other + start + t)
                         farthest = distances[row, -1]
+
+
+@kernel
+def _offer_by_camera(  # type: ignore[no-untyped-def]
+    products,
+    squares,
+    other_squares,
+    cameras,
+    other_cameras,
+    first_other,
+    distances,
+    ranks,
+    first,
+    end,
+):
+    """Do the same with three lists of each row: of its own camera, of the others, and of all."""
+    for row in range(first, end):
+        square, camera = squares[row], cameras[row]
+        own, other = distances[row, 0, -1], distances[row, 1, -1]
+        for start in range(0, products.shape[1], RUN):
+            run = products[row, start : start + RUN]
+            others = other_squares[start : start + RUN]
+            seen = other_cameras[start : start + RUN]
+            nearer = np.int32(0)
+            for t in range(len(run)):
+                farthest = own if seen[t] == camera else other
+                nearer |= np.int32(_distance(square, others[t], run[t]) < farthest)
+            if nearer:
+                for t in range(len(run)):
+                    distance, image = _distance(square, others[t], run[t]), first_other + start + t
+                    which = 0 if seen[t] == camera else 1
+                    if distance < distances[row, which, -1]:
+                        _insert(distances[row, which], ranks[row, which], distance, image)
+                        # the nearest of all are among the nearest of either kind
+                        if distance < distances[row, 2, -1]:
+                            _insert(distances[row, 2], ranks[row, 2], distance, image)
+                own, other = distances[row, 0, -1], distances[row, 1, -1]

@@ -45,6 +45,53 @@ def jaccard_distance(features: Floats, ranks: Ranks, k1: int, k2: int, eps: floa
     return set_distance(encoding, encoding, eps)
 
 
+def camera_jaccard_distance(
+    features: Floats, own: Ranks, others: Ranks, k2_own: int, k2_others: int, eps: float
+) -> csr_array:
+    """Return the camera-aware Jaccard distances of at most `eps` (Chen et al., CVPR 2024).
+
+    R(i) joins the images that are mutual neighbours of i in the lists of its own camera and of
+    other cameras. The encoding, over R(i) without expansion, is averaged over the nearest of both
+    lists; the rest is the Jaccard distance. As in the published code, without its first epoch of
+    k2 = 3 and 3.
+
+    Args:
+        features: float32 [N, D], L2-normalised.
+        own: int32 [N, k], neighbours of the own camera, each image itself first; -1 = no more.
+        others: int32 [N, l], neighbours of all other cameras; -1 = no more.
+        k2_own: rows of `own` that are averaged, the image itself included.
+        k2_others: rows of `others` that are averaged.
+        eps: below 1.
+
+    Returns:
+        as `jaccard_distance`.
+    """
+    members = csr_array(_mutual(own) + _mutual(others))
+    members.sort_indices()
+    vectors = np.ascontiguousarray(features, dtype=np.float32)
+    pattern = (members.indices, members.indptr)
+    weights = np.concatenate(_run(kernels.softmax, len(vectors), vectors, *pattern))
+    near = _pattern(np.concatenate((own[:, :k2_own], others[:, :k2_others]), axis=1))
+    encoding = near @ csr_array((weights, *pattern), shape=members.shape)
+    encoding.sort_indices()
+    encoding.data /= np.repeat(np.diff(near.indptr), np.diff(encoding.indptr)).astype(np.float32)
+    return set_distance(encoding, encoding, eps)
+
+
+def _mutual(ranks: Ranks) -> csr_array:
+    """Return the pairs of images that name each other, as ones in a CSR matrix [N, N]."""
+    near = _pattern(ranks)
+    return near.multiply(near.T)
+
+
+def _pattern(ranks: Ranks) -> csr_array:
+    """Return the images that each row names, -1 left out, as ones in a CSR matrix [N, N]."""
+    known, n = ranks >= 0, len(ranks)
+    indptr = np.concatenate(([0], np.cumsum(known.sum(1))))
+    ones = np.ones(indptr[-1], np.float32)
+    return csr_array((ones, ranks[known], indptr), shape=(n, n))
+
+
 def reciprocal_sets(ranks: Ranks, full: int, half: int) -> csr_array:
     """Return the expanded k-reciprocal set E(i) of each image as the pattern of a CSR matrix.
 

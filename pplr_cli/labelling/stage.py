@@ -12,13 +12,15 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from pplr_cli.config.fields import Agreement, Clustering
+from pplr_cli.data.manifest import UNKNOWN
 from pplr_cli.data.tracks import Tracks
+from pplr_cli.errors import DataError
 from pplr_cli.labelling.agreement import cross_agreement
 from pplr_cli.labelling.clustering import OUTLIER, cluster
 from pplr_cli.labelling.constraints import Answers, constrain
 from pplr_cli.labelling.explanation import Explanation, explain
-from pplr_cli.labelling.jaccard import jaccard_distance
-from pplr_cli.labelling.neighbors import nearest
+from pplr_cli.labelling.jaccard import camera_jaccard_distance, jaccard_distance
+from pplr_cli.labelling.neighbors import Neighbors, nearest, nearest_by_camera
 from pplr_cli.labelling.tracks import cluster_tracks, track_means
 from pplr_cli.runtime import Runtime
 from pplr_cli.timing import Stopwatch
@@ -71,28 +73,58 @@ class PseudoLabels:
         return cls(labels, agreement, Explanation(**kept) if kept else None)
 
 
-def _jaccard(features: Tensor, ranks: Ranks, _: Ints, settings: Clustering) -> csr_array:
+def find_neighbors(features: Tensor, cameras: Ints, settings: Clustering, k: int = 0) -> Neighbors:
+    """Search the neighbours that `clustering.distance` needs, and at least `k` of all images."""
+    if settings.distance == "jaccard":
+        return Neighbors(nearest(features, max(k, settings.k1)))
+    check_cameras(settings, cameras)
+    return nearest_by_camera(
+        features, cameras, max(k, settings.k1, settings.k1_own, settings.k1_others)
+    )
+
+
+def check_cameras(settings: Clustering, cameras: Ints) -> None:
+    """Raise `DataError` if a distance needs cameras and these images have none."""
+    if settings.distance == "camera_jaccard" and (
+        UNKNOWN in cameras or len(np.unique(cameras)) < 2
+    ):
+        raise DataError(
+            "`clustering.distance` = `camera_jaccard` needs the camera of every image, and two "
+            "cameras or more",
+            "use `--set clustering.distance=jaccard`, or prepare the images with their cameras",
+        )
+
+
+def _jaccard(features: Tensor, found: Neighbors, settings: Clustering) -> csr_array:
     vectors = features.cpu().numpy()
-    return jaccard_distance(vectors, ranks, settings.k1, settings.k2, settings.eps)
+    return jaccard_distance(vectors, found.ranks, settings.k1, settings.k2, settings.eps)
 
 
-DISTANCES: dict[str, Callable[[Tensor, Ranks, Ints, Clustering], csr_array]] = {
+def _camera_jaccard(features: Tensor, found: Neighbors, settings: Clustering) -> csr_array:
+    assert found.own is not None
+    assert found.others is not None
+    near = found.own[:, : settings.k1_own], found.others[:, : settings.k1_others]
+    averaged = settings.k2_own, settings.k2_others
+    return camera_jaccard_distance(features.cpu().numpy(), *near, *averaged, settings.eps)
+
+
+DISTANCES: dict[str, Callable[[Tensor, Neighbors, Clustering], csr_array]] = {
     "jaccard": _jaccard,
+    "camera_jaccard": _camera_jaccard,
 }
 """The distances by the value of `clustering.distance`.
 
-Each takes the global features float32 [N, D], the neighbours int32 [N, >= k1] (each image itself
-first), the cameras int64 [N] and the settings. It returns the distances up to eps, as float32 CSR
-[N, N] with sorted indices and the diagonal stored.
+Each takes the global features float32 [N, D], what `find_neighbors` found and the settings. It
+returns the distances up to eps, as float32 CSR [N, N] with sorted indices and the diagonal stored.
 """
 
 
-def similarity(features: Tensor, ranks: Ranks, cameras: Ints, settings: Clustering) -> csr_array:
+def similarity(features: Tensor, found: Neighbors, settings: Clustering) -> csr_array:
     """Return 1 - distance of all images that share neighbours, float32 CSR [N, N]."""
     far = settings.model_copy(update={"eps": FARTHEST})
-    found = DISTANCES[settings.distance](features, ranks, cameras, far)
-    found.data = 1 - found.data
-    return found
+    alike = DISTANCES[settings.distance](features, found, far)
+    alike.data = 1 - alike.data
+    return alike
 
 
 def label(
@@ -138,19 +170,21 @@ def label(
             lambda: _label_tracks(features, tracks, answers, *settings, part)
         )
     with part("knn", "nearest neighbours"):
-        searches = [partial(nearest, global_features, max(clustering.k1, near))]
+        search = partial(find_neighbors, global_features, cameras, clustering, near)
+        searches: list[Callable[[], Any]] = [search]
         searches += [partial(nearest, each, near) for each in part_features]
-        ranks, *part_ranks = runtime.processes.divide(searches)
+        found, *part_ranks = runtime.processes.divide(searches)
+        ranks = found.ranks
 
     def cluster_and_compare() -> PseudoLabels:
         with part(clustering.distance, "distances"):
-            distances = DISTANCES[clustering.distance](global_features, ranks, cameras, clustering)
+            distances = DISTANCES[clustering.distance](global_features, found, clustering)
         with part("surroundings", "explanation"):  # the name in records of earlier versions
             explanation = explain(distances, ranks[:, : clustering.k1])
         with part(clustering.algorithm, "clustering"):  # last: it may reorder the distances
             labels = cluster(distances, cameras, clustering)
             if answers is not None:
-                alike = similarity(global_features, ranks, cameras, clustering)
+                alike = similarity(global_features, found, clustering)
                 labels = constrain(labels, alike, answers)
         with part("agreement", "cross agreement"):
             scores = cross_agreement(ranks[:, :near], part_ranks)

@@ -65,6 +65,7 @@ TIMES: dict[str, dict[str, str]] = {
     "labelling (s)": {
         "seconds_label_knn": "nearest neighbours",
         "seconds_label_jaccard": "Jaccard distances",
+        "seconds_label_camera_jaccard": "camera-aware Jaccard distances",
         "seconds_label_dbscan": "DBSCAN",
         "seconds_label_tracks": "tracks",
         "seconds_label_agreement": "agreement",

@@ -12,9 +12,8 @@ from pplr_cli.data.tracks import Tracks
 from pplr_cli.engine.features import extract
 from pplr_cli.labelling.answers import read_answers
 from pplr_cli.labelling.constraints import Answers
-from pplr_cli.labelling.neighbors import nearest
 from pplr_cli.labelling.questions import Parts, parts_of_images, parts_of_tracks
-from pplr_cli.labelling.stage import PseudoLabels, label, similarity
+from pplr_cli.labelling.stage import PseudoLabels, find_neighbors, label, similarity
 from pplr_cli.retrieval.model import Model
 from pplr_cli.runs.folder import ANSWERS, LAST
 from pplr_cli.runs.records import Run
@@ -50,8 +49,8 @@ class Clustered(NamedTuple):
         vectors = self.features[0]
         if self.tracks is not None:
             return parts_of_tracks(vectors, self.tracks, labels, settings.track_k)
-        ranks = nearest(vectors, settings.k1)
-        return parts_of_images(similarity(vectors, ranks, self.images.cameras, settings), labels)
+        found = find_neighbors(vectors, self.images.cameras, settings)
+        return parts_of_images(similarity(vectors, found, settings), labels)
 
 
 def cluster_again(

@@ -15,6 +15,7 @@ from pplr_cli.errors import DataError, UsageError
 from pplr_cli.ingest.library import find_dataset, open_dataset
 from pplr_cli.labelling.answers import read_answers
 from pplr_cli.labelling.constraints import Answers
+from pplr_cli.labelling.stage import check_cameras
 from pplr_cli.progress import Reporter
 from pplr_cli.report import loggers
 from pplr_cli.runs.folder import ANSWERS
@@ -89,12 +90,16 @@ def check(config: Config, mode: Mode, manifest: Manifest) -> None:
         "agreement.k": config.agreement.k + 1,
         "batch.size": config.batch.size,
     }
+    if config.clustering.distance == "camera_jaccard":
+        needs["clustering.k1_own"] = config.clustering.k1_own
+        needs["clustering.k1_others"] = config.clustering.k1_others
     key, need = max(needs.items(), key=lambda item: item[1])
     if len(images) < need:
         raise UsageError(
             f"data set `{manifest.name}` has {len(images)} training images, `{key}` needs {need}",
             f"lower `{key}` with --set, or use more images",
         )
+    check_cameras(config.clustering, images.cameras)
     if mode == "train-cam":
         known = images.cameras != UNKNOWN
         cameras, bare = len(np.unique(images.cameras[known])), int((~known).sum())

@@ -40,7 +40,7 @@ BACKBONES = "`tiny`, `resnet18`, `resnet34`, `resnet50`, `resnet101` or `resnet1
         ("clustering", "eps", 2, "2", "must be less than 1"),
         ("engine", "memory_gb", 0, "0", "must be greater than 0"),
         ("model", "backbone", "vgg", "vgg", f"must be {BACKBONES}"),
-        ("clustering", "distance", "cosine", "cosine", "must be `jaccard`"),
+        ("clustering", "distance", "cosine", "cosine", "must be `jaccard` or `camera_jaccard`"),
         ("data", "name", False, "false", "must not be true or false"),
         ("data", "name", "", "", "must have at least 1 character"),
         ("evaluation", "at_start", "perhaps", "perhaps", "must be a valid boolean"),

@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from benchmarks import dense
 from pplr_cli.labelling import jaccard
+from pplr_cli.labelling.neighbors import nearest_by_camera
 
 
 def clustered(count: int, size: int, seed: int) -> np.ndarray:
@@ -36,16 +39,44 @@ def test_equals_the_dense_definition(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jaccard, "BLOCK_ROWS", 16)
         found = jaccard.jaccard_distance(features, rank.astype(np.int32), k1, k2, limit)
+    compare(found, expected, limit)
+
+
+def compare(found: csr_array, expected: np.ndarray, limit: float) -> None:
+    """Check stored distances against all of them; pairs at the limit itself may be on any side."""
     kept = expected <= limit
     unsure = np.abs(expected - np.float32(limit)) < 1e-5
     stored = np.zeros_like(kept)
-    rows = np.repeat(np.arange(count), np.diff(found.indptr))
+    rows = np.repeat(np.arange(len(expected)), np.diff(found.indptr))
     stored[rows, found.indices] = True
     assert (stored == kept)[~unsure].all()
     both = stored & kept
     np.testing.assert_allclose(found.toarray()[both], expected[both], atol=1e-5)
     assert found.has_sorted_indices
     assert stored.diagonal().all()
+
+
+@given(
+    count=st.integers(12, 70),
+    cameras=st.integers(2, 4),
+    seed=st.integers(0, 999),
+    limit=st.sampled_from([0.3, 0.5, 0.95]),
+    data=st.data(),
+)
+@settings(max_examples=30)
+def test_camera_distances_equal_the_dense_definition(
+    count: int, cameras: int, seed: int, limit: float, data: st.DataObject
+) -> None:
+    """With cameras of one image too: their lists are shorter than k1 and k2."""
+    k1 = data.draw(st.tuples(st.integers(2, 6), st.integers(1, 12)))
+    k2 = tuple(data.draw(st.integers(1, k)) for k in k1)
+    features = clustered(count, 6, seed)
+    seen = np.random.default_rng(seed).integers(0, cameras, count)
+    seen[0] = cameras
+    found = nearest_by_camera(torch.from_numpy(features), seen, max(k1))
+    near = found.own[:, : k1[0]], found.others[:, : k1[1]]
+    sparse = jaccard.camera_jaccard_distance(features, *near, *k2, limit)
+    compare(sparse, dense.camera_jaccard_distance(features, seen, k1, k2), limit)
 
 
 def test_rows_that_meet_only_in_the_average_are_compared() -> None:
@@ -57,5 +88,5 @@ def test_rows_that_meet_only_in_the_average_are_compared() -> None:
 
 
 def test_average_of_one_row_is_the_row() -> None:
-    encoding = jaccard.csr_array(np.eye(3, dtype=np.float32))
+    encoding = csr_array(np.eye(3, dtype=np.float32))
     assert jaccard.average_rows(encoding, np.zeros((3, 1), np.int32)) is encoding

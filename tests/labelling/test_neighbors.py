@@ -52,6 +52,45 @@ def test_itself_first_keeps_the_order_of_the_others() -> None:
     assert neighbors.itself_first(ranks).tolist() == expected
 
 
+@given(
+    count=st.integers(1, 60),
+    levels=st.integers(1, 5),
+    cameras=st.integers(1, 4),
+    seed=st.integers(0, 99),
+    data=st.data(),
+)
+@settings(max_examples=30)
+def test_one_pass_finds_the_nearest_of_each_camera_and_of_all(
+    count: int, levels: int, cameras: int, seed: int, data: st.DataObject
+) -> None:
+    """Exact distances with many ties and duplicates, over tiles that cut the images anyhow."""
+    k = data.draw(st.integers(1, count))
+    rng = np.random.default_rng(seed)
+    seen = rng.integers(0, cameras, count)
+    vectors = torch.from_numpy(rng.integers(0, levels, (count, 4)).astype(np.float32))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu_search, "TILE", 9)
+        found = neighbors.nearest_by_camera(vectors, seen, k)
+        assert found.ranks.tolist() == neighbors.nearest(vectors, k).tolist()
+    distances = dense.squared_distances(vectors.numpy(), vectors.numpy())
+    distances[np.diag_indices(count)] = -1
+    same = seen[:, None] == seen
+    for lists, kind in ((found.own, same), (found.others, ~same)):
+        order = np.where(kind, distances, np.inf).argsort(axis=1, kind="stable")[:, :k]
+        expected = np.where(np.take_along_axis(kind, order, 1), order, -1)
+        assert lists.tolist() == expected.tolist()
+
+
+def test_the_search_of_a_gpu_finds_the_same_of_each_camera() -> None:
+    vectors, seen = features(50, 8, 0), np.arange(50) % 3
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(neighbors, "BLOCK_BYTES", 4 * 50 * 7)
+        squares = vectors.square().sum(1)
+        found = neighbors.torch_camera_search(vectors, squares, 20, seen)
+    expected = cpu_search.camera_search(vectors, squares, 20, seen)
+    assert found.tolist() == expected.tolist()
+
+
 def test_too_few_images_are_refused() -> None:
     with pytest.raises(DataError, match=r"3 images are too few .* 4 neighbours"):
         neighbors.nearest(features(3, 4, 0), 4)

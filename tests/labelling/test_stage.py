@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.sparse import csr_array
+from sklearn.metrics import adjusted_rand_score
 
 from benchmarks import dense
 from benchmarks.dense import TIE
@@ -18,6 +19,7 @@ from pplr_cli.labelling import agreement as agreement_module
 from pplr_cli.labelling import jaccard, neighbors
 from pplr_cli.labelling.cpu_search import symmetric_search
 from pplr_cli.labelling.jaccard import jaccard_distance
+from pplr_cli.labelling.neighbors import Neighbors
 from pplr_cli.labelling.stage import DISTANCES, PseudoLabels, label
 from pplr_cli.labelling.tracks import cluster_tracks
 from pplr_cli.progress import Silent, Task
@@ -149,20 +151,40 @@ def labelled(features: torch.Tensor, clustering: Clustering, agreement: Agreemen
     return label(features, np.zeros(features.shape[1], np.int64), clustering, agreement)
 
 
-def test_the_setting_chooses_the_distance_and_gives_it_the_cameras(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def by_camera(
-        features: torch.Tensor, ranks: np.ndarray, cameras: np.ndarray, settings: Clustering
-    ) -> csr_array:
+def test_the_setting_chooses_the_distance(monkeypatch: pytest.MonkeyPatch) -> None:
+    def by_number(features: torch.Tensor, found: Neighbors, settings: Clustering) -> csr_array:
         assert features.shape == (12, 16)
-        assert ranks.shape == (12, settings.k1)
-        return csr_array(np.where(cameras[:, None] == cameras, 0.1, 0.0).astype(np.float32))
+        assert found.ranks.shape == (12, settings.k1)
+        parity = np.arange(12) % 2
+        return csr_array(np.where(parity[:, None] == parity, 0.1, 0.0).astype(np.float32))
 
-    monkeypatch.setitem(DISTANCES, "jaccard", by_camera)
-    cameras = np.arange(12) % 2
-    found = label(made(6, 6), cameras, Clustering(k1=5), Agreement(k=4))
-    assert found.labels.tolist() == cameras.tolist()
+    monkeypatch.setitem(DISTANCES, "jaccard", by_number)
+    assert labelled(made(6, 6), Clustering(k1=5), Agreement(k=4)).labels.tolist() == [0, 1] * 6
+
+
+def test_labels_by_the_camera_distance_are_those_of_dense_matrices() -> None:
+    """Cameras shift the features so far that the plain distance finds each camera's images."""
+    ids, cameras = np.arange(80) // 8, np.arange(80) % 2
+    shift = 0.25 * np.random.default_rng(1).standard_normal((3, 2, 16))[:, cameras]
+    shifted = made(*([8] * 10)) + torch.from_numpy(shift).float()
+    features = torch.nn.functional.normalize(shifted, dim=2)
+    settings = Clustering(distance="camera_jaccard", k1=8, k1_own=4, k1_others=4, eps=0.5 + TIE)
+    found = label(features, cameras, settings, Agreement(k=5))
+    vectors = features[0].numpy()
+    distances = dense.camera_jaccard_distance(vectors, cameras, (4, 4), (2, 4))
+    expected = dense.cluster(distances, settings.eps, settings.min_samples)
+    assert found.labels.tolist() == expected.tolist()
+    plain = label(features, cameras, Clustering(k1=8), Agreement(k=5))
+    np.testing.assert_array_equal(found.agreement, plain.agreement)
+    score, plain_score = (adjusted_rand_score(ids, each.labels) for each in (found, plain))
+    assert score > 0.8 > 0.6 > plain_score
+
+
+@pytest.mark.parametrize("cameras", [np.zeros(12), np.r_[np.full(6, -1), np.zeros(6)]])
+def test_the_camera_distance_needs_cameras(cameras: np.ndarray) -> None:
+    settings = Clustering(distance="camera_jaccard", k1=5, k1_others=5, k1_own=5)
+    with pytest.raises(DataError, match="needs the camera of every image, and two"):
+        label(made(6, 6), cameras.astype(np.int64), settings, Agreement(k=4))
 
 
 @pytest.mark.parametrize(
