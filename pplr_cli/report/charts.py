@@ -36,14 +36,8 @@ class Chart:
     bands: Sequence[Sequence[Point]] = ()
     bases: Sequence[Mapping[float, float]] = ()
 
-    width: ClassVar = 360
-    height: ClassVar = 210
-    left: ClassVar = 46
-    right: ClassVar = 10
-    top: ClassVar = 10
-    bottom: ClassVar = 34
     most_dots: ClassVar = 60
-    """Size and margins in pixels; curves of more points are drawn without dots."""
+    """Curves of more points are drawn without dots."""
 
     @cached_property
     def epochs(self) -> tuple[float, float]:
@@ -65,16 +59,21 @@ class Chart:
         return _ticks([*self.shown, *(y for curve in self.curves for _, y in curve.points)])
 
     def x(self, epoch: float) -> float:
-        """Return the place of an epoch, in pixels from the left."""
+        """Return the place of an epoch in percent of the width."""
         low, high = self.epochs
-        room = self.width - self.left - self.right
-        return round(self.left + room * (epoch - low) / (high - low), 1)
+        return round(100 * (epoch - low) / (high - low), 2)
 
     def y(self, value: float) -> float:
-        """Return the place of a value, in pixels from the top."""
+        """Return the place of a value in percent of the height, from the top."""
         low, high = self.y_ticks[0], self.y_ticks[-1]
-        room = self.height - self.top - self.bottom
-        return round(self.top + room * (high - value) / (high - low), 1)
+        return round(100 * (high - value) / (high - low), 2)
+
+    @property
+    def table(self) -> dict[float, list[float | None]]:
+        """The value of each curve by epoch."""
+        epochs = sorted({x for curve in self.curves for x, _ in curve.points})
+        columns = [dict(curve.points) for curve in self.curves]
+        return {epoch: [column.get(epoch) for column in columns] for epoch in epochs}
 
 
 def series(rows: Rows, key: str, label: str, scale: float = 1.0) -> Series:
@@ -111,7 +110,7 @@ def number(value: float) -> str:
     """Return a figure with as many digits as its size requires."""
     if abs(value) < 1:
         return f"{value:.3g}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3f}".rstrip("0").rstrip(".")
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _ticks(values: Sequence[float], **options: Any) -> list[float]:

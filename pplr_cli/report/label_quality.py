@@ -34,7 +34,11 @@ def label_quality(labels: Labels, identities: Labels) -> dict[str, float]:
     }
 
 
-def purity(labels: Labels, identities: Labels, cluster: int) -> float:
-    """Return the share of the most frequent identity in a cluster."""
-    counts = np.unique(identities[labels == cluster], return_counts=True)[1]
-    return float(counts.max() / counts.sum())
+def purities(labels: Labels, identities: Labels) -> NDArray[np.float64]:
+    """Return the share of the most frequent identity in each cluster, float64 [C]."""
+    kept = labels != OUTLIER
+    sizes = np.bincount(labels[kept])
+    pairs, counts = np.unique((labels[kept], identities[kept]), axis=1, return_counts=True)
+    most = np.zeros(len(sizes))
+    np.maximum.at(most, pairs[0], counts)
+    return most / sizes

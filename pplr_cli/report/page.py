@@ -21,6 +21,7 @@ from pplr_cli.runs.labels import read_labels
 from pplr_cli.runs.records import Run
 from pplr_cli.runs.rows import best_row, scored, when
 from pplr_cli.text import printable
+from pplr_cli.timing import clock
 
 
 def update_report(folder: Path, images: ImageSet, pixels: Pixels, reporter: Reporter) -> None:
@@ -73,7 +74,8 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"code": _code, "flat": flat, "number": number, "when": when}
+    filters = {"clock": clock, "code": _code, "flat": flat, "number": number, "when": when}
+    environment.filters |= filters
     return environment
 
 

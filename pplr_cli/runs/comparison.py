@@ -11,7 +11,7 @@ from pplr_cli.config.document import flat
 from pplr_cli.errors import PplrError, UsageError
 from pplr_cli.runs.folder import ANSWERS, CONFIG
 from pplr_cli.runs.records import Run
-from pplr_cli.runs.rows import best_row, scored, stage_seconds
+from pplr_cli.runs.rows import best_row, scored
 from pplr_cli.weights.digest import file_sha256
 
 IGNORED = {"seed", "title"}
@@ -146,7 +146,7 @@ def _figures(run: Run) -> Outcome:
         "best_epoch": best["epoch"] if best else None,
         "clusters": last.get("clusters"),
         "outlier_share": last.get("outlier_share"),
-        "seconds": round(sum(sum(stage_seconds(row).values()) for row in rows), 1),
+        "seconds": round(run.seconds, 1),
     }
 
 

@@ -115,8 +115,8 @@ class RunFolder:
         path: the folder, locked.
         config: the resolved settings.
         mode: `train` or `train-cam`.
-        origin: extra entries of `environment.json`: the `command` that repeats the run, `data_dir`
-            and `data_digest`.
+        origin: extra entries of `environment.json`: the `command` that repeats the run, `data_dir`,
+            `data_digest` and `device`.
         rows: the rows of the run that is resumed; None for a new run, which deletes an earlier one.
 
     Attributes:

@@ -5,10 +5,13 @@ import re
 import warnings
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pplr_cli import __version__, env, host
 from pplr_cli.errors import PplrError
+
+if TYPE_CHECKING:
+    import torch
 
 PACKAGES = (
     *("torch", "torchvision", "numba", "numpy", "scipy"),
@@ -60,6 +63,13 @@ def cpu_model() -> str:
     """Return the processor's name, or its architecture if the name is unknown."""
     match = re.search(r"^model name\s*: (.+)$", host.read("/proc/cpuinfo"), re.MULTILINE)
     return match[1] if match else platform.machine()
+
+
+def device_name(device: "torch.device") -> str:
+    """Return the name of the GPU or the processor."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_model()
 
 
 def _cuda() -> dict[str, Any]:

@@ -21,7 +21,7 @@ from pplr_cli.progress import Reporter
 from pplr_cli.runs.folder import BEST, CONFIG, ENVIRONMENT, LAST, METRICS, REPORT
 from pplr_cli.runs.labels import epoch_labels
 from pplr_cli.runs.lines import outcome_line
-from pplr_cli.runs.rows import TOGETHER, Row
+from pplr_cli.runs.rows import TOGETHER, Row, stage_seconds
 from pplr_cli.runs.status import read_status
 
 FINISHED, UNFINISHED = "finished", "unfinished"
@@ -115,6 +115,21 @@ class Run:
         """The time of the last record, UTC."""
         file = self.path / (METRICS if self.rows else CONFIG)
         return datetime.fromtimestamp(file.stat().st_mtime, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+    @property
+    def name(self) -> str:
+        """The name of the folder."""
+        return self.path.resolve().name
+
+    @property
+    def device(self) -> str:
+        """The processor or the GPUs of the run; empty if they were not recorded."""
+        return str(self.environment.get("device") or "")
+
+    @property
+    def seconds(self) -> float:
+        """The time of all recorded stages, those before a resume included."""
+        return sum(sum(stage_seconds(row).values()) for row in self.rows)
 
     @property
     def command(self) -> str:

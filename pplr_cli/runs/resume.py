@@ -19,7 +19,7 @@ from pplr_cli.errors import DataError, StateError, UsageError
 from pplr_cli.labelling.constraints import Answers
 from pplr_cli.progress import Reporter
 from pplr_cli.runs.folder import ANSWERS, CONFIG, DAMAGED, LAST, PREVIOUS, STATE
-from pplr_cli.runs.machine import cpu_model
+from pplr_cli.runs.machine import device_name
 from pplr_cli.runtime import Runtime
 
 EPOCHS = "optim.epochs"
@@ -35,12 +35,11 @@ def facts(manifest: Manifest, images: TrainingImages, runtime: Runtime) -> dict[
     """Return what the bits of a run depend on besides its settings, as plain values."""
     pixels = hashlib.sha256(np.ascontiguousarray(images.store.pixels).data)
     pixels.update(images.cameras.tobytes())
-    device = runtime.device
     return {
         "data": hashlib.sha256((manifest.digest + pixels.hexdigest()).encode()).hexdigest(),
         "processes": runtime.processes.size,
         "precision": runtime.precision,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_model(),
+        "device": device_name(runtime.device),
         "threads": torch.get_num_threads(),
         **{name: version(name) for name in PACKAGES},
         **({} if images.answers is None else {"answers": _digest(images.answers)}),

@@ -20,6 +20,7 @@ from pplr_cli.report.page import update_report
 from pplr_cli.retrieval.evaluator import Evaluator
 from pplr_cli.runs import resume
 from pplr_cli.runs.folder import ANSWERS, LOG, STATE, RunFolder, locked_folder
+from pplr_cli.runs.machine import device_name
 from pplr_cli.runs.records import Run
 from pplr_cli.runs.status import end_status, write_status
 from pplr_cli.runtime import Runtime
@@ -129,10 +130,12 @@ class Session:
 
     def _open_folder(self, inputs: Inputs, state: State | None, stack: ExitStack) -> RunFolder:
         """Write what is known of the run before it starts; open its log."""
+        many = [str(self._processes.size)] if self._processes.size > 1 else []
         origin = {
             "command": self._request.command(),
             "data_dir": str(env.data_dir(self._request.data_dir).resolve()),
             "data_digest": inputs.manifest.digest,
+            "device": " x ".join((*many, device_name(self._runtime.device))),
         }
         rows = None if state is None else state["rows"]
         folder = RunFolder(self._folder, inputs.config, self._request.mode, origin, rows)

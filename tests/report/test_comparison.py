@@ -32,4 +32,4 @@ def test_the_page_is_self_contained_and_escaped(done: Done, tmp_path: Path) -> N
     assert "None but the seed." in page
     assert "± 0.0" in page
     assert set(re.findall(r'polyline class="(s\d)', page)) == {f"s{n}" for n in range(5)}
-    assert page.count(" dashed") == 2 * 6
+    assert page.count(' dashed" points') == 2 * 6

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pplr_cli.report.label_quality import label_quality, purity
+from pplr_cli.report.label_quality import label_quality, purities
 
 
 @given(st.lists(st.tuples(st.integers(-1, 4), st.integers(0, 4)), min_size=2, max_size=30))
@@ -28,6 +28,7 @@ def test_perfect_labels() -> None:
     assert set(found.values()) == {1.0}
 
 
-def test_purity() -> None:
-    labels, identities = np.array([0, 0, 0, 1]), np.array([5, 5, 6, 6])
-    assert purity(labels, identities, 0) == pytest.approx(2 / 3)
+def test_purities() -> None:
+    labels, identities = np.array([0, 0, 0, 1, -1]), np.array([5, 5, 6, 6, 6])
+    assert purities(labels, identities).tolist() == pytest.approx([2 / 3, 1])
+    assert purities(np.array([-1]), np.array([5])).tolist() == []

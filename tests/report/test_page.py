@@ -22,10 +22,9 @@ from tests.test_progress import Listener
 
 HOSTILE = '"><script>alert(1)</script>&\x1b[31m\udcff é.jpg'
 SECTIONS = (
-    *("Can it be trusted?", "What PPLR does", "Retrieval", "Pseudo-labels and health"),
-    *("Cross agreement", "Clusters of epoch 2", "Outliers of epoch 2"),
-    *("Pseudo-labels against the true identities", "Losses and learning rate", "Time"),
-    "Repeat the run",
+    *("Retrieval", "Pseudo-labels and health", "Cross agreement", "Clusters of epoch 2"),
+    *("Outliers of epoch 2", "Pseudo-labels against the true identities"),
+    *("Losses and learning rate", "Time", "Repeat the run", "What PPLR does"),
 )
 
 
@@ -44,11 +43,47 @@ def page(folder: Path, done: Done, images: ImageSet | None = None) -> Page:
 def test_a_run_draws_its_page(done: Done) -> None:
     found = Page((done.folder / "report.html").read_text(encoding="utf-8"))
     assert "finished" in found.text
-    headings = re.findall(r"<h2>(.*?)</h2>", (done.folder / "report.html").read_text())
-    assert headings == list(SECTIONS)
+    html = (done.folder / "report.html").read_text(encoding="utf-8")
+    headings = dict(re.findall(r'<h2 id="(.*?)">(.*?)</h2>', html))
+    assert list(headings.values()) == list(SECTIONS)
+    contents = re.findall(r'<a href="#(.*?)">(.*?)</a>', html)
+    assert contents == list(headings.items())
+    assert html.index('class="note') < html.index('class="tiles"') < html.index("<nav")
     for chart in ("mAP and rank-1", "clusters and cameras", "part 3 (bottom)", "learning rate"):
         assert chart in found.text
     assert "identities are never used for training" in found.text
+
+
+def test_title_and_head_set_runs_apart(folder: Path, done: Done) -> None:
+    run = Run(folder)
+    found = page(folder, done)
+    device, head = run.environment["device"], " ".join(found.text[:400].split())
+    assert head.startswith(
+        "run: PPLR on tiny, seed 1, finished run PPLR on tiny, with camera labels"
+    )
+    assert f"seed 1, on {device} finished 2 of 2 epochs in 0:0" in head
+    environment = {key: value for key, value in run.environment.items() if key != "device"}
+    (folder / "environment.json").write_text(json.dumps(environment))
+    assert device not in page(folder, done).text.partition("Versions and machine")[0]
+
+
+def test_clusters_that_mix_identities_are_marked(folder: Path, done: Done) -> None:
+    labels = Run(folder).labels().labels
+    pure = replace(done.images, identities=labels + 1)
+    assert "mixes 2" not in page(folder, done, pure).text
+    identities = labels + 1
+    identities[np.flatnonzero(labels == 0)[0]] = 99
+    found = page(folder, done, replace(done.images, identities=identities))
+    assert found.text.count("mixes 2 identities") == 1
+    assert f"1 of {labels.max() + 1} clusters mix identities" in found.text
+    assert len([each for each in found.all("figure") if each["class"] == "crop other"]) == 1
+
+
+def test_file_names_can_be_read_without_a_mouse(folder: Path, done: Done) -> None:
+    found = page(folder, done)
+    listed = found.text
+    for image in found.all("img"):
+        assert f"{image['alt']} " in listed
 
 
 def test_nothing_comes_from_outside_and_every_picture_decodes(folder: Path, done: Done) -> None:
@@ -57,7 +92,7 @@ def test_nothing_comes_from_outside_and_every_picture_decodes(folder: Path, done
         assert tag not in {"script", "iframe", "object", "embed", "base"}
         assert not any(name.startswith("on") for name in attributes)
         for name in ("src", "href", "srcset", "data", "action"):
-            assert (attributes.get(name) or "data:").startswith("data:")
+            assert (attributes.get(name) or "data:").startswith(("data:", "#"))
     html = (folder / "report.html").read_text()
     assert "url(" not in html
     assert "@import" not in html
