@@ -3,8 +3,9 @@
     python -m benchmarks.embed --images 4096 --threads 1
     python -m benchmarks.embed --preset market --images 128 --batch 16 --threads 1
 
-The network computes the features of images that are decoded already, in the same batches. Both
-sides alternate; the file, its shards and their syncs belong to `embed`.
+The network computes the features of images that are decoded already, in the same batches. All
+sides alternate; the file, its shards and their syncs belong to `embed`. Where network and decoding
+share the same cores, their CPU times bound the ratio.
 """
 
 import argparse
@@ -31,6 +32,8 @@ from pplr_cli.retrieval.embedding import embed_images
 from pplr_cli.retrieval.model import Model
 from pplr_cli.runtime import Runtime
 
+NAMES = NETWORK, DECODING, EMBED = "network alone", "decoding alone", "embed"
+
 
 def main() -> None:
     options = arguments()
@@ -50,6 +53,9 @@ def main() -> None:
         def alone() -> torch.Tensor:
             return extract(network, store, runtime, batch=batch, parts=False).cpu()
 
+        def decode() -> None:
+            decode_images(images, data.height, data.width, SILENT, options.workers)
+
         def embed() -> None:
             shutil.rmtree(target.parent, ignore_errors=True)
             embed_images(model, "", images, target)
@@ -58,7 +64,7 @@ def main() -> None:
         embed()  # threads, memory and file cache
         watch, cpu = Watch(), defaultdict(list)
         for _ in range(options.rounds):
-            for name, work in (("network alone", alone), ("embed", embed)):
+            for name, work in zip(NAMES, (alone, decode, embed), strict=True):
                 start = time.process_time()
                 watch.measure(name, work)
                 cpu[name].append(time.process_time() - start)
@@ -81,12 +87,15 @@ def arguments() -> argparse.Namespace:
 
 def report(watch: Watch, cpu: dict[str, list[float]], options: argparse.Namespace) -> None:
     print(f"{options.images} images, preset {options.preset}, {options.threads} torch threads")
+    work = {name: 1000 * min(seconds) / options.images for name, seconds in cpu.items()}
     for name, seconds in watch.seconds.items():
-        rate, work = options.images / median(seconds), 1000 * median(cpu[name]) / options.images
-        print(f"  {name}: {rate:.3g} images/s; {work:.3g} ms of CPU time an image")
-    pairs = zip(watch.seconds["network alone"], watch.seconds["embed"], strict=True)
+        rate = options.images / median(seconds)
+        print(f"  {name}: {rate:.3g} images/s; {work[name]:.3g} ms of CPU time an image")
+    pairs = zip(watch.seconds[NETWORK], watch.seconds[EMBED], strict=True)
     ratios = sorted(fast / slow for fast, slow in pairs)
     print(f"  ratio: {median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})")
+    share, bound = (work[NETWORK] / x for x in (work[EMBED], work[NETWORK] + work[DECODING]))
+    print(f"  network's share of the CPU time: {share:.3f}; without anything else: {bound:.3f}")
 
 
 if __name__ == "__main__":

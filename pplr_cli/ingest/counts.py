@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from pplr_cli.data.manifest import UNKNOWN, Manifest, Split
-from pplr_cli.ingest.layouts import LAYOUTS, Part
+from pplr_cli.ingest.description import Part
+from pplr_cli.ingest.layouts import LAYOUTS
 
 
 class Count(NamedTuple):

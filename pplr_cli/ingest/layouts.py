@@ -4,91 +4,11 @@
 cameras are those of the official PPLR loaders; counts are the published ones.
 """
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from pplr_cli.data.manifest import UNKNOWN, Split
-
-Counts = tuple[int, ...]
-"""A published count: several if releases differ, empty if unknown."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """One split of a public data set, with its published counts."""
-
-    split: Split
-    folders: tuple[str, ...]  # the names of its folders, or globs; the first that fits is read
-    lists: tuple[str, ...] = ()  # files that name its images by line; else: all in the folders
-    images: Counts = ()
-    identities: Counts = ()
-    cameras: Counts = ()
-
-
-@dataclass(frozen=True)
-class NameRule:
-    """How image files are named."""
-
-    pattern: str  # of the start of the name; groups `identity`, `camera`, `track` and `frame`
-    example: str
-    first_camera: int = 1  # stored as 0
-    cameras: range | None = None  # valid numbers, as in the name; None = any
-    identities: range | None = None
-    junk: int | None = -1  # the identity of images that are left out
-    distractor: int | None = 0  # the identity of all people who are no query; kept
-    of_line: bool = False  # whether the pattern is one of lines of lists instead of names
-
-    def read(self, name: str) -> tuple[int, int] | None:
-        """Return identity and camera as in a name or line; None if it does not follow the rule."""
-        match = re.match(self.pattern, name, re.ASCII)
-        if match is None:
-            return None
-        identity, camera = int(match["identity"]), int(match.groupdict().get("camera", UNKNOWN))
-        known = identity == self.junk or self.identities is None or identity in self.identities
-        return (identity, camera) if known and camera in (self.cameras or (camera,)) else None
-
-    def track(self, name: str) -> tuple[int, int]:
-        """Return track and frame as in a file name, `UNKNOWN` if it has none."""
-        match = re.match(self.pattern, name, re.ASCII)
-        found = match.groupdict() if match else {}
-        return int(found.get("track", UNKNOWN)), int(found.get("frame", UNKNOWN))
-
-    @property
-    def ranges(self) -> str:
-        """The valid numbers, for people; empty if any are."""
-        ranges = {"identities": self.identities, "cameras": self.cameras}
-        return "".join(f", {what} {r[0]} to {r[-1]}" for what, r in ranges.items() if r)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """One public data set."""
-
-    name: str  # in `pplr prepare` and `data.name`
-    title: str
-    folders: tuple[str, ...]  # usual names of its root and of archives, the official one first
-    parts: tuple[Part, ...]
-    rule: NameRule
-    origin: str  # where to get it
-    others: tuple["Layout", ...] = ()  # arrangements of the same images in common use
-    cameras: str | None = None  # lines `<line of a list>;<camera>;...`, joined to those of lists
-
-    @property
-    def entries(self) -> tuple[tuple[str, ...], ...]:
-        """The entries of the root, each with the names that releases give it."""
-        folders = [part.folders for part in self.parts]
-        lists = [(name,) for part in self.parts for name in part.lists]
-        lists += [(self.cameras,)] if self.cameras else []
-        return tuple(dict.fromkeys([*folders, *lists]))
-
-    def expected_tree(self) -> str:
-        """Return the tree of the public release, drawn for people."""
-        lines = [f"  {self.folders[0]}/"]
-        for names in self.entries:
-            slash = "" if names[0].endswith(".txt") else "/"
-            lines.append("    " + " or ".join(f"{name}{slash}" for name in names))
-        return "\n".join(lines)
+from pplr_cli.data.manifest import Split
+from pplr_cli.ingest.description import Counts, Layout, NameRule, Part
 
 
 def _three(
@@ -104,7 +24,7 @@ _MARKET_NAMES = r"(?P<identity>-1|\d{1,9})_c(?P<camera>\d{1,9})(?!\d)"
 _VERI_NAMES = r"(?P<identity>-1|\d{1,9})_c(?P<camera>\d{3})(?!\d)"
 _MSMT17_NAMES = r"(?P<identity>\d{1,9})_\d+_(?P<camera>\d{1,9})(?!\d)"
 _MSMT17_BOXES = r"(?P<identity>\d{1,9})_(?:c|\d+_)(?P<camera>\d{1,9})(?!\d)"
-_MARS_NAMES = r"(?P<identity>\d{4})C(?P<camera>\d)T(?P<track>\d{4})F(?P<frame>\d{3,9})"
+_MARS_NAMES = r"(?:00(?=-))?(?P<identity>-1|\d{4})C(?P<camera>\d)T(?P<track>\d{4})F\d{3,9}"
 
 _MARKET = Layout(
     name="market",
@@ -199,47 +119,71 @@ _PERSONX = Layout(
 )
 PERSONX = replace(_PERSONX, others=(replace(_PERSONX, parts=_three(*_BOXES)),))
 
-MARS = Layout(
+_MARS = Layout(
     name="mars",
     title="MARS",
     folders=("MARS", "mars"),
-    parts=(Part(Split.TRAIN, ("bbox_train/*",), (), (509914,), (625,), (6,)),),
+    parts=(
+        Part(Split.TRAIN, ("bbox_train/*",), (), (509914,), (625,), (6,)),
+        Part(Split.QUERY, ("bbox_test/*",), chosen=True),
+        Part(Split.GALLERY, ("bbox_test/*",), chosen=False),
+    ),
     rule=NameRule(_MARS_NAMES, "0001C1T0001F001.jpg", cameras=range(1, 7)),
     origin="https://zheng-lab.cecs.anu.edu.au/Project/project_mars.html",
+    tracklets=("info/test_name.txt", "info/tracks_test_info.mat", "info/query_IDX.mat"),
 )
+MARS = replace(_MARS, others=(replace(_MARS, parts=_MARS.parts[:1], tracklets=()),))
 
 _LISTS = "train_test_split"
 
-VEHICLEID = Layout(
-    name="vehicleid",
-    title="VehicleID",
-    folders=("VehicleID_V1.0", "VehicleID"),
-    parts=(Part(Split.TRAIN, ("image",), (f"{_LISTS}/train_list.txt",), (113346,), (13164,)),),
-    rule=NameRule(r"\d+ (?P<identity>\d+)$", "0000001 1", 0, None, None, None, None, of_line=True),
-    origin="https://www.pkuml.org/resources/pku-vehicleid.html (on request)",
-)
 
-VERIWILD = Layout(
-    name="veriwild",
-    title="VERI-Wild",
-    folders=("VERI-Wild", "VeRi-Wild", "VeRiWild"),
-    parts=(
-        Part(Split.TRAIN, ("images",), (f"{_LISTS}/train_list.txt",), (277797,), (30671,)),
-        Part(Split.QUERY, ("images",), (f"{_LISTS}/test_3000_query.txt",), (3000,), (3000,)),
-        Part(Split.GALLERY, ("images",), (f"{_LISTS}/test_3000.txt",)),
-    ),
-    rule=NameRule(
-        r"(?P<identity>\d+)/\d+(?:\.jpg)?;(?P<camera>\d+)$",
-        "00001/000001;5",
-        first_camera=0,
-        distractor=None,
-        of_line=True,
-    ),
-    origin="https://github.com/PKU-IMRE/VERI-Wild (on request)",
-    cameras=f"{_LISTS}/vehicle_info.txt",
-)
+def _vehicleid(size: int) -> Layout:
+    tested = (f"{_LISTS}/test_list_{size}.txt",)
+    return Layout(
+        name="vehicleid" if size == 800 else f"vehicleid-{size}",
+        title="VehicleID",
+        folders=("VehicleID_V1.0", "VehicleID"),
+        parts=(
+            Part(Split.TRAIN, ("image",), (f"{_LISTS}/train_list.txt",), (113346,), (13164,)),
+            Part(Split.QUERY, ("image",), tested, (), (size,), chosen=False),
+            Part(Split.GALLERY, ("image",), tested, (size,), (size,), chosen=True),
+        ),
+        rule=NameRule(
+            r"\d+ (?P<identity>\d+)$", "0000001 1", 0, None, None, None, None, of_line=True
+        ),
+        origin="https://www.pkuml.org/resources/pku-vehicleid.html (on request)",
+    )
 
-_ALL = (MARKET, MSMT17, VERI, DUKE, CUHK03, PERSONX, MARS, VEHICLEID, VERIWILD)
+
+def _veriwild(size: int, gallery: int) -> Layout:
+    tested = f"{_LISTS}/test_{size}"
+    return Layout(
+        name="veriwild" if size == 3000 else f"veriwild-{size}",
+        title="VERI-Wild",
+        folders=("VERI-Wild", "VeRi-Wild", "VeRiWild"),
+        parts=(
+            Part(Split.TRAIN, ("images",), (f"{_LISTS}/train_list.txt",), (277797,), (30671,)),
+            Part(Split.QUERY, ("images",), (f"{tested}_query.txt",), (size,), (size,)),
+            Part(Split.GALLERY, ("images",), (f"{tested}.txt",), (gallery,)),
+        ),
+        rule=NameRule(
+            r"(?P<identity>\d+)/\d+(?:\.jpg)?;(?P<camera>\d+)$",
+            "00001/000001;5",
+            first_camera=0,
+            distractor=None,
+            of_line=True,
+        ),
+        origin="https://github.com/PKU-IMRE/VERI-Wild (on request)",
+        cameras=f"{_LISTS}/vehicle_info.txt",
+    )
+
+
+_SIZED = (
+    *(_vehicleid(size) for size in (800, 1600, 2400)),
+    *map(_veriwild, (3000, 5000, 10000), (38861, 64389, 128517)),
+)
+VEHICLEID, VERIWILD = _SIZED[0], _SIZED[3]
+_ALL = (MARKET, MSMT17, VERI, DUKE, CUHK03, PERSONX, MARS, *_SIZED)
 LAYOUTS: Mapping[str, Layout] = {each.name: each for each in _ALL}
 """The public data sets by name."""
 FOLDER, MOT, SYNTHETIC = "folder", "mot", "synthetic"

@@ -10,8 +10,9 @@ from pplr_cli.data.decode import Fault
 from pplr_cli.data.manifest import FILE_NAME, Manifest
 from pplr_cli.errors import DataError
 from pplr_cli.ingest.archive import archive_stem
+from pplr_cli.ingest.description import Layout
 from pplr_cli.ingest.integrity import differences, examine
-from pplr_cli.ingest.layouts import LAYOUTS, SYNTHETIC, Layout
+from pplr_cli.ingest.layouts import LAYOUTS, SYNTHETIC
 from pplr_cli.ingest.prepare import Preparation, Prepared
 from pplr_cli.ingest.request import DEMO, PrepareRequest, check_name
 from pplr_cli.ingest.rules import changed

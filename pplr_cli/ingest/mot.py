@@ -13,6 +13,7 @@ import csv
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,7 +49,12 @@ class Box(NamedTuple):
 
 
 def cut_crops(
-    sequences: Sequence[Path], boxes: Path | None, every: int, target: Path, reporter: Reporter
+    sequences: Sequence[Path],
+    boxes: Path | None,
+    every: int,
+    target: Path,
+    reporter: Reporter,
+    names: Names = Names(),  # noqa: B008
 ) -> Reading:
     """Write the crops of all sequences as `<sequence>/<track>_<frame>.png` below a folder.
 
@@ -59,6 +65,7 @@ def cut_crops(
         every: only frames 1, 1 + every, 1 + 2 * every, ... are read.
         target: the folder.
         reporter: gets the progress.
+        names: of cameras whose numbers are kept.
 
     Raises:
         DataError: a sequence without frames or boxes, a file of boxes that cannot be read, boxes
@@ -68,9 +75,12 @@ def cut_crops(
     named = {sequence.resolve().name: sequence for sequence in sequences}
     if len(named) < len(sequences):
         raise UsageError("two sequences have the same name", "rename one of the folders")
-    reading = Reading(names=Names(cameras=dict(enumerate(sorted(named)))))
-    for camera, name in reading.names.cameras.items():
-        sequence = named[name]
+    unknown = sorted(named.keys() - set(names.cameras.values()))
+    cameras = {**names.cameras, **dict(enumerate(unknown, 1 + max(names.cameras, default=-1)))}
+    reading = Reading(names=replace(names, cameras=cameras))
+    for camera, name in sorted(cameras.items()):
+        if (sequence := named.get(name)) is None:
+            continue
         frames = _frames(sequence)
         file = find_boxes(sequence, name, boxes)
         found = [box for box in read_boxes(file, reading.notes) if (box.frame - 1) % every == 0]

@@ -27,7 +27,13 @@ from pplr_cli.ingest.request import PrepareRequest
 from pplr_cli.ingest.rules import SKIPPED, changed, concerns_about, inspect
 from pplr_cli.ingest.staging import copied, staged
 from pplr_cli.ingest.trees import explain_missing, find_root, find_root_above, read_tree
-from pplr_cli.ingest.update import check_labels_stay, copy_changes, describe_changes, taken
+from pplr_cli.ingest.update import (
+    check_labels_stay,
+    copy_changes,
+    describe_changes,
+    taken,
+    with_other_sequences,
+)
 from pplr_cli.ingest.walk import Reading
 from pplr_cli.progress import Reporter
 from pplr_cli.text import listed
@@ -93,7 +99,7 @@ class Preparation:
         for source in sources:
             self._check_source(source, alone=len(sources) == 1)
         if request.update and self._path.is_file():
-            return self._update(sources[0])
+            return self._update(sources)
         if request.update:
             self._reporter.info(f"no data set `{self._folder.name}` yet: preparing it")
         if sources and sources[0].is_dir() and request.layout != MOT:
@@ -116,19 +122,25 @@ class Preparation:
             option = "--link" if self._request.link else "--update"
             raise UsageError(f"`{option}` goes with a folder, not an archive", "leave it out")
 
-    def _update(self, source: Path) -> Prepared:
-        """Bring a data set up to date with its source; unchanged images are not decoded."""
+    def _update(self, sources: Sequence[Path]) -> Prepared:
+        """Bring a data set up to date with its sources; unchanged images are not decoded."""
         self._old = old = self._load()
-        read = self._read(source)
-        linked = old.root == read.root.resolve()
-        if not linked and not old.root.is_relative_to(self._folder.resolve()):
-            raise taken(self._folder, read)
-        check_labels_stay(old, read)
-        manifest = self._inspect(read)
-        if linked:
-            manifest.save(self._folder)
-        else:
-            copy_changes(old, manifest, self._folder, self._reporter)
+        shown = " + ".join(map(str, sources))
+        with staged(self._folder) as staging, _shown_as(staging, self._folder, shown):
+            if self._request.layout == MOT:
+                read = with_other_sequences(self._fill(sources, staging / IMAGES), old)
+            else:
+                read = self._read(sources[0])
+            linked = old.root == read.root.resolve()
+            if not linked and not old.root.is_relative_to(self._folder.resolve()):
+                raise taken(self._folder, read)
+            check_labels_stay(old, read)
+            manifest = self._inspect(read)
+            if linked:
+                manifest.save(self._folder)
+                staging.rmdir()
+            else:
+                copy_changes(old, manifest, self._folder, staging, self._reporter)
         self._reporter.info(f"updated `{manifest.name}`: {describe_changes(old, manifest)}")
         return self._prepared()
 
@@ -182,8 +194,9 @@ class Preparation:
             drawn = synthetic.make(images, seed=SEED, reporter=self._reporter)
             return self._manifest(images, Reading(drawn))
         if self._request.layout == MOT:
-            boxes, every = self._request.boxes, self._request.every
-            return self._manifest(images, cut_crops(sources, boxes, every, images, self._reporter))
+            boxes, names = (self._request.boxes, self._request.every), self._names
+            crops = cut_crops(sources, *boxes, images, self._reporter, names)
+            return self._manifest(images, crops)
         if sources[0].is_dir():
             return self._read(sources[0])
         extract_parts(sources, images, self._reporter)
@@ -199,7 +212,7 @@ class Preparation:
                 pattern,
                 request.table,
                 ours=(self._folder / PICTURE, request.data_dir),
-                names=self._old.names if self._old else Names(),
+                names=self._names,
                 skip=re.compile(request.skip) if request.skip else None,
                 split_names=parse_split_names(request.split_names) if request.split_names else {},
             )
@@ -218,6 +231,11 @@ class Preparation:
         if request.table is not None:
             add_tracks(reading, request.table, root)
         return self._manifest(root, reading)
+
+    @property
+    def _names(self) -> Names:
+        """The names whose numbers are kept."""
+        return self._old.names if self._old else Names()
 
     def _manifest(self, root: Path, reading: Reading) -> Manifest:
         if paths := reading.left_out:

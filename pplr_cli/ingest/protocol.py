@@ -90,7 +90,8 @@ def _unmatched(manifest: Manifest, query: list[Image], gallery: list[Image]) -> 
         image
         for image in query
         if not any(
-            camera != image.camera and (digest is None or digest != content(image.path))
+            (camera == UNKNOWN or camera != image.camera)
+            and (digest is None or digest != content(image.path))
             for camera, digest in seen[image.identity]
         )
     ]

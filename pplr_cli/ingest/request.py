@@ -30,8 +30,9 @@ class PrepareRequest:
 
     layout: str = argument(
         ...,
-        "market, msmt17, veri, duke, cuhk03, personx, mars, vehicleid, veriwild, folder (plain "
-        "crops), mot (video sequences) or synthetic (drawn); with --check the name of a data set.",
+        "market, msmt17, veri, duke, cuhk03, personx, mars, vehicleid[-1600|-2400], "
+        "veriwild[-5000|-10000], folder (plain crops), mot (video sequences) or synthetic (drawn); "
+        "with --check the name of a data set.",
         "LAYOUT",
     )
     sources: tuple[Path, ...] = argument(
@@ -83,8 +84,8 @@ class PrepareRequest:
     )
     update: bool = option(
         False,
-        "For `folder`: add, replace and drop what changed in SOURCE; keep the rest, and the "
-        "numbers of identities and cameras.",
+        "For `folder`: add, replace and drop what changed in SOURCE; for `mot`: add sequences, or "
+        "cut them again. The rest and all numbers of identities stay.",
     )
     every: int = option(1, "For `mot`: read every N-th frame.", metavar="N", min=1)
 
@@ -92,9 +93,9 @@ class PrepareRequest:
         if self.layout not in KNOWN:
             raise UsageError(f"`{self.layout}`: no such layout", self._instead_of_layout)
         folder, mot, cut = self.layout == FOLDER, self.layout == MOT, self.boxes or self.every != 1
-        given = {"--pattern": self.pattern, "--update": self.update, "--skip": self.skip}
-        of_folder = given | {"--split-names": self.split_names, "--test-share": self.test_share}
-        needy = {"--link": self.link, **of_folder, "--csv": self.table}
+        of_folder: dict[str, object] = {"--pattern": self.pattern, "--skip": self.skip}
+        of_folder |= {"--split-names": self.split_names, "--test-share": self.test_share}
+        needy = {"--link": self.link, "--update": self.update, **of_folder, "--csv": self.table}
         first, own = (
             next((option for option, value in options.items() if value), None)
             for options in (needy, of_folder)
@@ -108,6 +109,11 @@ class PrepareRequest:
             ),
             (not mot and cut, "`--boxes` and `--every` go with the layout `mot`", them),
             (mot and (self.link or self.table), "`--link` and `--csv` do not go with `mot`", them),
+            (
+                self.update and not (folder or mot),
+                "`--update` goes with the layouts `folder` and `mot`",
+                "prepare the new release under another name with `--name`",
+            ),
             (own and not folder, f"`{own}` goes with the layout `folder` only", it),
             (self.pattern and self.table, "`--pattern` and `--csv` do the same", "leave one out"),
             (first and not self.sources, f"`{first}` needs a SOURCE folder", "name the folder"),

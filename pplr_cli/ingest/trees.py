@@ -14,7 +14,8 @@ from pplr_cli.data.manifest import Image, Split
 from pplr_cli.errors import DataError
 from pplr_cli.files import native
 from pplr_cli.ingest.archive import archive_stem
-from pplr_cli.ingest.layouts import Layout, NameRule, Part
+from pplr_cli.ingest.chosen import one_of_each, query_names
+from pplr_cli.ingest.description import Layout, NameRule, Part, is_list
 from pplr_cli.ingest.walk import Reading, folder_key, is_image_name, list_images, subfolders
 from pplr_cli.text import listed, named
 
@@ -72,7 +73,7 @@ def explain_missing(source: Path, layout: Layout) -> DataError:
         message += f"; it holds an archive, {named(packed)}: unpack that first"
     if unreadable:
         message += f"; folders that cannot be read: {named(unreadable)}"
-    if all(name.endswith(".txt") for name in missing):
+    if all(map(is_list, missing)):
         return DataError(message, f"the lists come with the images of the release: {ONE_RELEASE}")
     return DataError(message, f"expected, here or in a folder below:\n{layout.expected_tree()}")
 
@@ -112,7 +113,7 @@ def _find(folder: Path, name: str) -> list[Path]:
     """Return the list file of a name, or the folders of a name or glob, without hidden ones."""
     try:
         found = folder.glob(name) if "*" in name else [folder / name]
-        if name.endswith(".txt"):
+        if is_list(name):
             return [path for path in found if path.is_file()]
         return sorted(path for path in found if path.is_dir() and not path.name.startswith("."))
     except PermissionError:
@@ -144,6 +145,9 @@ def read_tree(root: Path, layout: Layout) -> Reading:
             names = _with_cameras(root, layout, _read_lists(root, folder, part))
         if not layout.rule.of_line:
             names = {path: PurePosixPath(path).name for path in names}
+        if part.chosen is not None:
+            chosen = _chosen(root, layout, names)
+            names = {path: line for path, line in names.items() if (path in chosen) == part.chosen}
         images = list(_parse(part.split, names, layout.rule, reading, problems))
         if not images and not problems:
             plain = "images are `.jpg`, `.jpeg` and `.png` files in that folder itself"
@@ -158,6 +162,14 @@ def read_tree(root: Path, layout: Layout) -> Reading:
             f"{layout.title} names its images like `{layout.rule.example}`{layout.rule.ranges}",
         )
     return reading
+
+
+def _chosen(root: Path, layout: Layout, names: Mapping[str, str]) -> set[str]:
+    """Return the images that `chosen.py` chooses from those of a part."""
+    if not layout.tracklets:
+        return one_of_each(names, layout.rule)
+    queries = query_names(*(root / name for name in layout.tracklets))
+    return {path for path, name in names.items() if name in queries}
 
 
 def _read_lines(file: Path) -> list[str]:
@@ -218,5 +230,4 @@ def _parse(
             identity, camera = found
             if identity == rule.distractor:
                 reading.notes[DISTRACTORS] += 1
-            track, frame = rule.track(label)
-            yield Image(split, name, identity, camera - rule.first_camera, track, frame)
+            yield Image(split, name, identity, camera - rule.first_camera, rule.track(label))

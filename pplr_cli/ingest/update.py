@@ -6,42 +6,56 @@ from pathlib import Path
 
 from pplr_cli.data.manifest import FILE_NAME, UNKNOWN, Manifest, Split
 from pplr_cli.errors import DataError
-from pplr_cli.ingest.layouts import FOLDER
-from pplr_cli.ingest.staging import copied, staged
+from pplr_cli.ingest.layouts import FOLDER, MOT
+from pplr_cli.ingest.staging import copied
 from pplr_cli.progress import Reporter
 
 LABELS = {"identity": UNKNOWN, "camera": UNKNOWN, "track": UNKNOWN, "split": Split.TRAIN}
 """What an image can have, and the value of those that do not."""
 
 
-def copy_changes(old: Manifest, new: Manifest, folder: Path, reporter: Reporter) -> Manifest:
+def with_other_sequences(new: Manifest, old: Manifest) -> Manifest:
+    """Return `new` with the images of the sequences that only `old` has; their folders are linked.
+
+    `new` are the crops of the sequences with a folder in its root.
+    """
+    again = {folder.name for folder in new.root.iterdir()}
+    kept = [image for image in old.images if image.path.partition("/")[0] not in again]
+    for name in {image.path.partition("/")[0] for image in kept}:
+        (new.root / name).symlink_to(old.root.resolve() / name)
+    return replace(new, images=(*new.images, *kept))
+
+
+def copy_changes(
+    old: Manifest, new: Manifest, folder: Path, staging: Path, reporter: Reporter
+) -> Manifest:
     """Copy what is new, save the manifest, then remove what is gone; return the manifest.
 
     A killed update is completed by the next one: the manifest is saved when all its images are
     there, and before any image is removed.
 
-    The images of `old` were copied below `folder`; `new` are those of the source, with digests.
+    The images of `old` were copied below `folder`; `new` are those of the source, with digests;
+    `staging` is the staged folder, which is removed.
 
     Raises:
-        PplrError: too little space, or another process is preparing the data set.
+        PplrError: too little space.
     """
     fresh = {
         path
         for path, content in new.contents.items()
         if old.contents.get(path) != content or not (old.root / path).is_file()
     }
-    with staged(folder) as staging:
-        part = replace(new, images=tuple(image for image in new.images if image.path in fresh))
-        there = copied(part, staging / "images", reporter)
-        for path in there.paths:
-            target = old.root / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (there.root / path).replace(target)
-        updated = replace(new, root=old.root)
-        updated.save(folder)
-        for path in set(old.paths) - set(new.paths):
-            (old.root / path).unlink(missing_ok=True)
-        shutil.rmtree(staging)
+    part = replace(new, images=tuple(image for image in new.images if image.path in fresh))
+    there = copied(part, staging / "images", reporter)
+    for path in there.paths:
+        target = old.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (there.root / path).replace(target)
+    updated = replace(new, root=old.root)
+    updated.save(folder)
+    for path in set(old.paths) - set(new.paths):
+        (old.root / path).unlink(missing_ok=True)
+    shutil.rmtree(staging)
     return updated
 
 
@@ -87,7 +101,7 @@ def taken(folder: Path, manifest: Manifest) -> DataError:
         what = "images of the same names but other contents"
     else:
         what = "a copy of these images"
-    update = "bring it up to date with `--update`, " if there.layout == FOLDER else ""
+    update = "bring it up to date with `--update`, " if there.layout in (FOLDER, MOT) else ""
     return DataError(
         f"`{folder}`: this data set is there already, with {what}",
         f"{update}choose another name with `--name`, or move `{folder}` away and run the command "

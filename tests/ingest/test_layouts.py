@@ -6,7 +6,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pplr_cli.data.manifest import Split
-from pplr_cli.ingest.layouts import DUKE, KNOWN, LAYOUTS, MARKET, MSMT17, VERI, Layout
+from pplr_cli.ingest.description import Layout
+from pplr_cli.ingest.layouts import DUKE, KNOWN, LAYOUTS, MARKET, MSMT17, VERI
 
 Name = Callable[[int, int, int], str]
 """Formats identity, camera and some number as a release does."""
@@ -110,7 +111,7 @@ def test_every_layout_describes_the_three_splits_and_follows_its_own_example(
     layout: Layout,
 ) -> None:
     splits = [part.split for part in layout.parts]
-    assert splits == (list(Split)[:1] if layout.name in ("mars", "vehicleid") else list(Split))
+    assert splits == list(Split)
     assert layout.rule.read(layout.rule.example)
     tree = layout.expected_tree()
     assert layout.folders[0] in tree
@@ -143,7 +144,7 @@ def test_known_layouts_are_what_prepare_offers() -> None:
         "cuhk03",
         "personx",
         "mars",
-        "vehicleid",
-        "veriwild",
+        *("vehicleid", "vehicleid-1600", "vehicleid-2400"),
+        *("veriwild", "veriwild-5000", "veriwild-10000"),
     )
     assert (*public, "folder", "mot", "synthetic") == KNOWN

@@ -1,3 +1,4 @@
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from PIL import Image as Picture
 
 from pplr_cli.data.manifest import FILE_NAME, UNKNOWN, Image, Manifest, Split
 from pplr_cli.errors import DataError, UsageError
-from pplr_cli.ingest.library import prepare
+from pplr_cli.ingest.library import check, prepare
 from pplr_cli.ingest.mot import IGNORED, OUTSIDE, Box, cut_crops, read_boxes
 from pplr_cli.ingest.request import PrepareRequest
 from pplr_cli.progress import Silent
@@ -137,6 +138,48 @@ def test_sequences_become_a_data_set_with_tracks(tmp_path: Path) -> None:
     assert train.cameras.tolist() == [0] * 3 + [1] * 3
     assert [train.names.camera(camera) for camera in (0, 1)] == ["a", "b"]
     assert not prepare(request, Silent()).new
+
+
+def test_an_update_adds_sequences_and_cuts_some_again(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    sources = {name: sequence(tmp_path / name, 1, gt_gt=TRUTH) for name in "cb"}
+
+    def update(*names: str) -> Manifest:
+        named = tuple(sources[name] for name in names)
+        return prepare(PrepareRequest("mot", named, data, "yard", update=True), Silent()).manifest
+
+    first = update("b", "c")
+    shutil.rmtree(sources["c"])
+    sources["a"] = sequence(tmp_path / "a", 2, gt_gt=TRUTH)
+    (sources["b"] / "gt/gt.txt").write_text("2,7,12,5,20,30,1,1,0.9\n4,8,12,5,20,30,1,1,1\n")
+    second = update("a", "b")
+    assert second.names.cameras == {0: "b", 1: "c", 2: "a"}
+    assert [image for image in second.images if image.camera == 1] == [
+        image for image in first.images if image.camera == 1
+    ]
+    assert [image[1:] for image in second.images if image.camera == 0] == [
+        ("b/000007_000002.png", UNKNOWN, 0, 7, 2),
+        ("b/000008_000004.png", UNKNOWN, 0, 8, 4),
+    ]
+    assert second.split().tracks is not None
+    files = {path for path in second.root.rglob("*.png") if not path.is_symlink()}
+    assert files == {second.root / path for path in second.paths}
+    assert check("yard", data, Silent()) == (second, [])
+    (sources["b"] / "gt/gt.txt").write_text("2,7,12,5,20,30,0,1,0.9\n")
+    third = update("a", "b")
+    assert {image.camera for image in third.images} == {1, 2}
+    assert update("a").images == third.images
+
+
+def test_a_failed_update_leaves_the_sequences_as_they_were(tmp_path: Path) -> None:
+    source = sequence(tmp_path / "a", gt_gt=TRUTH)
+    request = PrepareRequest("mot", (source,), tmp_path / "data", "yard", update=True)
+    before = prepare(request, Silent()).manifest
+    (source / "img1/000002.png").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"1 frames cannot be used"):
+        prepare(request, Silent())
+    assert check("yard", tmp_path / "data", Silent()) == (before, [])
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["yard"]
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,10 @@ def test_queries_and_identities_without_match_are_counted() -> None:
     assert concern.message.endswith("by another camera: 1 of 2")
 
 
+def test_images_without_camera_match_in_a_public_data_set() -> None:
+    assert not [*check_test_part(manifest([(1, UNKNOWN)], [(1, UNKNOWN)], layout="vehicleid"))]
+
+
 @pytest.mark.parametrize("layout", ["folder", "market"])
 def test_a_test_part_without_any_match_is_refused_in_own_data(layout: str) -> None:
     found = manifest([(1, 0), (2, 0)], [(1, 0), (3, 1)], layout=layout)

@@ -1,25 +1,28 @@
 import os
 import re
 from collections.abc import Callable, Iterable
+from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.io import savemat
 
 from pplr_cli.data.manifest import Image, Split
 from pplr_cli.errors import DataError
+from pplr_cli.ingest.description import Layout
 from pplr_cli.ingest.layouts import (
     CUHK03,
     DUKE,
+    LAYOUTS,
     MARKET,
     MARS,
     MSMT17,
     PERSONX,
-    VEHICLEID,
     VERI,
     VERIWILD,
-    Layout,
 )
 from pplr_cli.ingest.trees import (
     DISTRACTORS,
@@ -284,12 +287,65 @@ def test_cuhk03_asks_which_boxes_are_meant(tmp_path: Path, plant: Plant) -> None
     assert len(read_tree(tmp_path / "labeled", CUHK03).images) == 3
 
 
-def test_mars_has_tracks_and_frames(tmp_path: Path, plant: Plant) -> None:
-    tree = ["bbox_train/0001/0001C1T0002F003.jpg", "bbox_train/0003/0003C6T0010F1234.jpg"]
-    assert read_tree(plant(tmp_path, tree), MARS).images == [
-        Image(Split.TRAIN, tree[0], 1, 0, 2, 3),
-        Image(Split.TRAIN, tree[1], 3, 5, 10, 1234),
+MARS_TRAIN = ["bbox_train/0001/0001C1T0002F003.jpg", "bbox_train/0003/0003C6T0010F1234.jpg"]
+MARS_TEST = [
+    "0002/0002C1T0001F001.jpg",
+    "0002/0002C1T0001F002.jpg",
+    "0002/0002C2T0002F001.jpg",
+    "0000/0000C3T0001F001.jpg",
+    "00-1/00-1C3T0001F001.jpg",
+]
+
+
+def plant_mars(root: Path, plant: Plant) -> Path:
+    plant(root, [*MARS_TRAIN, *(f"bbox_test/{name}" for name in MARS_TEST)])
+    (root / "info").mkdir()
+    (root / "info/test_name.txt").write_text("".join(f"{name[5:]}\n" for name in MARS_TEST))
+    tracks = [[1, 2, 2, 1], [3, 3, 2, 2], [4, 4, 0, 3], [5, 5, -1, 3]]
+    savemat(root / "info/tracks_test_info.mat", {"track_test_info": np.array(tracks, float)})
+    savemat(root / "info/query_IDX.mat", {"query_IDX": np.array([[1]])})
+    return root
+
+
+def test_mars_numbers_its_tracks_by_identity(tmp_path: Path, plant: Plant) -> None:
+    assert read_tree(plant(tmp_path, MARS_TRAIN), MARS).images == [
+        Image(Split.TRAIN, MARS_TRAIN[0], 1, 0, 10002),
+        Image(Split.TRAIN, MARS_TRAIN[1], 3, 5, 30010),
     ]
+
+
+def test_mars_has_its_query_tracks_in_tables(tmp_path: Path, plant: Plant) -> None:
+    reading = read_tree(plant_mars(tmp_path, plant), MARS)
+    names = [f"bbox_test/{name}" for name in MARS_TEST]
+    assert sorted(reading.images[2:]) == [
+        Image(Split.GALLERY, names[3], 0, 2, 1),
+        Image(Split.GALLERY, names[2], 2, 1, 20002),
+        Image(Split.QUERY, names[0], 2, 0, 20001),
+        Image(Split.QUERY, names[1], 2, 0, 20001),
+    ]
+    assert reading.notes == {DISTRACTORS: 1, JUNK: 1}
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "content"),
+    [
+        ("query_IDX", "query_IDX", [[5]]),
+        ("query_IDX", "other", [[1]]),
+        ("tracks_test_info", "track_test_info", [[1, 9, 2, 1]]),
+        ("tracks_test_info", "track_test_info", [[1, 9, 2]]),
+    ],
+)
+def test_tables_of_mars_that_do_not_fit_are_named(
+    tmp_path: Path, plant: Plant, file: str, name: str, content: list[list[int]]
+) -> None:
+    root = plant_mars(tmp_path, plant)
+    savemat(root / f"info/{file}.mat", {name: np.array(content)})
+    with pytest.raises(DataError, match=f"{file}.mat") as caught:
+        read_tree(root, MARS)
+    assert "MARS-evaluation" in (caught.value.hint or "")
+    (root / f"info/{file}.mat").write_bytes(b"MATLAB 5.0")
+    with pytest.raises(DataError, match=f"{file}.mat"):
+        read_tree(root, MARS)
 
 
 VEHICLES = {
@@ -321,14 +377,41 @@ def test_veriwild_has_its_cameras_in_a_file(tmp_path: Path, plant: Plant) -> Non
         read_tree(root, VERIWILD)
 
 
-def test_vehicleid_has_its_identities_in_a_list(tmp_path: Path, plant: Plant) -> None:
-    plant(tmp_path, ["image/0000001.jpg", "image/0000025.jpg", "image/0000030.jpg"])
+@pytest.mark.parametrize("size", [5000, 10000])
+def test_the_larger_test_parts_of_veriwild(tmp_path: Path, plant: Plant, size: int) -> None:
+    root = plant_veriwild(tmp_path / "VERI-Wild", plant)
+    layout = LAYOUTS[f"veriwild-{size}"]
+    assert find_root(tmp_path, layout) is None
+    (root / f"train_test_split/test_{size}_query.txt").write_text("00003/000003.jpg\n")
+    (root / f"train_test_split/test_{size}.txt").write_text("00003/000002.jpg\n")
+    assert [(i.split.value, i.camera) for i in read_tree(root, layout).images[2:]] == [
+        ("query", 2), ("gallery", 1),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("vehicleid", 800), ("vehicleid-1600", 1600), ("vehicleid-2400", 2400)]
+)
+def test_vehicleid_draws_one_gallery_image_per_identity(
+    tmp_path: Path, plant: Plant, name: str, size: int
+) -> None:
+    tested = {f"image/{image:07}.jpg": 4 + image % 3 for image in range(30, 60)}
+    plant(tmp_path, ["image/0000001.jpg", "image/0000025.jpg", *tested])
     (tmp_path / "train_test_split").mkdir()
     (tmp_path / "train_test_split/train_list.txt").write_text("0000001 1\n0000025 12\n")
-    assert read_tree(tmp_path, VEHICLEID).images == [
-        Image(Split.TRAIN, "image/0000001.jpg", 1),
-        Image(Split.TRAIN, "image/0000025.jpg", 12),
-    ]
+    lines = [f"{path[6:13]} {identity}" for path, identity in tested.items()]
+    drawn = {
+        min((p for p in tested if tested[p] == who), key=lambda p: sha256(p.encode()).digest())
+        for who in (4, 5, 6)
+    }
+    for order in (lines, lines[::-1]):
+        (tmp_path / f"train_test_split/test_list_{size}.txt").write_text("\n".join(order))
+        assert sorted(read_tree(tmp_path, LAYOUTS[name]).images) == [
+            *(Image(Split.GALLERY, path, tested[path]) for path in sorted(drawn)),
+            *(Image(Split.QUERY, path, who) for path, who in tested.items() if path not in drawn),
+            Image(Split.TRAIN, "image/0000001.jpg", 1),
+            Image(Split.TRAIN, "image/0000025.jpg", 12),
+        ]
 
 
 # the root

@@ -163,7 +163,7 @@ def test_what_cannot_be_updated(source: Path, plant: Plant) -> None:
     archive = Path(shutil.make_archive(str(source.parent / "x"), "zip", source))
     with pytest.raises(UsageError, match="`--update` goes with a folder, not an archive"):
         run(archive)
-    with pytest.raises(UsageError, match="layout `folder` only"):
+    with pytest.raises(UsageError, match="layouts `folder` and `mot`"):
         PrepareRequest("market", (source,), source, update=True)
     with pytest.raises(UsageError, match="`--update` needs a SOURCE"):
         PrepareRequest("folder", (), source, update=True)
