@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pplr_cli.data import seeds
 
 Indices = NDArray[np.int64]
 

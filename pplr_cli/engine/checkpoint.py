@@ -5,11 +5,9 @@ A state ends with the SHA-256 of its content, because `torch.load` does not noti
 
 import errno
 import hashlib
-import mmap
+import io
 import shutil
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,8 +35,7 @@ def save_weights(network: nn.Module, path: Path, about: dict[str, Any]) -> None:
     state: OrderedDict[str, Any] = network.state_dict()  # type: ignore[assignment]
     state.update({name: tensor.cpu() for name, tensor in state.items()})
     state._metadata[METADATA] = {"format": FORMAT, **about}  # type: ignore[attr-defined]
-    with _room(path, state, "saving the weights"), atomic_write(path) as file:
-        _save(state, file)
+    _write(_saved(state), path, "saving the weights")
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:
@@ -47,11 +44,9 @@ def save_state(state: dict[str, Any], path: Path) -> None:
     Raises:
         PplrError: the disk is full; the earlier states are kept.
     """
-    room = _room(path, state, "saving the state of the run")
-    with room, atomic_write(path, keep=previous(path)) as file:
-        hashing = _Hashing(file)
-        _save({"format": STATE_FORMAT, **state}, hashing)
-        file.write(hashing.digest())
+    buffer = _saved({"format": STATE_FORMAT, **state})
+    buffer.write(hashlib.sha256(buffer.getbuffer()).digest())
+    _write(buffer, path, "saving the state of the run", keep=previous(path))
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -101,65 +96,36 @@ _MAKE_ROOM = "make room there; `--resume` continues from the last saved state"
 _OTHER = "name an older state with --resume-from, or start the run again"
 
 
-@contextmanager
-def _room(path: Path, content: Any, what: str) -> Iterator[None]:
-    """Raise `PplrError` if the disk is too full for `content`, before or during the writing."""
-    needed = _size(content)
-    check_space(path.parent, needed, what, _MAKE_ROOM)
+def _saved(content: Any) -> io.BytesIO:
+    """Return what `torch.save` writes: in memory, so that the disk is touched by one write."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer
+
+
+def _write(buffer: io.BytesIO, path: Path, what: str, keep: Path | None = None) -> None:
+    """Write a file atomically; raise `PplrError` if the disk is too full, before or while."""
+    content = buffer.getbuffer()
+    check_space(path.parent, len(content), what, _MAKE_ROOM)
     try:
-        yield
+        with atomic_write(path, keep=keep) as file:
+            _put(content, file)
     except OSError as error:
         if error.errno not in FULL:
             raise
         free = shutil.disk_usage(path.parent).free
         raise PplrError(
-            f"`{path}`: {error.strerror}: {what} needs {needed / MEGABYTE:,.1f} MB, "
+            f"`{path}`: {error.strerror}: {what} needs {len(content) / MEGABYTE:,.1f} MB, "
             f"{free / MEGABYTE:,.1f} MB are free",
             _MAKE_ROOM,
         ) from error
 
 
-def _save(content: Any, file: Any) -> None:
-    """Call `torch.save`, and raise the disk's own error, which torch hides behind another."""
-    try:
-        torch.save(content, file)
-    except RuntimeError as error:
-        if isinstance(error.__context__, OSError):
-            raise error.__context__ from None
-        raise
-
-
-def _size(content: Any) -> int:
-    """Return the bytes of all tensors in nested dicts and sequences."""
-    if isinstance(content, torch.Tensor):
-        return content.nbytes
-    if isinstance(content, dict):
-        return sum(map(_size, content.values()))
-    return sum(map(_size, content)) if isinstance(content, list | tuple) else 0
-
-
-class _Hashing:
-    """A binary file that hashes what is written to it."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file, self._hash = file, hashlib.sha256()
-
-    def write(self, data: bytes) -> int:
-        self._hash.update(data)
-        return self._file.write(data)
-
-    def flush(self) -> None:
-        self._file.flush()
-
-    def digest(self) -> bytes:
-        return self._hash.digest()
+def _put(content: memoryview, file: IO[bytes]) -> None:
+    file.write(content)
 
 
 def _digest_matches(path: Path) -> bool:
     """Return whether a file ends with the SHA-256 of everything before it."""
-    if path.stat().st_size <= DIGEST:
-        return False
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        with memoryview(content) as view, view[:-DIGEST] as state:
-            found = hashlib.sha256(state).digest()
-        return found == content[-DIGEST:]
+    content = memoryview(path.read_bytes())
+    return hashlib.sha256(content[:-DIGEST]).digest() == content[-DIGEST:]

@@ -61,17 +61,12 @@ class Console:
         self._out.file.flush()
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
-        """Print a table; columns of numbers are right-aligned.
-
-        On a terminal that is too narrow for it, cells wrap between words or, if that is not
-        enough, each row becomes a list.
-        """
+        """Print a table, as `fit_table` arranges it."""
         if title:
             self._out.print(_plain(title), style="italic")
-        grid = [[_cell(text) for text in row] for row in (columns, *rows)]
-        room = self._out.width if self._out.is_terminal else None
-        for line, style in fit_table(grid, room):
-            self._out.print(Text(line.rstrip()), style=style)
+        rows = [[_cell(text) for text in row] for row in rows]
+        for line in fit_table(self._out, [_cell(name) for name in columns], rows):
+            self._out.print(line)
 
     # the Reporter protocol
 

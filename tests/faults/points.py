@@ -14,8 +14,7 @@ POINTS = {
     "evaluate": ("pplr_cli.retrieval.evaluator", "evaluate"),
     "record": ("pplr_cli.runs.folder", "csv_text"),
     "save weights": ("pplr_cli.session.recorder", "save_weights"),
-    "torch.save": ("torch", "save"),
-    "write": ("pplr_cli.engine.checkpoint", "_Hashing.write"),
+    "write": ("pplr_cli.engine.checkpoint", "_put"),
     "fsync": ("os", "fsync"),
     "rename": ("os", "replace"),
 }

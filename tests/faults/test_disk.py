@@ -97,7 +97,7 @@ def test_a_disk_that_fills_while_the_state_is_written(runs: Runs, tmp_path: Path
 
 def test_weights_that_find_no_room(runs: Runs, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    fault = Fault("torch.save", 7, "disk full")  # after weights and five states
+    fault = Fault("write", 7, "disk full")  # after weights and five states
     process = runs.start(folder, faults=(fault,))
     assert process.wait() == 1
     assert ": No space left on device: saving the weights needs " in process.text

@@ -54,7 +54,7 @@ def test_a_second_signal_ends_it_at_once(
 
 def test_a_signal_while_saving_waits_for_the_end_of_it(runs: Runs, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    process = runs.start(folder, faults=(Fault("torch.save", 2, "nap after"),))
+    process = runs.start(folder, faults=(Fault("write", 2, "nap after"),))
     process.wait_for((folder / "state.pt").exists)
     time.sleep(0.5)
     process.send(signal.SIGTERM)
