@@ -24,6 +24,8 @@ ERASE_PROBABILITY = 0.5
 ERASE_AREA = (0.02, 0.4)
 ERASE_ASPECT = (0.3, 1 / 0.3)
 ERASE_TRIES = 100
+AUGMENTATION = 2
+"""First word of the key of the random numbers, so that `sampler` draws others."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def draw_choices(
     count: int, height: int, width: int, *, seed: int, epoch: int, step: int
 ) -> Choices:
     """Draw the choices for the `count` images of a batch."""
-    rng = seeds.generator(seeds.AUGMENTATION, seed, epoch, step)
+    rng = np.random.default_rng([AUGMENTATION, seed, epoch, step])
     return Choices(
         flip=rng.random(count) < FLIP_PROBABILITY,
         top=rng.integers(0, 2 * PADDING + 1, count),

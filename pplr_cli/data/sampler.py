@@ -6,6 +6,9 @@ from numpy.typing import NDArray
 
 Indices = NDArray[np.int64]
 
+BATCHES = 1
+"""First word of the key of the random numbers, so that `augment` draws others."""
+
 
 def epoch_batches(
     labels: Indices,
@@ -34,7 +37,7 @@ def epoch_batches(
         seed: of the run.
         epoch: counted from 0; the batches depend on (seed, epoch) alone.
     """
-    rng = seeds.generator(seeds.BATCHES, seed, epoch)
+    rng = np.random.default_rng([BATCHES, seed, epoch])
     members = [np.flatnonzero(labels == c) for c in range(labels.max() + 1)]
     clusters_in_batch = size // instances
     batches: list[Indices] = []

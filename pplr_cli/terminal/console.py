@@ -60,10 +60,8 @@ class Console:
         self._out.file.write(json.dumps(document, indent=2) + "\n")
         self._out.file.flush()
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table, as `fit_table` arranges it."""
-        if title:
-            self._out.print(_plain(title), style="italic")
         rows = [[_cell(text) for text in row] for row in rows]
         for line in fit_table(self._out, [_cell(name) for name in columns], rows):
             self._out.print(line)
