@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-
 Indices = NDArray[np.int64]
 
 BATCHES = 1

@@ -19,20 +19,13 @@ from pplr_cli.runtime import Runtime
 
 
 class TrainingImages(NamedTuple):
-    """The N training images, in sorted path order, without identities.
+    """The N training images, in sorted path order, without identities."""
 
-    Attributes:
-        store: the decoded images.
-        cameras: int64 [N], all equal if the data set has no camera labels.
-        paths: N names, for messages.
-        tracks: the tracks of the images; None if the data set has none.
-        answers: what people answered about pairs of images; None without answers.
-    """
-
-    store: ImageStore
-    cameras: NDArray[np.int64]
-    paths: tuple[str, ...]
-    tracks: Tracks | None = None
+    store: ImageStore  # the decoded images
+    cameras: NDArray[np.int64]  # int64 [N], all equal if the data set has no camera labels
+    paths: tuple[str, ...]  # N names, for messages
+    tracks: Tracks | None = None  # the tracks of the images; None if the data set has none
+    # what people answered about pairs of images; None without answers
     answers: Answers | None = None
 
 

@@ -13,19 +13,14 @@ from pplr_cli.timing import Stopwatch
 
 @dataclass
 class EpochState:
-    """An epoch in progress.
+    """An epoch in progress."""
 
-    Attributes:
-        pseudo: the pseudo-labels it trains on.
-        watch: time of each stage so far, and of its parts as `<stage>_<part>`.
-        losses: the losses of each step taken, detached.
-        checked: number of steps whose losses are known to be finite.
-    """
-
-    pseudo: PseudoLabels
+    pseudo: PseudoLabels  # the pseudo-labels it trains on
+    # time of each stage so far, and of its parts as `<stage>_<part>`
     watch: Stopwatch = field(default_factory=Stopwatch)
+    # the losses of each step taken, detached
     losses: list[dict[str, Tensor]] = field(default_factory=list)
-    checked: int = 0
+    checked: int = 0  # number of steps whose losses are known to be finite
 
     @property
     def steps(self) -> int:

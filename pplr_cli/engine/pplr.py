@@ -21,17 +21,11 @@ from pplr_cli.labelling.stage import PseudoLabels
 
 
 class Targets(NamedTuple):
-    """What the losses compare a batch of B images with.
+    """What the losses compare a batch of B images with."""
 
-    Attributes:
-        labels: cluster labels, int64 [B].
-        agreement: cross agreement scores, float32 [B, P].
-        cameras: int64 [B].
-    """
-
-    labels: Tensor
-    agreement: Tensor
-    cameras: Tensor
+    labels: Tensor  # cluster labels, int64 [B]
+    agreement: Tensor  # cross agreement scores, float32 [B, P]
+    cameras: Tensor  # int64 [B]
 
 
 class PPLR:

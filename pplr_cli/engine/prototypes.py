@@ -8,17 +8,11 @@ from torch.nn import functional as F
 
 
 class Proxies(NamedTuple):
-    """One proxy for each (cluster, camera) pair that occurs, sorted by cluster, then camera.
+    """One proxy for each (cluster, camera) pair that occurs, sorted by cluster, then camera."""
 
-    Attributes:
-        features: L2-normalised means: global first, then the parts, [1 + P, M, D].
-        clusters: int64 [M].
-        cameras: int64 [M].
-    """
-
-    features: Tensor
-    clusters: Tensor
-    cameras: Tensor
+    features: Tensor  # L2-normalised means: global first, then the parts, [1 + P, M, D]
+    clusters: Tensor  # int64 [M]
+    cameras: Tensor  # int64 [M]
 
 
 def group_means(features: Tensor, groups: Tensor, count: int) -> Tensor:

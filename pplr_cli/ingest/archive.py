@@ -23,8 +23,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Self, cast
 
 from pplr_cli.errors import DataError, PplrError
-from pplr_cli.files import LFS_POINTER, MEGABYTE, check_space, is_web_page
-from pplr_cli.ingest.limits import LIMITS, Budget, Counted, Limits
+from pplr_cli.files import LFS_POINTER, check_space, is_web_page
+from pplr_cli.ingest.limits import Budget, Counted
 from pplr_cli.ingest.staging import NO_ROOM
 from pplr_cli.progress import Reporter
 
@@ -105,7 +105,7 @@ def _merge(part: Path, folder: Path, archive: Path) -> None:
         file.replace(target)
 
 
-def extract(archive: Path, folder: Path, reporter: Reporter, limits: Limits = LIMITS) -> None:
+def extract(archive: Path, folder: Path, reporter: Reporter) -> None:
     """Unpack `archive`, whatever its name, into an empty folder.
 
     Raises:
@@ -113,21 +113,17 @@ def extract(archive: Path, folder: Path, reporter: Reporter, limits: Limits = LI
         PplrError: too little space.
     """
     members = _reader(archive)
-    budget = Budget(archive, folder, limits)
+    budget = Budget(archive, folder)
     folder.mkdir(parents=True, exist_ok=True)
-    megabytes = -(-archive.stat().st_size // MEGABYTE)
-    with (
-        _faults_named(archive, folder),
-        reporter.task(f"unpacking {archive.name}", megabytes, "MB") as task,
-    ):
+    progress = reporter.task(f"unpacking {archive.name}", archive.stat().st_size, "bytes")
+    with _faults_named(archive, folder), progress as task:
         done = 0
         for name, content, position in members(archive, budget):
             path = budget.member(name)
             if content is not None:
                 _write(content, path, budget)
-            if step := position // MEGABYTE - done:
-                task.advance(step)
-                done += step
+            task.advance(position - done)
+            done = position
 
 
 def _reader(archive: Path) -> Callable[[Path, Budget], Iterator[Member]]:

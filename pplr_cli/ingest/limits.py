@@ -1,7 +1,7 @@
 """Limits on what an archive may contain: members, bytes, compression ratio, paths."""
 
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO, NamedTuple
+from typing import IO
 
 from pplr_cli.errors import DataError
 from pplr_cli.files import native
@@ -12,21 +12,15 @@ LONGEST_PATH, LONGEST_NAME = 500, 255
 """Characters in a member's path, bytes in the name of one file or folder."""
 
 
-class Limits(NamedTuple):
-    """Most files and folders, and most unpacked bytes, of one archive."""
-
-    members: int = 1_000_000
-    bytes: int = 200 * 10**9
-
-
-LIMITS = Limits()
+MOST_MEMBERS, MOST_BYTES = 1_000_000, 200 * 10**9
+"""Most files and folders, and most unpacked bytes, of one archive."""
 
 
 class Budget:
     """Counts the members and bytes of an archive that is unpacked; stops at the limits."""
 
-    def __init__(self, archive: Path, folder: Path, limits: Limits) -> None:
-        self.archive, self.folder, self._limits = archive, folder, limits
+    def __init__(self, archive: Path, folder: Path) -> None:
+        self.archive, self.folder = archive, folder
         self._most = max(RATIO_FROM, archive.stat().st_size * RATIO)
         self._members = self._bytes = 0
 
@@ -38,8 +32,8 @@ class Budget:
     def member(self, name: str) -> PurePosixPath:
         """Count a member and return its path, which is relative and stays inside."""
         self._members += 1
-        if self._members > self._limits.members:
-            raise self.refuse(f"more than {self._limits.members:,} members")
+        if self._members > MOST_MEMBERS:
+            raise self.refuse(f"more than {MOST_MEMBERS:,} members")
         if not name or "\0" in name:
             raise self.refuse("a member has no name, or a damaged one")
         path = PurePosixPath(name)
@@ -53,8 +47,8 @@ class Budget:
     def count(self, amount: int) -> None:
         """Count unpacked bytes."""
         self._bytes += amount
-        if self._bytes > self._limits.bytes:
-            raise self.refuse(f"unpacks to more than {self._limits.bytes:,} bytes")
+        if self._bytes > MOST_BYTES:
+            raise self.refuse(f"unpacks to more than {MOST_BYTES:,} bytes")
         if self._bytes > self._most:
             raise self.refuse(f"unpacks to more than {RATIO} times its size")
 

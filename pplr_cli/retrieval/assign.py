@@ -46,20 +46,14 @@ class Assigned(NamedTuple):
 
 
 class Units(NamedTuple):
-    """Images without track, and tracks: U units of N images.
+    """Images without track, and tracks: U units of N images."""
 
-    Attributes:
-        tracks: each unit as a track; single images have no camera there, so that nothing keeps
-            two of them apart.
-        vectors: float32 [U, D], L2-normalised.
-        first: int64 [U], the position of an image of each unit.
-        tracked: bool [U], whether it is a track.
-    """
-
+    # each unit as a track; single images have no camera there, so that nothing keeps two of them
+    # apart
     tracks: Tracks
-    vectors: Tensor
-    first: Ints
-    tracked: NDArray[np.bool_]
+    vectors: Tensor  # float32 [U, D], L2-normalised
+    first: Ints  # int64 [U], the position of an image of each unit
+    tracked: NDArray[np.bool_]  # bool [U], whether it is a track
 
 
 def assign_images(

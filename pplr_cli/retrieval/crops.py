@@ -15,15 +15,10 @@ from pplr_cli.retrieval.model import Model
 
 
 class Crops(NamedTuple):
-    """N images and their L2-normalised features.
+    """N images and their L2-normalised features."""
 
-    Attributes:
-        images: the images.
-        features: float32 [1 + P, N, D], global ones first; or [1, N, D].
-    """
-
-    images: ImageSet
-    features: Tensor
+    images: ImageSet  # the images
+    features: Tensor  # float32 [1 + P, N, D], global ones first; or [1, N, D]
 
 
 def extract_crops(

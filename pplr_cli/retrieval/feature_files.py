@@ -21,21 +21,13 @@ Vectors = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """N images and their features.
+    """N images and their features."""
 
-    Attributes:
-        images: N images.
-        blocks: consecutive features [B, D], N in all.
-        shape: (N, D).
-        dtype: float32 or float16.
-        weights: SHA-256 of the weights file: vectors of two networks cannot be compared.
-    """
-
-    images: ImageSet
-    blocks: Iterator[Vectors]
-    shape: tuple[int, int]
-    dtype: np.dtype[Any]
-    weights: str
+    images: ImageSet  # N images
+    blocks: Iterator[Vectors]  # consecutive features [B, D], N in all
+    shape: tuple[int, int]  # (N, D)
+    dtype: np.dtype[Any]  # float32 or float16
+    weights: str  # SHA-256 of the weights file: vectors of two networks cannot be compared
 
     def columns(self) -> list[tuple[str, ...]]:
         """Return path, name of the camera and name of the track; "" where unknown."""

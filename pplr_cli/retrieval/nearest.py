@@ -13,14 +13,10 @@ NONE = -1
 
 
 class Ranked(NamedTuple):
-    """The k nearest gallery images of Q queries, nearest first, ties in gallery order.
+    """The k nearest gallery images of Q queries, nearest first, ties in gallery order."""
 
-    Attributes:
-        images: int64 [Q, k], positions in the gallery; `NONE` in empty places.
-        distances: float32 [Q, k], the distances they are ranked by; infinite in empty places.
-    """
-
-    images: NDArray[np.int64]
+    images: NDArray[np.int64]  # int64 [Q, k], positions in the gallery; `NONE` in empty places
+    # float32 [Q, k], the distances they are ranked by; infinite in empty places
     distances: NDArray[np.float32]
 
 

@@ -34,21 +34,14 @@ class Protocol:
 
 
 class Comparison(NamedTuple):
-    """Query and gallery images of an evaluation.
+    """Query and gallery images of an evaluation."""
 
-    Attributes:
-        query: images with identities.
-        gallery: images.
-        places: position of each query image in the gallery, int64, if it is part of it.
-        groups: the query images that are one query.
-        relevance: of the queries.
-    """
-
-    query: ImageSet
-    gallery: ImageSet
+    query: ImageSet  # images with identities
+    gallery: ImageSet  # images
+    # position of each query image in the gallery, int64, if it is part of it
     places: NDArray[np.int64] | None
-    groups: Groups
-    relevance: Relevance
+    groups: Groups  # the query images that are one query
+    relevance: Relevance  # of the queries
 
 
 def compare(manifest: Manifest, protocol: Protocol) -> Comparison:

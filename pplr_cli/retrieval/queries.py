@@ -18,15 +18,10 @@ Ints = NDArray[np.int64]
 
 
 class Groups(NamedTuple):
-    """N images in Q groups, numbered in the order of their first images.
+    """N images in Q groups, numbered in the order of their first images."""
 
-    Attributes:
-        of: group of each image, int64 [N].
-        first: position of each group's first image, int64 [Q].
-    """
-
-    of: Ints
-    first: Ints
+    of: Ints  # group of each image, int64 [N]
+    first: Ints  # position of each group's first image, int64 [Q]
 
     def mean(self, features: Tensor) -> Tensor:
         """Return the L2-normalised mean of each group's features, [Q, D] of [N, D]."""

@@ -15,15 +15,10 @@ Ids = NDArray[np.int64]
 
 
 class Lists(NamedTuple):
-    """A list of gallery images for each of Q queries, in compressed rows.
+    """A list of gallery images for each of Q queries, in compressed rows."""
 
-    Attributes:
-        begin: int64 [Q + 1], where each query's images begin in `images`.
-        images: int64, positions in the gallery.
-    """
-
-    begin: Ids
-    images: Ids
+    begin: Ids  # int64 [Q + 1], where each query's images begin in `images`
+    images: Ids  # int64, positions in the gallery
 
     @classmethod
     def from_pairs(cls, queries: Ids, images: Ids, count: int) -> "Lists":
@@ -37,19 +32,12 @@ class Lists(NamedTuple):
 
 
 class Relevance(NamedTuple):
-    """The gallery images that count for each of Q queries, and those that do not.
+    """The gallery images that count for each of Q queries, and those that do not."""
 
-    Attributes:
-        matches: images of the query's identity, by other cameras unless all count.
-        left_out: images that are left out of the query's ranking.
-        shape: (Q, G).
-        copies: pairs that are left out only because they are copies.
-    """
-
-    matches: Lists
-    left_out: Lists
-    shape: tuple[int, int]
-    copies: int = 0
+    matches: Lists  # images of the query's identity, by other cameras unless all count
+    left_out: Lists  # images that are left out of the query's ranking
+    shape: tuple[int, int]  # (Q, G)
+    copies: int = 0  # pairs that are left out only because they are copies
 
 
 def find_relevance(

@@ -18,16 +18,11 @@ class Separation:
     The threshold has the largest difference between the share of same-identity pairs and the share
     of different-identity pairs below it (Youden's J, "Index for rating diagnostic tests", 1950),
     whatever the numbers of pairs.
-
-    Attributes:
-        same: int64 [BINS], pairs of one identity.
-        different: int64 [BINS], pairs of two identities.
-        limit: upper edge of the last bin; the first starts at 0.
     """
 
-    same: NDArray[np.int64]
-    different: NDArray[np.int64]
-    limit: float
+    same: NDArray[np.int64]  # int64 [BINS], pairs of one identity
+    different: NDArray[np.int64]  # int64 [BINS], pairs of two identities
+    limit: float  # upper edge of the last bin; the first starts at 0
 
     @property
     def edges(self) -> NDArray[np.float64]:

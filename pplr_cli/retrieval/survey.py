@@ -18,16 +18,12 @@ from pplr_cli.retrieval.separation import PairCounter, Separation
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """The details of an evaluation of Q queries.
-
-    Attributes:
-        precision: float64 [Q], average precision; NaN for a query without a match.
-        place: float64 [Q], place of the first match, from 0; NaN likewise.
-    """
+    """The details of an evaluation of Q queries."""
 
     scores: Scores
+    # float64 [Q], average precision; NaN for a query without a match
     precision: NDArray[np.float64]
-    place: NDArray[np.float64]
+    place: NDArray[np.float64]  # float64 [Q], place of the first match, from 0; NaN likewise
     ranked: Ranked
     separation: Separation
 

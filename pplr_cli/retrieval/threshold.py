@@ -22,15 +22,10 @@ Floats = NDArray[np.float64]
 
 
 class Trials(NamedTuple):
-    """The nearest other crops of N known crops; infinite where there is none.
+    """The nearest other crops of N known crops; infinite where there is none."""
 
-    Attributes:
-        same: distance to the nearest crop of the same identity by another camera, float64 [N].
-        other: distance to the nearest crop of another identity, float64 [N].
-    """
-
-    same: Floats
-    other: Floats
+    same: Floats  # distance to the nearest crop of the same identity by another camera, float64 [N]
+    other: Floats  # distance to the nearest crop of another identity, float64 [N]
 
     @property
     def known(self) -> int:
@@ -39,19 +34,13 @@ class Trials(NamedTuple):
 
 
 class Threshold(NamedTuple):
-    """A distance, and how the trials end with it.
+    """A distance, and how the trials end with it."""
 
-    Attributes:
-        distance: the threshold.
-        precision: right among the accepted trials, 0 to 1; None if none is accepted.
-        recall: right among the crops whose identity has another crop, 0 to 1; None without any.
-        trials: number of these crops.
-    """
-
-    distance: float
-    precision: float | None
+    distance: float  # the threshold
+    precision: float | None  # right among the accepted trials, 0 to 1; None if none is accepted
+    # right among the crops whose identity has another crop, 0 to 1; None without any
     recall: float | None
-    trials: int
+    trials: int  # number of these crops
 
 
 def run_trials(features: Tensor, identities: Ints, cameras: Ints, budget: int) -> Trials:

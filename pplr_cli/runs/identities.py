@@ -22,15 +22,10 @@ NO_TABLE = "name a table that `pplr labels` wrote"
 
 @dataclass
 class Identities:
-    """The last known identity of N images.
+    """The last known identity of N images."""
 
-    Attributes:
-        of: int64 [N]; `OUTLIER` = none so far.
-        used: numbers given so far: new identities begin here.
-    """
-
-    of: Labels
-    used: int = 0
+    of: Labels  # int64 [N]; `OUTLIER` = none so far
+    used: int = 0  # numbers given so far: new identities begin here
 
     def match(self, labels: Labels) -> Labels:
         """Return the identity of each image, int64 [N], for the clusters of the next clustering.

@@ -22,53 +22,32 @@ _OTHER = "another epoch's labels may be intact: `--epoch N`"
 
 
 class Row(NamedTuple):
-    """The pseudo-label of a training image.
+    """The pseudo-label of a training image."""
 
-    Attributes:
-        path: relative to the data set's root, with `/`.
-        pseudo_identity: its identity, a number that is the same in all epochs; -1 = outlier.
-        agreement: cross agreement, mean over the parts, 0 to 1.
-        camera: the user's name of its camera; None if unknown.
-    """
-
-    path: str
-    pseudo_identity: int
-    agreement: float
-    camera: str | None
+    path: str  # relative to the data set's root, with `/`
+    pseudo_identity: int  # its identity, a number that is the same in all epochs; -1 = outlier
+    agreement: float  # cross agreement, mean over the parts, 0 to 1
+    camera: str | None  # the user's name of its camera; None if unknown
 
 
 class AssignedRow(NamedTuple):
-    """The identity of an image, known or new.
+    """The identity of an image, known or new."""
 
-    Attributes:
-        path: relative to the folder of the images, with `/`.
-        pseudo_identity: number or name of its identity.
-        known: 1 if that is a known identity, 0 if it is new.
-        distance: to the nearest known image or track; 0 if it is known itself.
-        camera: the user's name of its camera; None if unknown.
-    """
-
-    path: str
-    pseudo_identity: int | str
-    known: int
-    distance: float
-    camera: str | None
+    path: str  # relative to the folder of the images, with `/`
+    pseudo_identity: int | str  # number or name of its identity
+    known: int  # 1 if that is a known identity, 0 if it is new
+    distance: float  # to the nearest known image or track; 0 if it is known itself
+    camera: str | None  # the user's name of its camera; None if unknown
 
 
 @dataclass(frozen=True, eq=False)
 class EpochLabels:
-    """The pseudo-labels of one epoch.
+    """The pseudo-labels of one epoch."""
 
-    Attributes:
-        file: the file they were read from.
-        epoch: its number.
-        pseudo: labels and agreement of N images.
-        earlier: labels of the epochs before, as far as they can be read.
-    """
-
-    file: Path
-    epoch: int
-    pseudo: PseudoLabels
+    file: Path  # the file they were read from
+    epoch: int  # its number
+    pseudo: PseudoLabels  # labels and agreement of N images
+    # labels of the epochs before, as far as they can be read
     earlier: tuple[NDArray[np.int64], ...] = ()
 
     def rows(self, images: ImageSet, known: Path | None = None) -> Iterator[Row]:

@@ -21,27 +21,16 @@ from pplr_cli.runtime import Runtime
 
 
 class Clustered(NamedTuple):
-    """The training images of a run with the clusters of its last weights.
+    """The training images of a run with the clusters of its last weights."""
 
-    Attributes:
-        config: the settings of the run.
-        epoch: epochs that the weights were trained.
-        images: the N training images.
-        store: their pixels.
-        tracks: their tracks; None if images are clustered.
-        features: float32 [1 + P, N, D].
-        pseudo: their clusters and agreement.
-        answers: the answers that the clusters honour, if any.
-    """
-
-    config: Config
-    epoch: int
-    images: ImageSet
-    store: ImageStore
-    tracks: Tracks | None
-    features: Tensor
-    pseudo: PseudoLabels
-    answers: Answers | None
+    config: Config  # the settings of the run
+    epoch: int  # epochs that the weights were trained
+    images: ImageSet  # the N training images
+    store: ImageStore  # their pixels
+    tracks: Tracks | None  # their tracks; None if images are clustered
+    features: Tensor  # float32 [1 + P, N, D]
+    pseudo: PseudoLabels  # their clusters and agreement
+    answers: Answers | None  # the answers that the clusters honour, if any
 
     def parts(self) -> Parts:
         """Return the parts of the clusters that can be asked about."""

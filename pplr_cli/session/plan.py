@@ -29,23 +29,14 @@ Rows = list[tuple[str, str]]
 
 
 class Inputs(NamedTuple):
-    """What a run starts from, found and checked.
+    """What a run starts from, found and checked."""
 
-    Attributes:
-        config: the settings.
-        weights: file of the initial weights; None = random.
-        manifest: the data set.
-        images: its training images.
-        tracks: their tracks; None if the data set has none.
-        answers: what people answered about these images, if anything.
-    """
-
-    config: Config
-    weights: Path | None
-    manifest: Manifest
-    images: ImageSet
-    tracks: Tracks | None
-    answers: Answers | None = None
+    config: Config  # the settings
+    weights: Path | None  # file of the initial weights; None = random
+    manifest: Manifest  # the data set
+    images: ImageSet  # its training images
+    tracks: Tracks | None  # their tracks; None if the data set has none
+    answers: Answers | None = None  # what people answered about these images, if anything
 
 
 def find_inputs(request: TrainingRequest, processes: int, reporter: Reporter) -> Inputs:

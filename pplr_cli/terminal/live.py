@@ -41,8 +41,8 @@ class Work:
         self._progress.update(self._number, advance=amount, seen=time.monotonic(), **fields)
 
 
-class LiveView:
-    """Displays the open tasks.
+class LiveView(Progress):
+    """Displays the open tasks, one a line, and below them the note of the innermost.
 
     Args:
         console: where bars are drawn, if it is a terminal.
@@ -51,8 +51,8 @@ class LiveView:
 
     def __init__(self, console: Console, print_line: Callable[[str], None]) -> None:
         self._print_line, self._printed = print_line, time.monotonic()
-        self._stop = threading.Event()
-        self._progress = _Bars(
+        self._quiet = threading.Event()
+        super().__init__(
             console=console,
             transient=True,
             refresh_per_second=4,
@@ -66,37 +66,36 @@ class LiveView:
     @contextmanager
     def task(self, title: str, total: int, unit: str, done: float = 0) -> Iterator[Work]:
         """Display a task while the block runs; the arguments are those of `Reporter.task`."""
-        progress = self._progress
         fields: dict[str, Any] = {"unit": unit, "note": "", "seen": time.monotonic()}
         with ExitStack() as stack:
-            if not progress.tasks:
-                stack.enter_context(self._printing() if progress.disable else progress)
-            number = progress.add_task(title, total=total or None, **fields)
-            progress.update(number, completed=done)
-            stack.callback(progress.remove_task, number)
-            progress.advance(number, 0)  # the speed is measured from here
-            yield Work(progress, number)
+            if not self.tasks:
+                stack.enter_context(self._printing() if self.disable else self)
+            number = self.add_task(title, total=total or None, **fields)
+            self.update(number, completed=done)
+            stack.callback(self.remove_task, number)
+            self.advance(number, 0)  # the speed is measured from here
+            yield Work(self, number)
 
     @contextmanager
     def _printing(self) -> Iterator[None]:
         """Let a thread print lines while the block runs."""
         self.printed()
-        self._stop.clear()
+        self._quiet.clear()
         thread = threading.Thread(target=self._watch, daemon=True)
         thread.start()
         try:
             yield
         finally:
-            self._stop.set()
+            self._quiet.set()
             thread.join()
 
     def _watch(self) -> None:
-        while not self._stop.wait(POLL_SECONDS):
+        while not self._quiet.wait(POLL_SECONDS):
             self.print_if_due()
 
     def print_if_due(self) -> None:
         """Print a line about the innermost task if nothing was printed for a while."""
-        tasks = self._progress.tasks
+        tasks = self.tasks
         if tasks and time.monotonic() - self._printed >= PLAIN_SECONDS:
             self.printed()
             self._print_line(_plain_line(tasks))
@@ -105,11 +104,7 @@ class LiveView:
         """Note that a line was printed just now."""
         self._printed = time.monotonic()
 
-
-class _Bars(Progress):
-    """The open tasks, one a line, and below them the note of the innermost."""
-
-    def get_renderables(self) -> Iterable[RenderableType]:
+    def get_renderables(self) -> Iterable[RenderableType]:  # noqa: D102
         tasks = self.tasks
         if not tasks:
             return

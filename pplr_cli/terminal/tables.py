@@ -45,5 +45,5 @@ def _table(columns: Sequence[str], rows: Grid) -> Table:
         justify = "right" if numeric else "left"
         table.add_column(Text(name), justify=justify, overflow="fold", min_width=longest)
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(cell.strip()) for cell in row))
     return table

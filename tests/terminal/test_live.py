@@ -41,7 +41,7 @@ def view(hand: Clock, lines: list[str], monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 def innermost(view: LiveView) -> Task | None:
-    return next(reversed(view._progress.tasks), None)
+    return next(reversed(view.tasks), None)
 
 
 def facts(view: LiveView) -> tuple[str, str, float | None]:
@@ -135,7 +135,7 @@ def drawn(width: int, monkeypatch: pytest.MonkeyPatch, **environment: str) -> li
         with view.task("epoch 3/50", 25600, "images") as inner:
             hand.now += 20
             inner.advance(8960, "step 140, loss 3.210")
-            paper.print(*view._progress.get_renderables())
+            paper.print(*view.get_renderables())
     assert isinstance(paper.file, Terminal)
     return paper.file.getvalue().splitlines()
 

@@ -47,7 +47,8 @@ def test_cells_wrap_between_words_from_the_widest_column() -> None:
         "label stage, above the        0.20 GB",
         "features",
         "memory budget                 10.20 GB (half of what is free",
-        "                              at this moment on this machine)",
+        "                              at this moment on this",
+        "                              machine)",
     ]
 
 
