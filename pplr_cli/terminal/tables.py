@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -41,9 +41,8 @@ def _table(columns: Sequence[str], rows: Grid) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for name, *cells in zip(columns, *rows, strict=True):
         longest = max(cell_len(word) for cell in (name, *cells) for word in (*cell.split(), ""))
-        numeric = all(cell[:1].isdigit() for cell in cells)
-        justify = "right" if numeric else "left"
-        table.add_column(Text(name), justify=justify, overflow="fold", min_width=longest)
+        side: JustifyMethod = "right" if all(cell[:1].isdigit() for cell in cells) else "left"
+        table.add_column(Text(name), justify=side, overflow="fold", min_width=longest)
     for row in rows:
         table.add_row(*(Text(cell.strip()) for cell in row))
     return table

@@ -289,11 +289,12 @@ def test_caps_on_members_and_bytes(
     tmp_path: Path, pack: Packer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = pack(tmp_path / "x", FILES)
+    with monkeypatch.context() as few:
+        few.setattr(limits, "MOST_MEMBERS", 2)
+        refused(archive, "more than 2 members")
+    shutil.rmtree(tmp_path / "out")
     monkeypatch.setattr(limits, "MOST_BYTES", 5000)
     refused(archive, "more than 5,000 bytes")
-    monkeypatch.setattr(limits, "MOST_MEMBERS", 2)
-    shutil.rmtree(tmp_path / "out")
-    refused(archive, "more than 2 members")
 
 
 def test_space_is_checked_before_anything_is_written(
