@@ -1,14 +1,16 @@
 """`pplr assign`: give new crops the identities of known ones, or new identities."""
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from pplr_cli.commands import label_output, options
+from pplr_cli.commands import documents, label_output, options
 from pplr_cli.commands.label_output import LabelOutput
 from pplr_cli.commands.model import CropsRequest
 from pplr_cli.commands.options import takes
+from pplr_cli.config.fields import Fraction
 
 if TYPE_CHECKING:
     from pplr_cli.retrieval.threshold import Threshold
@@ -38,6 +40,38 @@ MaxDistance = Annotated[
         help="Largest distance to a known crop (default: chosen from the known crops).",
     ),
 ]
+
+
+class ThresholdUsed(documents.Part):
+    """The largest distance to a known image, and how it does on the known images."""
+
+    distance: documents.Distance
+    precision: Fraction | None
+    recall: Fraction | None
+    trials: int
+    """Known images or tracks whose identity has another one."""
+
+
+class AssignedLabel(documents.Part):
+    """The identity of an image."""
+
+    path: str
+    pseudo_identity: int | str
+    """Text if the known identities have names."""
+    known: Literal[0, 1]
+    """1 if it is a known identity."""
+    distance: documents.Distance
+    camera: str | None
+
+
+class AssignDocument(label_output.Labelled, command="assign"):
+    """Images with known or new identities."""
+
+    weights: documents.Weights
+    threshold: ThresholdUsed
+    new_identities: int
+    skipped: documents.Skipped
+    labels: list[AssignedLabel]
 
 
 @takes(CropsRequest)
@@ -73,16 +107,18 @@ def assign(
     rows = list(assigned_rows(found))
     new = {row.pseudo_identity for row in rows if not row.known}
     olds = sum(row.known for row in rows)
-    about = {
-        "weights": str(request.weights),
-        "threshold": found.threshold._asdict(),
-        "new_identities": len(new),
-    }
+    document = partial(
+        AssignDocument,
+        weights=request.weights,
+        threshold=ThresholdUsed(**found.threshold._asdict()),
+        new_identities=len(new),
+        skipped=len(images) - len(found.images),
+    )
     line = (
         f"{len(rows):,} images below `{found.images.root}`: {olds:,} of known identities, "
         f"{len(rows) - olds:,} in {len(new):,} new identities"
     )
-    target.write(rows, found.images.root, about, line, console, json=request.json)
+    target.write(rows, found.images.root, line, console, document if request.json else None)
 
 
 def _describe(threshold: "Threshold", *, chosen: bool) -> str:

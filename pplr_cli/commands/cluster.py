@@ -1,11 +1,22 @@
 """`pplr cluster`: identities of a folder of crops, or of a data set, without training."""
 
+from functools import partial
 from typing import Any
 
-from pplr_cli.commands import label_output, options
+from pplr_cli.commands import documents, label_output, options
 from pplr_cli.commands.label_output import LabelOutput
 from pplr_cli.commands.model import CropsRequest
 from pplr_cli.commands.options import takes
+
+
+class ClusterDocument(label_output.Labelled, command="cluster"):
+    """Images grouped into identities."""
+
+    weights: documents.Weights
+    clusters: documents.Clusters
+    outliers: documents.Outliers
+    skipped: documents.Skipped
+    labels: list[label_output.Label]
 
 
 @takes(CropsRequest)
@@ -26,13 +37,15 @@ def cluster(
     model, opened = request.load(), request.images()
     images, pseudo = cluster_images(model, opened, skip_bad=request.skip_bad)
     rows = list(label_rows(images, pseudo.labels, pseudo.agreement.mean(1)))
-    about = {
-        "weights": str(request.weights),
-        "pseudo_identities": pseudo.clusters,
-        "outliers": pseudo.outliers,
-    }
+    document = partial(
+        ClusterDocument,
+        weights=request.weights,
+        clusters=pseudo.clusters,
+        outliers=pseudo.outliers,
+        skipped=len(opened) - len(images),
+    )
     line = (
         f"{len(rows):,} images below `{images.root}`, {pseudo.clusters:,} pseudo-identities, "
         f"{pseudo.outliers:,} outliers (-1)"
     )
-    target.write(rows, images.root, about, line, request.console, json=request.json)
+    target.write(rows, images.root, line, request.console, document if request.json else None)

@@ -2,12 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pplr_cli.commands import options
+from pplr_cli.commands import documents, options
+from pplr_cli.commands.documents import Run, TrainedBy, meaning
+from pplr_cli.config.fields import Fraction
 from pplr_cli.terminal.console import Console
+
+if TYPE_CHECKING:
+    from pplr_cli.runs.comparison import Comparison
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the run folders.")]
 Runs = Annotated[
@@ -20,13 +25,69 @@ Page = Annotated[
 Outcome = dict[str, Any]
 
 
+class RunOutcome(documents.Part):
+    """State and figures of a run; null for those that it does not have."""
+
+    run: Run
+    problem: Annotated[str | None, meaning("Why the run folder cannot be read.")] = None
+    state: Annotated[str, meaning("running, interrupted, failed, finished, unfinished, damaged")]
+    mode: TrainedBy = None
+    data: Annotated[str | None, meaning("Name of the data set.")] = None
+    seed: int | None = None
+    epochs: Annotated[int | None, meaning("Epochs wanted.")] = None
+    epoch: Annotated[int | None, meaning("Last epoch recorded.")] = None
+    updated: Annotated[str | None, meaning("Time of the last record.")] = None
+    seconds: Annotated[float | None, meaning("Duration of the recorded epochs.")] = None
+    start_mAP: Annotated[Fraction | None, meaning("First mAP.")] = None  # noqa: N815
+    mAP: Annotated[Fraction | None, meaning("Last mAP.")] = None  # noqa: N815
+    rank1: Annotated[Fraction | None, meaning("Last rank-1.")] = None
+    best_mAP: Annotated[Fraction | None, meaning("Highest mAP.")] = None  # noqa: N815
+    best_epoch: Annotated[int | None, meaning("Epoch of the highest mAP.")] = None
+    clusters: Annotated[int | None, meaning("Pseudo-identities of the last epoch.")] = None
+    outlier_share: Annotated[Fraction | None, meaning("Share of images without one.")] = None
+
+
+class RunsDocument(documents.Document, command="runs"):
+    """The runs of a folder."""
+
+    folder: Path
+    runs: list[RunOutcome]
+
+
+class Spread(documents.Part):
+    """Mean and standard deviation of a figure."""
+
+    mean: float
+    spread: float
+
+
+class Group(documents.Part):
+    """Runs that differ in the seed alone."""
+
+    settings: str
+    """What sets the group apart."""
+    runs: list[Path]
+    figures: dict[str, Spread]
+
+
+class CompareDocument(documents.Document, command="compare"):
+    """Several runs side by side."""
+
+    runs: list[RunOutcome]
+    differences: dict[str, list[Any]]
+    """Settings that differ, with the value of each run."""
+    groups: list[Group]
+    page: documents.Page
+
+
 def runs(folder: Folder = Path("runs"), json: options.Json = False) -> None:
     """List the runs of a folder with state, data, figures and age."""
     from pplr_cli.runs.comparison import find_runs, outcome
 
     console, outcomes = Console(), [outcome(run) for run in find_runs(folder)]
     if json:
-        console.document({"folder": str(folder), "runs": outcomes})
+        listed = [RunOutcome(**each) for each in outcomes]
+        console.document(RunsDocument(folder=folder, runs=listed))
     else:
         _list(console, outcomes)
 
@@ -47,7 +108,7 @@ def compare(
         with open_output(to, overwrite=overwrite) as file:
             file.write(page)
     if json:
-        console.document(comparison.document() | {"page": None if to is None else str(to)})
+        console.document(_document(comparison, to))
         return
     _list(console, comparison.outcomes)
     names = [Path(one["run"]).name for one in comparison.outcomes]
@@ -65,6 +126,23 @@ def compare(
         console.result(f"page: {to}")
 
 
+def _document(comparison: "Comparison", page: Path | None) -> CompareDocument:
+    groups = [
+        Group(
+            settings=group.name,
+            runs=[Path(run) for run in group.runs],
+            figures={n: Spread(mean=m, spread=s) for n, (m, s) in group.figures.items()},
+        )
+        for group in comparison.groups
+    ]
+    return CompareDocument(
+        runs=[RunOutcome(**each) for each in comparison.outcomes],
+        differences=comparison.differences,
+        groups=groups,
+        page=page,
+    )
+
+
 def _list(console: Console, outcomes: Sequence[Outcome]) -> None:
     """Print a table of runs, and what is wrong with damaged ones."""
     columns = ("run", "state", "command", "data", "seed", "epoch", "mAP", "clusters", "updated")
@@ -79,7 +157,7 @@ def _cells(one: Outcome) -> Iterator[str]:
     if one["problem"]:
         yield from [""] * 7
         return
-    yield one["command"]
+    yield one["mode"]
     yield one["data"]
     yield str(one["seed"])
     yield f"{one['epoch']}/{one['epochs']}"

@@ -8,11 +8,41 @@ from typing import Any
 import typer
 
 from pplr_cli import env
-from pplr_cli.commands import options
+from pplr_cli.commands import documents, options
 from pplr_cli.config.document import flat
 from pplr_cli.errors import PplrError, known_failure
 from pplr_cli.progress import Silent
 from pplr_cli.terminal.console import Console
+
+
+class Problem(documents.Part):
+    """What is broken, and what to do."""
+
+    message: str
+    hint: str | None
+
+
+class DoctorDocument(documents.Document, command="doctor"):
+    """The installation, data sets and weights."""
+
+    pplr: str
+    """Version."""
+    python: str
+    platform: str
+    packages: dict[str, str]
+    """Versions."""
+    cpu: dict[str, Any]
+    memory_gb: dict[str, float]
+    cuda: dict[str, Any]
+    environment: dict[str, str | None]
+    """Environment variables that pplr reads."""
+    data_dir: Path
+    data_sets: dict[str, dict[str, Any]]
+    cache_dir: Path
+    weights: dict[str, dict[str, Any]]
+    """Downloaded weights."""
+    problems: list[Problem]
+    """Empty if the exit code is 0."""
 
 
 def doctor(data_dir: options.DataDir = None, json: options.Json = False) -> None:
@@ -27,13 +57,13 @@ def doctor(data_dir: options.DataDir = None, json: options.Json = False) -> None
         "data_sets": _data_sets(folder, problems),
         "cache_dir": str(env.cache_dir().resolve()),
         "weights": _weights(problems),
-        "problems": [{"message": each.message, "hint": each.hint} for each in problems],
     }
     console = Console()
     if json:
-        console.document(facts)
+        found = [Problem(message=each.message, hint=each.hint) for each in problems]
+        console.document(DoctorDocument(**facts, problems=found))
     else:
-        shown = flat({key: value for key, value in facts.items() if key != "problems"})
+        shown = flat(facts)
         rows = [
             (key, "none" if value in (None, {}, []) else str(value)) for key, value in shown.items()
         ]

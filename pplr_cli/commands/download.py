@@ -2,12 +2,12 @@
 
 import string
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote, urlsplit
 
 import typer
 
-from pplr_cli.commands import options
+from pplr_cli.commands import documents, options
 from pplr_cli.errors import UsageError
 from pplr_cli.terminal.console import Console
 from pplr_cli.text import nearest
@@ -28,6 +28,27 @@ DriveFile = Annotated[
     typer.Option("--drive-file", help="Path in the authors' folder, if names are ambiguous."),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
+
+
+class Known(documents.Part):
+    """Weights that can be downloaded."""
+
+    name: str
+    description: str
+    source: str
+    """Web address, or folder of the authors."""
+    bytes: Annotated[int, documents.meaning("Size; approximate before the download.")]
+    exists: bool
+    """Whether they are downloaded."""
+    weights: documents.Weights
+    sha256: str | None = None
+    """With NAME, of the file."""
+
+
+class DownloadDocument(documents.Document, command="download-weights"):
+    """Weights: all, or those of NAME."""
+
+    downloads: list[Known]
 
 
 def download_weights(
@@ -58,29 +79,35 @@ def download_weights(
 
 def _list(entries: list["Entry"], console: Console, json: bool) -> None:
     """Print each entry with its size, its file and whether the file exists."""
-    documents = [_document(entry) for entry in entries]
+    known = [_known(entry) for entry in entries]
     if json:
-        console.document(documents)
+        console.document(DownloadDocument(downloads=known))
         return
     rows = [
-        (name, what, f"{size:.0f} MB", "yes" if there else "no", file)
-        for name, what, _, size, there, file in map(dict.values, documents)
+        (
+            each.name,
+            each.description,
+            f"{each.bytes / 1e6:.0f} MB",
+            "yes" if each.exists else "no",
+            str(each.weights),
+        )
+        for each in known
     ]
     console.table(("name", "weights", "size", "there", "file"), rows)
 
 
-def _document(entry: "Entry") -> dict[str, Any]:
+def _known(entry: "Entry", sha256: str | None = None) -> Known:
     """Return the facts of an entry; the size is that of the file if it exists."""
-    there = entry.target.is_file()
-    size = entry.target.stat().st_size if there else entry.size
-    return {
-        "name": entry.name,
-        "description": entry.description,
-        "source": entry.url,
-        "size_mb": round(size / 1e6, 1),
-        "there": there,
-        "file": str(entry.target),
-    }
+    exists = entry.target.is_file()
+    return Known(
+        name=entry.name,
+        description=entry.description,
+        source=entry.url,
+        bytes=entry.target.stat().st_size if exists else entry.size,
+        exists=exists,
+        weights=entry.target,
+        sha256=sha256,
+    )
 
 
 def _source(
@@ -125,7 +152,7 @@ def _fetch(entry: "Entry", source: "Source", console: Console, force: bool, json
         console.warn(f"`{entry.name}` exists already", "`--force` replaces it")
     path = obtain(entry, console, source, force, _fits)
     if json:
-        console.document({**_document(entry), "sha256": file_sha256(path)})
+        console.document(DownloadDocument(downloads=[_known(entry, file_sha256(path))]))
         return
     if isinstance(entry, Official):
         console.info(f"next: `pplr evaluate --preset {entry.data_set} --weights {path}`")

@@ -1,11 +1,11 @@
 """`pplr embed`: the features of a folder of crops, or of a data set, as a file."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from pplr_cli.commands import options
+from pplr_cli.commands import documents, options
 from pplr_cli.commands.model import CropsRequest
 from pplr_cli.commands.options import takes
 
@@ -13,6 +13,22 @@ To = Annotated[
     Path, typer.Option("--to", metavar="FILE", help="File to write: .npz, .npy or .parquet.")
 ]
 Half = Annotated[bool, typer.Option("--half", help="Write float16 instead of float32.")]
+
+
+class EmbedDocument(documents.Document, command="embed"):
+    """EmbedDocument written into a file."""
+
+    files: list[Path]
+    """Vectors first."""
+    root: documents.Root
+    images: documents.Images
+    skipped: documents.Skipped
+    resumed: int
+    """Images taken over from an interrupted call."""
+    feature_size: documents.FeatureSize
+    type: Literal["float32", "float16"]
+    weights: documents.Weights
+    weights_sha256: documents.Digest
 
 
 @takes(CropsRequest)
@@ -40,20 +56,20 @@ def embed(
     except KeyboardInterrupt:
         console.info(f"interrupted; the same command continues from `{to}{PARTIAL}`")
         raise
-    document = {
-        "files": [str(file) for file in reversed(files(to))],
-        "root": str(found.images.root),
-        "images": len(found.images),
-        "skipped": len(images) - len(found.images),
-        "resumed": found.reused,
-        "feature_size": model.network.feature_size,
-        "type": "float16" if half else "float32",
-        "weights": str(request.weights),
-        "weights_sha256": digest,
-    }
+    document = EmbedDocument(
+        files=list(reversed(files(to))),
+        root=found.images.root,
+        images=len(found.images),
+        skipped=len(images) - len(found.images),
+        resumed=found.reused,
+        feature_size=model.network.feature_size,
+        type="float16" if half else "float32",
+        weights=request.weights,
+        weights_sha256=digest,
+    )
     if request.json:
         console.document(document)
     else:
-        size, kind = document["feature_size"], document["type"]
+        size, kind = document.feature_size, document.type
         console.result(f"{len(found.images):,} images below `{images.root}`, {size} {kind} each")
-        console.result(f"features: {', '.join(map(str, reversed(files(to))))}")
+        console.result(f"features: {', '.join(map(str, document.files))}")

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from pplr_cli.commands import gates, options
+from pplr_cli.commands import documents, gates, options
 from pplr_cli.commands.model import ModelRequest
 from pplr_cli.commands.options import takes
+from pplr_cli.config.fields import Fraction, Mode
 from pplr_cli.files import check_output
 from pplr_cli.retrieval import published
 from pplr_cli.retrieval.published import RANKS
@@ -28,7 +29,7 @@ FailBelow = Annotated[
     typer.Option(
         "--fail-below",
         metavar="FIGURE=FRACTION",
-        help="Exit code 1 if a figure is lower, as in mAP=0.80 (repeatable).",
+        help="Exit code 1 if a figure is lower, as in mAP=0.80 or mAP=80% (repeatable).",
     ),
 ]
 SameCameraOption = Annotated[
@@ -43,6 +44,52 @@ AsOneOption = Annotated[
     Literal["track"] | None,
     typer.Option("--as-one", help="Average the features of a track's query images."),
 ]
+
+
+class Separation(documents.Part):
+    """The distance that separates pairs of one identity best from other pairs."""
+
+    distance: Literal["euclidean", "re-ranked"]
+    criterion: str
+    """How the threshold was chosen."""
+    threshold: float
+    same_below: Fraction
+    """Share of the pairs of one identity that are nearer."""
+    different_below: Fraction
+    """Share of the other pairs that are nearer."""
+    same_pairs: int
+    different_pairs: int
+
+
+class EvaluateDocument(documents.Scores, documents.Document, command="evaluate"):
+    """Scores of a weights file."""
+
+    mINP: Fraction  # noqa: N815
+    weights: documents.Weights
+    mode: documents.TrainedBy
+    epoch: int | None
+    """Epoch of the weights."""
+    data: documents.Data
+    rerank: bool
+    same_camera: Literal["ignore", "keep"]
+    leave_one_out: bool
+    as_one: Literal["track"] | None
+    queries: int
+    """Queries evaluated."""
+    queries_skipped: int
+    """Queries without another image of their identity."""
+    distractors: int
+    """Gallery images without identity."""
+    copies: int
+    """Gallery images ignored as copies of a query."""
+    paper: dict[Mode, documents.Scores]
+    """Scores in the paper; empty if it used other images."""
+    gates: list[gates.Outcome]
+    """One for each `--fail-below`."""
+    pictures: documents.Pictures
+    separation: Separation | None
+    """Null without `--plots`."""
+
 
 MODES = {"train": "without camera labels", "train-cam": "with camera labels"}
 
@@ -73,15 +120,26 @@ def evaluate(
     model, console = request.load(data, cache=cache), request.console
     manifest = open_dataset(model.config.data.name, request.data, console, verify=verify)
     protocol = Protocol(same_camera, leave_one_out, as_one)
-    measured = _measure(model, manifest, protocol, rerank, draw=plots is not None)
-    scores, evaluation, distractors = measured
-    document = _document(request.weights, model, manifest, scores, rerank)
-    if protocol != Protocol():
-        document["paper"] = {}  # it used Market-1501's
-    document |= {**asdict(protocol), "distractors": distractors}
-    document["gates"] = [gate.outcome(document) for gate in wanted]
-    document["plots"] = None if plots is None else str(plots)
-    document["separation"] = None if evaluation is None else _separation(evaluation)
+    scores, evaluation, distractors = _measure(
+        model, manifest, protocol, rerank, draw=plots is not None
+    )
+    figures = {figure: getattr(scores, figure) for figure in ("mAP", "mINP", "queries", "copies")}
+    figures |= {f"rank{k}": scores.rank(k) for k in RANKS}
+    document = EvaluateDocument(
+        weights=request.weights,
+        mode=model.about.get("mode"),
+        epoch=model.about.get("epoch"),
+        data=manifest.name,
+        rerank=rerank,
+        **asdict(protocol),
+        **figures,
+        queries_skipped=scores.skipped,
+        distractors=distractors,
+        paper=_paper(manifest) if protocol == Protocol() else {},  # it used Market-1501's
+        gates=[gate.outcome(figures[gate.figure]) for gate in wanted],
+        pictures=plots,
+        separation=None if evaluation is None else _separation(evaluation),
+    )
     if request.json:
         console.document(document)
     else:
@@ -90,9 +148,9 @@ def evaluate(
         from pplr_cli.report.plots import draw_plots
 
         draw_plots(evaluation, plots)
-    if not request.json and plots is not None:
-        _print_separation(document, console)
-    gates.require(document["gates"], plots)
+    if not request.json and document.separation is not None:
+        _print_separation(document.separation, plots, console)
+    gates.require(document.gates, plots)
 
 
 def _measure(
@@ -122,66 +180,49 @@ def _measure(
     return scores, evaluation, int((evaluator.sets[1].identities == UNKNOWN).sum())
 
 
-def _print(document: dict[str, Any], manifest: "Manifest", console: Console) -> None:
+def _print(document: EvaluateDocument, manifest: "Manifest", console: Console) -> None:
     """Print the scores in percent, and the paper's if it used the data set."""
-    title = document["weights"] + (" (re-ranked)" if document["rerank"] else "")
-    rows = [[title, *(f"{100 * document[figure]:.1f}" for figure in gates.FIGURES)]]
-    for mode, paper in published.figures_for(manifest).items():
-        if mode in document["paper"]:
-            values = (f"{value:.1f}" for value in paper)
-            rows.append([f"{published.LABEL}, {MODES[mode]}", *values, "-"])
+    title = f"{document.weights}" + (" (re-ranked)" if document.rerank else "")
+    rows = [[title, *(f"{100 * getattr(document, figure):.1f}" for figure in gates.FIGURES)]]
+    for mode, paper in document.paper.items():
+        values = (f"{100 * value:.1f}" for value in asdict(paper).values())
+        rows.append([f"{published.LABEL}, {MODES[mode]}", *values, "-"])
     console.table([manifest.name, "mAP", *(f"rank-{k}" for k in RANKS), "mINP"], rows)
-    if skipped := document["skipped"]:
-        other = " by another camera" if document["same_camera"] == "ignore" else ""
+    if skipped := document.queries_skipped:
+        other = " by another camera" if document.same_camera == "ignore" else ""
         console.result(
-            f"{skipped:,} of {skipped + document['queries']:,} queries skipped: the gallery has no "
+            f"{skipped:,} of {skipped + document.queries:,} queries skipped: the gallery has no "
             f"{'' if other else 'other '}image of their identity{other}"
         )
-    if distractors := document["distractors"]:
-        console.result(f"{distractors:,} gallery images without identity are distractors")
+    if document.distractors:
+        console.result(f"{document.distractors:,} gallery images without identity are distractors")
 
 
-def _print_separation(document: dict[str, Any], console: Console) -> None:
-    found = document["separation"]
+def _print_separation(found: Separation, plots: Path | None, console: Console) -> None:
     console.result(
-        f"threshold {found['threshold']:.3f}: {100 * found['same_below']:.1f} % of the pairs of "
-        f"one identity are nearer, {100 * found['different_below']:.1f} % of the others"
+        f"threshold {found.threshold:.3f}: {100 * found.same_below:.1f} % of the pairs of "
+        f"one identity are nearer, {100 * found.different_below:.1f} % of the others"
     )
-    console.result(f"pictures: {document['plots']}")
+    console.result(f"pictures: {plots}")
 
 
-def _document(
-    weights: Path, model: "Model", manifest: "Manifest", scores: "Scores", rerank: bool
-) -> dict[str, Any]:
-    """Return the scores and the paper's as plain values, each from 0 to 1."""
+def _paper(manifest: "Manifest") -> dict[Mode, documents.Scores]:
+    """Return the scores of the paper if it used these images."""
     return {
-        "weights": str(weights),
-        "mode": model.about.get("mode"),
-        "epoch": model.about.get("epoch"),
-        "data": manifest.name,
-        "rerank": rerank,
-        "mAP": scores.mAP,
-        **{f"rank{k}": scores.rank(k) for k in RANKS},
-        "mINP": scores.mINP,
-        "queries": scores.queries,
-        "skipped": scores.skipped,
-        "copies": scores.copies,
-        "paper": {
-            mode: {key: round(value / 100, 3) for key, value in paper._asdict().items()}
-            for mode, paper in published.figures_for(manifest).items()
-        },
+        mode: documents.Scores(**{k: round(v / 100, 3) for k, v in paper._asdict().items()})
+        for mode, paper in published.figures_for(manifest).items()
     }
 
 
-def _separation(evaluation: "Evaluation") -> dict[str, Any]:
+def _separation(evaluation: "Evaluation") -> Separation:
     """Return the threshold that separates identities best, and its figures."""
     separation = evaluation.survey.separation
-    return {
-        "distance": "re-ranked" if evaluation.rerank else "euclidean",
-        "criterion": "largest same_below - different_below",
-        "threshold": separation.threshold,
-        "same_below": separation.same_below,
-        "different_below": separation.different_below,
-        "same_pairs": int(separation.same.sum()),
-        "different_pairs": int(separation.different.sum()),
-    }
+    return Separation(
+        distance="re-ranked" if evaluation.rerank else "euclidean",
+        criterion="largest same_below - different_below",
+        threshold=separation.threshold,
+        same_below=separation.same_below,
+        different_below=separation.different_below,
+        same_pairs=int(separation.same.sum()),
+        different_pairs=int(separation.different.sum()),
+    )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pplr_cli.commands import options
+from pplr_cli.commands import documents, options
 from pplr_cli.commands.model import WeightsRequest
 from pplr_cli.commands.options import takes
 from pplr_cli.errors import UsageError
@@ -29,6 +29,19 @@ Crops = Annotated[
 
 CHECKED = 32
 """Largest number of crops to check the file with."""
+
+
+class ExportDocument(documents.Document, command="export"):
+    """A model that was exported."""
+
+    file: documents.File
+    weights: documents.Weights
+    bytes: documents.Bytes
+    preprocessing: dict[str, Any]
+    """What the model expects, and what it does itself."""
+    feature_size: documents.FeatureSize
+    checked: dict[str, Any]
+    """Source and number of the images, and the largest distance to the features of torch."""
 
 
 @takes(WeightsRequest)
@@ -55,7 +68,7 @@ def export(
     difference = onnx.largest_difference(content, model.network, images)
     with open_output(to, overwrite=overwrite) as file:
         file.write(content)
-    document = {
+    document: dict[str, Any] = {
         "file": str(to),
         "weights": str(request.weights),
         "bytes": len(content),
@@ -64,7 +77,7 @@ def export(
         "checked": {"crops": source, "images": len(images), "largest_difference": difference},
     }
     if request.json:
-        request.console.document(document)
+        request.console.document(ExportDocument(**document))
     else:
         _print(document, request.console)
 

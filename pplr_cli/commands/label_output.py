@@ -1,12 +1,14 @@
 """Options and output of the commands that give identities to images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from pplr_cli.commands import documents
+from pplr_cli.config.fields import Fraction
 from pplr_cli.errors import UsageError
 from pplr_cli.files import check_output, open_output
 from pplr_cli.terminal.console import Console
@@ -32,6 +34,25 @@ Output = Annotated[
 
 STDOUT = Path("-")
 FOLDERS = Path("identities")
+
+
+class Label(documents.Part):
+    """The pseudo-label of an image."""
+
+    path: str
+    pseudo_identity: int
+    """-1 = outlier."""
+    agreement: Fraction
+    camera: str | None
+
+
+class Labelled(documents.Document):
+    """What the documents of these commands have in common."""
+
+    root: documents.Root
+    images: documents.Images
+    csv: Annotated[Path | None, documents.meaning("Table written; null if none was.")]
+    folders: Annotated[Path | None, documents.meaning("Folder written; null if none was.")]
 
 
 @dataclass(frozen=True)
@@ -63,21 +84,18 @@ class LabelOutput:
         self,
         rows: "Sequence[Row | AssignedRow]",
         root: Path,
-        about: dict[str, Any],
         line: str,
         console: Console,
-        *,
-        json: bool,
+        document: Callable[..., Labelled] | None,
     ) -> None:
         """Write the rows, and print what they are.
 
         Args:
             rows: a row for each image.
             root: folder that the paths are relative to.
-            about: beginning of the JSON document.
             line: what people read.
             console: prints.
-            json: print a JSON document.
+            document: makes the JSON document, which is printed instead.
         """
         from pplr_cli.runs.label_folders import write_folders
 
@@ -88,11 +106,11 @@ class LabelOutput:
         elif self.target != STDOUT:
             with open_output(self.target, overwrite=self.overwrite) as file:
                 file.write(content)
-        written = None if self.target == STDOUT else str(self.target)
-        if json:
-            places = {"csv": None, "folders": None} | {self.to: written}
-            document = {**about, "root": str(root), **places, "images": len(rows)}
-            console.document({**document, "labels": [row._asdict() for row in rows]})
+        written = None if self.target == STDOUT else self.target
+        if document is not None:
+            places = {"csv": None, "folders": None, self.to: written}
+            labels = [row._asdict() for row in rows]
+            console.document(document(root=root, images=len(rows), labels=labels, **places))
         elif written is None:
             console.data(content)
             console.info(line)

@@ -1,12 +1,13 @@
 """`pplr labels`: export the pseudo-labels of a run as a table or as folders."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pplr_cli.commands import label_output, options
+from pplr_cli.commands import documents, label_output, options
 from pplr_cli.commands.label_output import FOLDERS, LabelOutput
 from pplr_cli.errors import UsageError
 from pplr_cli.terminal.console import Console
@@ -30,6 +31,17 @@ Answers = Annotated[
     Path | None,
     typer.Option("--answers", help="Cluster again, with the last weights and these answers."),
 ]
+
+
+class LabelsDocument(label_output.Labelled, command="labels"):
+    """The pseudo-labels of a run."""
+
+    run: documents.Run
+    epoch: int
+    data: documents.Data
+    clusters: documents.Clusters
+    outliers: documents.Outliers
+    labels: list[label_output.Label]
 
 
 def labels(
@@ -65,18 +77,19 @@ def labels(
         found, source = _answered(found, run, answers, data_dir, console)
     rows = list(found.rows(images, known))
     clusters, outliers = found.pseudo.clusters, found.pseudo.outliers
-    about = {
-        "run": str(run),
-        "epoch": found.epoch,
-        "data": config.data.name,
-        "pseudo_identities": clusters,
-        "outliers": outliers,
-    }
+    document = partial(
+        LabelsDocument,
+        run=run,
+        epoch=found.epoch,
+        data=config.data.name,
+        clusters=clusters,
+        outliers=outliers,
+    )
     line = (
         f"{source}: {len(rows):,} images below `{images.root}`, "
         f"{clusters:,} pseudo-identities, {outliers:,} outliers (-1)"
     )
-    target.write(rows, images.root, about, line, console, json=json)
+    target.write(rows, images.root, line, console, document if json else None)
 
 
 def _answered(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pplr_cli import env
-from pplr_cli.commands import options
+from pplr_cli.commands import documents, options
 from pplr_cli.config import presets
 from pplr_cli.data.manifest import Split
 from pplr_cli.errors import UsageError
@@ -17,7 +17,9 @@ from pplr_cli.ingest.request import PrepareRequest
 from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
-    from pplr_cli.data.decode import Fault
+    from collections.abc import Sequence
+
+    from pplr_cli.data import decode
     from pplr_cli.data.manifest import Manifest
     from pplr_cli.ingest.counts import Count
     from pplr_cli.ingest.prepare import Prepared
@@ -25,6 +27,61 @@ if TYPE_CHECKING:
 Check = Annotated[
     bool, typer.Option("--check", help="Compare a prepared data set with its manifest.")
 ]
+
+
+class Fault(documents.Part):
+    """An image that cannot be used, or is not what the manifest says."""
+
+    path: str
+    reason: str
+
+
+class Counted(documents.Part):
+    """A number and the published ones: several if releases differ."""
+
+    count: int
+    published: list[int]
+
+
+class SplitCounts(documents.Part):
+    """Counts of a split, without unknown identities and cameras."""
+
+    images: Counted
+    identities: Counted
+    cameras: Counted
+
+
+class DataSetDocument(documents.Document):
+    """A prepared data set."""
+
+    data: documents.Data
+    layout: Annotated[str, documents.meaning("Layout of the source.")]
+    manifest: Annotated[Path, documents.meaning("File that lists the images.")]
+    root: documents.Root
+    digest: Annotated[str, documents.meaning("SHA-256 of all entries.")]
+    splits: Annotated[dict[str, SplitCounts], documents.meaning("Counts by split.")]
+    notes: Annotated[dict[str, int], documents.meaning("Counts of what was left out or kept.")]
+    faults: Annotated[list[Fault], documents.meaning("Images left out, or not as prepared.")]
+
+
+class PrepareDocument(DataSetDocument, command="prepare"):
+    """A data set that was prepared."""
+
+    skipped: documents.Skipped
+    picture: Path | None
+    """Contact sheet; null without identities and cameras."""
+    new: bool
+    """False if it was prepared already."""
+    warnings: list[str]
+    next: str
+    """Command to type next."""
+
+
+class CheckDocument(DataSetDocument, command="prepare-check"):
+    """A data set compared with its manifest."""
+
+    intact: bool
+    """Whether there are no faults."""
 
 
 @options.takes(PrepareRequest)
@@ -70,9 +127,8 @@ def _check(name: str, folder: Path, console: Console, json: bool, *, alone: bool
 
     manifest, faults = library.check(name, folder, console)
     if json:
-        document = _facts(manifest, folder / name / FILE_NAME)
-        differences = [_fault(fault) for fault in faults]
-        console.document({**document, "intact": not faults, "differences": differences})
+        about = _facts(manifest, folder / name / FILE_NAME, faults)
+        console.document(CheckDocument(**about, intact=not faults))
     if faults:
         raise changed(manifest, faults)
     if not json:
@@ -117,45 +173,42 @@ def _print(prepared: "Prepared", picture: Path | None, following: str, console: 
     console.info(f"next: `{following}`")
 
 
-def _document(prepared: "Prepared", picture: Path | None, following: str) -> dict[str, Any]:
-    return {
-        **_facts(prepared.manifest, prepared.path),
-        "picture": None if picture is None else str(picture),
-        "new": prepared.new,
-        "skipped": [_fault(fault) for fault in prepared.skipped],
-        "warnings": list(prepared.warnings),
-        "next": following,
-    }
+def _document(prepared: "Prepared", picture: Path | None, following: str) -> PrepareDocument:
+    return PrepareDocument(
+        **_facts(prepared.manifest, prepared.path, prepared.skipped),
+        skipped=len(prepared.skipped),
+        picture=picture,
+        new=prepared.new,
+        warnings=list(prepared.warnings),
+        next=following,
+    )
 
 
-def _facts(manifest: "Manifest", path: Path) -> dict[str, Any]:
-    """Return the facts of a manifest as plain values."""
+def _facts(manifest: "Manifest", path: Path, faults: "Sequence[decode.Fault]") -> dict[str, Any]:
+    """Return the fields that both documents have."""
     from pplr_cli.ingest.counts import count_splits
 
     return {
-        "name": manifest.name,
+        "data": manifest.name,
         "layout": manifest.layout,
-        "manifest": str(path),
-        "root": str(manifest.root),
+        "manifest": path,
+        "root": manifest.root,
         "digest": manifest.digest,
         "splits": {
-            str(split.split): {
-                "images": _cell(split.images),
-                "identities": _cell(split.identities),
-                "cameras": _cell(split.cameras),
-            }
+            str(split.split): SplitCounts(
+                images=_counted(split.images),
+                identities=_counted(split.identities),
+                cameras=_counted(split.cameras),
+            )
             for split in count_splits(manifest)
         },
         "notes": manifest.notes,
+        "faults": [Fault(path=portable(each.path), reason=each.reason) for each in faults],
     }
 
 
-def _fault(fault: "Fault") -> dict[str, str]:
-    return {"path": portable(fault.path), "reason": fault.reason}
-
-
-def _cell(count: "Count") -> dict[str, Any]:
-    return {"count": count.value, "published": list(count.published)}
+def _counted(count: "Count") -> Counted:
+    return Counted(count=count.value, published=list(count.published))
 
 
 def _next_command(prepared: "Prepared", data_dir: Path | None) -> str:

@@ -1,11 +1,11 @@
 """`pplr presets`: list, show and copy the presets."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from pplr_cli.commands import options
+from pplr_cli.commands import documents, options
 from pplr_cli.config import presets
 from pplr_cli.config.document import annotated, differences
 from pplr_cli.config.fields import Config
@@ -32,12 +32,37 @@ COLUMNS = {
 """Columns of the list, made of the settings of train (0) and train-cam (1)."""
 
 
+class Preset(documents.Part):
+    """The settings of a preset."""
+
+    preset: Annotated[str, documents.meaning("Name of the preset, or its file.")]
+    settings: Annotated[dict[str, Any], documents.meaning("Every setting.")]
+    camera: Annotated[dict[str, Any], documents.meaning("What train-cam changes.")]
+
+
+class ListDocument(documents.Document, command="presets-list"):
+    """The shipped presets."""
+
+    presets: list[Preset]
+
+
+class ShowDocument(Preset, documents.Document, command="presets-show"):
+    """A preset; with `--camera`, train-cam's changes are part of the settings."""
+
+
+class CopyDocument(documents.Document, command="presets-copy"):
+    """A preset that was copied."""
+
+    file: documents.File
+
+
 @app.command("list")
 def list_presets(json: options.Json = False) -> None:
     """List the shipped presets."""
     found = {name: _both_modes(name, []) for name in presets.names()}
     if json:
-        Console().document([{"name": name, **_document(*both)} for name, both in found.items()])
+        listed = [Preset(**_document(name, *both)) for name, both in found.items()]
+        Console().document(ListDocument(presets=listed))
         return
     rows = [
         [name, *(t.format(*both) for t in COLUMNS.values() if t)] for name, both in found.items()
@@ -57,8 +82,8 @@ def show(
     """Print every setting of a preset, as a preset file."""
     plain, with_camera = _both_modes(name, settings or [])
     if json:
-        shown = with_camera.document() if camera else _document(plain, with_camera)
-        Console().document(shown)
+        shown = _document(name, with_camera if camera else plain, with_camera)
+        Console().document(ShowDocument(**shown))
     elif camera:
         Console().result(annotated(with_camera).rstrip())
     else:
@@ -73,6 +98,7 @@ def copy(
         Path | None, typer.Argument(metavar="[DEST]", help="A folder or a .yaml file.")
     ] = None,
     overwrite: options.Overwrite = False,
+    json: options.Json = False,
 ) -> None:
     """Copy a preset to a file that you can edit."""
     source = presets.find(name)
@@ -83,7 +109,10 @@ def copy(
         raise UsageError(f"`{target}`: not a preset file name", f"try `{target}.yaml`")
     with open_output(target, overwrite=overwrite) as file:
         file.write(source.read_bytes())
-    Console().result(str(target))
+    if json:
+        Console().document(CopyDocument(file=target))
+    else:
+        Console().result(str(target))
 
 
 def _both_modes(name: str, settings: list[str]) -> tuple[Config, Config]:
@@ -91,6 +120,11 @@ def _both_modes(name: str, settings: list[str]) -> tuple[Config, Config]:
     return presets.resolve(name, "train", settings), presets.resolve(name, "train-cam", settings)
 
 
-def _document(plain: Config, camera: Config) -> dict[str, object]:
+def _document(name: str, plain: Config, camera: Config) -> dict[str, Any]:
+    """Return the fields of a `Preset`."""
     values = plain.document()
-    return {**values, presets.CAMERA: differences(values, camera.document())}
+    return {
+        "preset": name,
+        "settings": values,
+        "camera": differences(values, camera.document()),
+    }

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pplr_cli.commands import options
+from pplr_cli.commands import documents, options
 from pplr_cli.files import check_output
 from pplr_cli.terminal.console import Console
 
@@ -26,6 +26,20 @@ Clusters = Annotated[
 ]
 
 
+class ReviewDocument(documents.Document, command="review"):
+    """A page to correct clusters."""
+
+    run: documents.Run
+    page: documents.Page
+    bytes: documents.Bytes
+    pairs: int
+    """Pairs of images asked about."""
+    clusters: int
+    """Clusters shown."""
+    of_clusters: int
+    """Clusters of the run."""
+
+
 def review(
     run: Run,
     answers: Answers = None,
@@ -37,6 +51,7 @@ def review(
     workers: options.Workers = options.CORES,
     cache: options.Cache = True,
     overwrite: options.Overwrite = False,
+    json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Write a page that asks which images show one identity; it works without a server."""
@@ -51,6 +66,10 @@ def review(
     runtime = Runtime(choose_device(device), console, workers=workers, cache=cache)
     path = output or run / REVIEW
     found = write_review(path, run, cluster_again(run, runtime, data_dir, answers), pairs, clusters)
+    if json:
+        about = {"bytes" if key == "size" else key: n for key, n in found._asdict().items()}
+        console.document(ReviewDocument(run=run, page=path, **about))
+        return
     console.result(
         f"review: {path}\n{found.pairs:,} pairs, {found.clusters:,} of {found.of_clusters:,} "
         f"clusters, {found.size / 1e6:.1f} MB"

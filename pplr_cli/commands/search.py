@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pplr_cli.commands import options
+from pplr_cli.commands import documents, options
 from pplr_cli.commands.model import ModelRequest
 from pplr_cli.commands.options import takes
 from pplr_cli.files import check_output, remove_numbered
@@ -30,6 +30,40 @@ MaxDistance = Annotated[
     float | None,
     typer.Option("--max-distance", min=0, max=2, help="Leave out matches that are farther."),
 ]
+
+
+class Match(documents.Part):
+    """A gallery image that was found."""
+
+    rank: int
+    """From 1."""
+    distance: documents.Distance
+    image: Path
+
+
+class Result(documents.Part):
+    """What a query found."""
+
+    query: Path
+    """The image, its folder, or the first image of its track."""
+    picture: Path | None
+    """Null without `--plots`."""
+    matches: list[Match]
+
+
+class SearchDocument(documents.Document, command="search"):
+    """The nearest gallery images of each query."""
+
+    weights: documents.Weights
+    query: Path
+    gallery: Path
+    top: int
+    """Matches wanted."""
+    images: documents.Images
+    skipped: documents.Skipped
+    queries: int
+    pictures: documents.Pictures
+    results: list[Result]
 
 
 @takes(ModelRequest)
@@ -73,9 +107,19 @@ def search(
     shown = [wanted.images.files[row] for row in groups.first]
     pictures = _draw(results, shown, plots) if plots is not None else []
     if request.json:
-        about = {"weights": str(request.weights), "gallery": str(gallery), "top": top}
-        about |= {"images": len(searched.images), "queries": _documents(results, pictures)}
-        console.document(about)
+        given, used = sum(map(len, opened)), len(wanted.images) + len(searched.images)
+        document = SearchDocument(
+            weights=request.weights,
+            query=query,
+            gallery=gallery,
+            top=top,
+            images=len(searched.images),
+            skipped=given - used,
+            queries=len(results),
+            pictures=plots,
+            results=_documents(results, pictures),
+        )
+        console.document(document)
     else:
         _print(results, console)
         if plots is not None:
@@ -84,15 +128,15 @@ def search(
 
 def _draw(results: "list[Found]", shown: list[Path], folder: Path) -> list[Path]:
     """Draw a picture for each query, with its (first) image and named by its number and name."""
+    from pplr_cli.report import ranked
     from pplr_cli.report.plots import file_name
-    from pplr_cli.report.ranked import Match, Result, draw_ranked
 
     remove_numbered(folder, ".png")
     pictures = []
     for number, ((query, found), image) in enumerate(zip(results, shown, strict=True), 1):
         path = folder / f"{number:0{len(str(len(results)))}}-{file_name(query.name)}.png"
-        matches = [Match(*match) for match in found]
-        draw_ranked([Result(image, str(query), matches)], path, upright=True)
+        shown_matches = [ranked.Match(*match) for match in found]
+        ranked.draw_ranked([ranked.Result(image, str(query), shown_matches)], path, upright=True)
         pictures.append(path)
     return pictures
 
@@ -106,16 +150,16 @@ def _print(results: "list[Found]", console: Console) -> None:
     console.table(["query", "rank", "distance", "image"], rows)
 
 
-def _documents(results: "list[Found]", pictures: list[Path]) -> list[dict[str, Any]]:
-    """Return what each query found as plain values."""
+def _documents(results: "list[Found]", pictures: list[Path]) -> list[Result]:
+    """Return what each query found, with its picture."""
     return [
-        {
-            "query": str(result.query),
-            "picture": None if picture is None else str(picture),
-            "matches": [
-                {"rank": rank, "distance": match.distance, "image": str(match.file)}
+        Result(
+            query=result.query,
+            picture=picture,
+            matches=[
+                Match(rank=rank, distance=match.distance, image=match.file)
                 for rank, match in enumerate(result.matches, 1)
             ],
-        }
+        )
         for result, picture in zip_longest(results, pictures)
     ]

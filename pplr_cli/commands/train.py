@@ -2,15 +2,38 @@
 
 import shlex
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-from pplr_cli.commands import options
+from pplr_cli.commands import documents, options
+from pplr_cli.commands.compare import RunOutcome
 from pplr_cli.config.fields import Mode
 from pplr_cli.session.request import TrainingRequest
 from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
     from pplr_cli.runs.records import Run
+
+
+class TrainDocument(RunOutcome, documents.Document, command="train"):
+    """A training run."""
+
+    weights: documents.Weights
+    report: Path
+    """HTML page."""
+    verdict: Literal["good", "unclear", "trouble"]
+    """Health of the clusters."""
+    reason: str
+    """Reason of the verdict."""
+    next: str | None
+    """Command that evaluates the weights; null without labels."""
+
+
+class PlanDocument(documents.Document, command="train-dry-run"):
+    """What a run would do and need."""
+
+    run: documents.Run
+    plan: dict[str, str]
 
 
 def training_command(mode: Mode) -> Callable[..., None]:
@@ -25,11 +48,15 @@ def training_command(mode: Mode) -> Callable[..., None]:
         console = Console(verbosity=request.verbosity)
         if request.dry_run:
             rows = start.plan_training(request, console)
-            if rows is not None:
+            if rows is not None and request.json:
+                console.document(PlanDocument(run=request.folder, plan=dict(rows)))
+            elif rows is not None:
                 console.table(("what", "value"), rows)
             return
         run = start.run_training(request, console)
-        if run is not None:
+        if run is not None and request.json:
+            console.document(_document(run, request))
+        elif run is not None:
             _print(run, request, console)
 
     cameras = "with" if mode == "train-cam" else "without"
@@ -37,14 +64,36 @@ def training_command(mode: Mode) -> Callable[..., None]:
     return options.takes(TrainingRequest)(command)
 
 
+def _document(run: "Run", request: TrainingRequest) -> TrainDocument:
+    from pplr_cli.runs.comparison import outcome
+    from pplr_cli.runs.health import verdict
+
+    health = verdict(run.rows, run.config.optim.epochs)
+    return TrainDocument(
+        **outcome(run),
+        weights=run.weights,
+        report=run.report,
+        verdict=health.kind,
+        reason=health.text,
+        next=_next_command(run, request),
+    )
+
+
 def _print(run: "Run", request: TrainingRequest, console: Console) -> None:
     """Print the result of a run, and the command that evaluates it if there are labels."""
     for line in run.summary():
         console.result(line)
-    if run.evaluated:
-        words = ["pplr", "evaluate", "--weights", str(run.weights)]
-        words += ["--data-dir", str(request.data_dir)] if request.data_dir is not None else []
-        console.info(f"next: `{shlex.join(words)}`")
+    if following := _next_command(run, request):
+        console.info(f"next: `{following}`")
+
+
+def _next_command(run: "Run", request: TrainingRequest) -> str | None:
+    """Return the command that evaluates a run; None without labels."""
+    if not run.evaluated:
+        return None
+    words = ["pplr", "evaluate", "--weights", str(run.weights)]
+    words += ["--data-dir", str(request.data_dir)] if request.data_dir is not None else []
+    return shlex.join(words)
 
 
 train = training_command("train")

@@ -49,7 +49,7 @@ class Comparison(NamedTuple):
         runs: two or more.
         outcomes: state and figures of each run.
         differences: the settings that differ, other than the seed, with the value of each run;
-            `command` is the mode, `data.digest` the content of the data set, `answers` that of
+            `mode` is the command, `data.digest` the content of the data set, `answers` that of
             the answers.
         groups: the runs grouped by all settings but the seed, in order of their first run.
     """
@@ -76,21 +76,6 @@ class Comparison(NamedTuple):
                 raise UsageError(one["problem"], "leave this run out")
         different = _differences(settings)
         return cls(runs, outcomes, different, _groups(outcomes, different))
-
-    def document(self) -> dict[str, Any]:
-        """Return the comparison as plain values."""
-        groups = [
-            {
-                "settings": group.name,
-                "runs": group.runs,
-                "figures": {
-                    name: {"mean": mean, "spread": spread}
-                    for name, (mean, spread) in group.figures.items()
-                },
-            }
-            for group in self.groups
-        ]
-        return {"runs": self.outcomes, "differences": self.differences, "groups": groups}
 
 
 def find_runs(folder: Path) -> list[Run]:
@@ -123,7 +108,7 @@ def outcome(run: Run) -> Outcome:
         return {
             **about,
             "state": run.state,
-            "command": run.mode,
+            "mode": run.mode,
             "data": config.data.name,
             "seed": config.seed,
             "epochs": config.optim.epochs,
@@ -156,7 +141,7 @@ def _settings(run: Run) -> dict[str, Any]:
     digest = str(run.environment.get("data_digest") or "")[:12]
     file = run.path / ANSWERS
     answers = file_sha256(file)[:12] if file.is_file() else ""
-    return {"command": run.mode, **settings, "data.digest": digest, "answers": answers}
+    return {"mode": run.mode, **settings, "data.digest": digest, "answers": answers}
 
 
 def _differences(settings: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:

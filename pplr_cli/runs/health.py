@@ -1,7 +1,7 @@
 """Health of a run: figures of its clusters that need no identities, and a verdict."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,7 @@ class Finding(NamedTuple):
 class Verdict(NamedTuple):
     """`good`, `unclear` or `trouble`, and the reason."""
 
-    kind: str
+    kind: Literal["good", "unclear", "trouble"]
     text: str
 
 

@@ -52,6 +52,7 @@ class TrainingRequest:
     log: tuple[LoggerName, ...] = option(
         (), "Also log to tensorboard, wandb or mlflow (repeatable)."
     )
+    json: bool = option(False, "Print one JSON document; progress goes to standard error.")
     quiet: bool = option(False, "Print results, warnings and errors only.", "-q")
     verbose: bool = option(False, "Print more details.", "-v")
 

@@ -4,6 +4,7 @@ import json
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
 from typing import IO, Any
 
 from rich.console import Console as RichConsole
@@ -56,8 +57,8 @@ class Console:
             self._out.file.write(content.decode(errors="backslashreplace"))
 
     def document(self, document: Any) -> None:
-        """Print one JSON document (`--json`)."""
-        self._out.file.write(json.dumps(document, indent=2) + "\n")
+        """Print one JSON document (`--json`); dataclasses and paths are converted."""
+        self._out.file.write(json.dumps(document, indent=2, default=_plain_value) + "\n")
         self._out.file.flush()
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -104,6 +105,11 @@ class Console:
         if level <= self._verbosity:
             self._err.print(_plain(message))
             self._live.printed()
+
+
+def _plain_value(value: Any) -> Any:
+    """Return what JSON has for a dataclass or a path."""
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
 def _cell(text: str) -> str:

@@ -1,27 +1,17 @@
-"""Compare the JSON documents described under docs/ with real ones."""
+"""A weights file, and the schemas of all documents that these tests print."""
 
-import re
-from collections.abc import Callable, Iterator
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from pydantic import TypeAdapter
 
+from pplr_cli.commands.documents import DOCUMENTS, Document
 from pplr_cli.config import presets
 from pplr_cli.engine.checkpoint import save_weights
 from pplr_cli.engine.network import Network
-
-DOCS = Path(__file__).parents[2] / "docs"
-KINDS = {
-    "text": str,
-    "number": (int, float),
-    "integer": int,
-    "boolean": bool,
-    "object": dict,
-    "list": list,
-    "null": type(None),
-}
 
 
 @pytest.fixture(scope="session")
@@ -34,50 +24,16 @@ def weights(tmp_path_factory: pytest.TempPathFactory, tiny_preset: Path) -> Path
     return path
 
 
-@pytest.fixture(scope="session")
-def check_schema() -> Callable[..., None]:
-    """Compare documents with the table of a page: each field named, its type right, none unused.
+@pytest.fixture(autouse=True)
+def _valid_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Validate each document that a command prints against its schema."""
+    dumps = json.dumps
 
-    A list or object needs no line of its own if its content has.
-    """
+    def checked(document: Any, **options: Any) -> str:
+        text = dumps(document, **options)
+        if isinstance(document, Document):
+            assert type(document) in DOCUMENTS.values()
+            TypeAdapter(type(document)).validate_json(text, strict=True)
+        return text
 
-    def check(page: str, *documents: dict[str, Any]) -> None:
-        table = _table((DOCS / page).read_text(encoding="utf-8"))
-        used = set()
-        for document in documents:
-            for path, value in _fields(document, ""):
-                rows = [row for row in table if re.fullmatch(_pattern(row), path)]
-                if not rows and isinstance(value, dict | list) and value:
-                    continue
-                assert rows, f"{page} does not name `{path}`"
-                used.add(rows[0])
-                kinds = [KINDS[kind] for kind in table[rows[0]].split(" or ")]
-                right = any(isinstance(value, kind) for kind in kinds)
-                boolean = isinstance(value, bool)
-                assert right, f"`{path}` is {value!r}, not {table[rows[0]]}"
-                assert not boolean or bool in kinds, f"`{path}` is {value!r}"
-        assert set(table) == used, f"{page} names what no document holds"
-
-    return check
-
-
-def _table(text: str) -> dict[str, str]:
-    """Return the type of each field from the lines "| `field`, `field` | type | meaning |"."""
-    section = text.partition("## The JSON document")[2].partition("\n## ")[0]
-    lines = re.findall(r"^\| (`[^|]+`) \| ([a-z ]+) \| .*\|$", section, re.MULTILINE)
-    return {field: kind for fields, kind in lines for field in re.findall(r"`([^`]+)`", fields)}
-
-
-def _pattern(row: str) -> str:
-    return re.escape(row).replace(r"\*", r"[^.]+")
-
-
-def _fields(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if path:
-        yield path, value
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _fields(item, f"{path}.{key}" if path else key)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _fields(item, f"{path}[]")
+    monkeypatch.setattr(json, "dumps", checked)

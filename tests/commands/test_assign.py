@@ -79,20 +79,19 @@ def test_copies_in_another_folder_get_the_names_of_folders(call, tiny_data, tmp_
     assert found == ["00000/other.jpg", "anna/anna.jpg", "bob/bob.jpg"]
 
 
-def test_the_json_documents_are_as_documented(call, table, tmp_path, check_schema, plant):
+def test_the_json_documents(call, table, tmp_path, plant):
     people = plant(tmp_path / "people", ["anna/1.jpg", "bob/1.jpg"])
-    documents = [
-        json.loads(call(*words, "--json")[1])
-        for words in (
-            ("assign", "tiny", "--known", table),
-            ("assign", "tiny", "--known", people, "--max-distance", "0.1"),
-            ("assign", people, "--known", table, "--known-images", "tiny"),
-            ("cluster", "tiny"),
-            ("cluster", "tiny", "--output", tmp_path / "x.csv"),
-            ("cluster", "tiny", "--to", "folders", "--output", tmp_path / "x"),
-        )
-    ]
-    check_schema("identities.md", *documents)
+    for words in (
+        ("assign", "tiny", "--known", table),
+        ("assign", "tiny", "--known", people, "--max-distance", "0.1"),
+        ("assign", people, "--known", table, "--known-images", "tiny"),
+        ("cluster", "tiny"),
+        ("cluster", "tiny", "--output", tmp_path / "x.csv"),
+        ("cluster", "tiny", "--to", "folders", "--output", tmp_path / "x"),
+    ):
+        document = json.loads(call(*words, "--json")[1])
+        assert document["images"] == len(document["labels"])
+        assert document["skipped"] == 0
 
 
 def test_the_pattern_finds_the_tracks_of_known_images_too(call, plant, tmp_path):

@@ -39,7 +39,7 @@ def test_folders(cluster, tmp_path):
     assert code == 0
     document = json.loads(cluster("tiny", "--json")[1])
     folders = {path.name for path in (tmp_path / "out").iterdir()} - {"_unlabeled"}
-    assert len(folders) == document["pseudo_identities"]
+    assert len(folders) == document["clusters"]
     assert len(list((tmp_path / "out").glob("*/*.jpg"))) == document["images"]
 
 

@@ -71,15 +71,16 @@ def test_listing_shows_what_there_is_and_what_is_here() -> None:
 
 
 def test_listing_as_a_document() -> None:
-    documents = json.loads(pplr_download_weights("--json"))
+    documents = json.loads(pplr_download_weights("--json"))["downloads"]
     assert [each["name"] for each in documents] == list(everything())
     assert documents[-1] == {
         "name": "resnet152",
         "description": "torchvision, ImageNet (IMAGENET1K_V1)",
         "source": everything()["resnet152"].url,
-        "size_mb": 241.6,
-        "there": False,
-        "file": str(everything()["resnet152"].target),
+        "bytes": everything()["resnet152"].size,
+        "exists": False,
+        "weights": str(everything()["resnet152"].target),
+        "sha256": None,
     }
 
 
@@ -124,8 +125,8 @@ def test_file_at_hand_is_taken_and_told(network: Path) -> None:
     done = CliRunner().invoke(app, ["veri", "--from-file", str(network)])
     assert done.stdout == f"{target}\n"
     assert done.stderr == f"next: `pplr evaluate --preset veri --weights {target}`\n"
-    document = json.loads(pplr_download_weights("veri", "--json"))
-    assert document["there"] is True
+    (document,) = json.loads(pplr_download_weights("veri", "--json"))["downloads"]
+    assert document["exists"] is True
     assert document["sha256"] == file_sha256(network)
 
 

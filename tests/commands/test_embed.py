@@ -42,12 +42,11 @@ def test_a_folder(embed, tmp_path, plant):
     assert np.load(tmp_path / "f.npy").shape == (3, 128)
 
 
-def test_a_data_set_by_name_and_the_json_document(embed, tmp_path, tiny_data, check_schema):
+def test_a_data_set_by_name_and_the_json_document(embed, tmp_path, tiny_data):
     options = ("--data-dir", tiny_data, "--to", tmp_path / "f.npz", "--json")
     code, out, _ = embed("tiny", *options)
     document = json.loads(out)
     assert code == 0
-    check_schema("embed.md", document)
     with np.load(tmp_path / "f.npz") as found:
         assert len(found["path"]) == document["images"]
         assert set(found["camera"]) == {"1", "2", "3"}

@@ -4,19 +4,22 @@ from pathlib import Path
 
 import pytest
 
-from pplr_cli.commands.gates import FIGURES, Gate, require
+from pplr_cli.commands.gates import EXAMPLE, FIGURES, Gate, Outcome, require
 from pplr_cli.errors import PplrError, UsageError
 
 VALUES = {"mAP": 0.75, "rank1": 0.9, "rank5": 0.95, "rank10": 1.0, "mINP": 0.0}
 
 
-def outcomes(*texts: str) -> list[dict[str, object]]:
-    return [Gate.parse(text).outcome(VALUES) for text in texts]
+def outcomes(*texts: str) -> list[Outcome]:
+    gates = [Gate.parse(text) for text in texts]
+    return [gate.outcome(VALUES[gate.figure]) for gate in gates]
 
 
 def test_figures_that_are_high_enough_pass() -> None:
     assert set(FIGURES) == set(VALUES)
     require(outcomes("mAP=0.75", "rank1=.9", "rank10=1", "mINP=0"), None)
+    require(outcomes("mAP=75%", "rank1=90%", "rank10=100%", "mINP=0%"), None)
+    assert Gate.parse("mAP=0.5%").least == 0.005
     require([], None)
 
 
@@ -43,9 +46,11 @@ def test_pictures_are_recommended_where_there_are_none(plots: Path | None, hint:
     ("text", "message", "hint"),
     [
         *(
-            (text, "expected a fraction from 0 to 1", "for example `--fail-below mAP=0.80`")
-            for text in ("mAP", "mAP=80", "mAP=high", "mAP=nan", "mAP=-1")
+            (text, "expected a fraction from 0 to 1, or %", EXAMPLE)
+            for text in ("mAP", "mAP=high", "mAP=nan", "mAP=-1", "mAP=101%", "mAP=%", "mAP=nan%")
         ),
+        ("mAP=80", "expected a fraction from 0 to 1, or %", "did you mean `mAP=80%`?"),
+        ("mAP=0.80.5", "expected a fraction from 0 to 1, or %", EXAMPLE),
         ("map=0.8", "unknown figure `map`", "did you mean `mAP`?"),
         ("rank-1=0.8", "unknown figure `rank-1`", "did you mean `rank1`?"),
         ("xyz=0.8", "unknown figure `xyz`", "there are mAP, rank1, rank5, rank10, mINP"),

@@ -57,7 +57,7 @@ def test_json_is_one_document_on_stdout(tmp_path: Path, plant: Plant) -> None:
     source, data = plant(tmp_path / "tree", TREE), tmp_path / "data"
     result = run("veri", source, "--data-dir", data, "--allow-partial", "--json", "--name", "small")
     document = json.loads(result.stdout)
-    assert document["name"] == "small"
+    assert document["data"] == "small"
     assert document["layout"] == "veri"
     assert document["manifest"] == str(data / "small/manifest.json")
     assert document["splits"]["train"]["images"] == {"count": 2, "published": [37778, 37746]}
@@ -100,7 +100,8 @@ def test_a_table_of_labels_and_a_list_of_what_was_skipped(tmp_path: Path, plant:
     again = f"--csv {table} --data-dir {tmp_path / 'data'} --skip-bad`"
     assert (failed.exception.hint or "").endswith(again)
     document = json.loads(run(*arguments, "--skip-bad", "--json").stdout)
-    assert document["skipped"] == [{"path": "b.jpg", "reason": "empty"}]
+    assert document["skipped"] == 1
+    assert document["faults"] == [{"path": "b.jpg", "reason": "empty"}]
     assert document["notes"] == {"unusable images left out (--skip-bad)": 1}
     counts = {split: held["images"]["count"] for split, held in document["splits"].items()}
     assert counts == {"train": 1, "query": 1, "gallery": 1}
@@ -113,7 +114,7 @@ def test_a_check_passes_or_names_what_differs(tmp_path: Path, plant: Plant) -> N
     assert whole.exit_code == 0
     assert whole.stdout == "shop: all 3 images are unchanged\n"
     document = json.loads(run("shop", "--check", "--data-dir", data, "--json").stdout)
-    assert (document["intact"], document["differences"]) == (True, [])
+    assert (document["intact"], document["faults"]) == (True, [])
     assert document["splits"]["train"]["images"] == {"count": 3, "published": []}
 
     (data / "shop/images/a.jpg").unlink()
@@ -127,7 +128,7 @@ def test_a_check_passes_or_names_what_differs(tmp_path: Path, plant: Plant) -> N
     assert isinstance(told.exception, DataError)
     document = json.loads(told.stdout)
     assert document["intact"] is False
-    assert document["differences"] == [
+    assert document["faults"] == [
         {"path": "a.jpg", "reason": "no such file"},
         {"path": "c.jpg", "reason": "changed since the data set was prepared"},
     ]

@@ -26,7 +26,7 @@ def test_list_has_a_row_for_each_preset() -> None:
 
 
 def test_list_as_json() -> None:
-    documents = {d.pop("name"): d for d in json.loads(pplr_presets("list", "--json"))}
+    documents = {d["preset"]: d for d in json.loads(pplr_presets("list", "--json"))["presets"]}
     assert sorted(documents) == presets.names()
     assert documents["msmt17"]["camera"] == {
         "clustering": {"eps": 0.6},
@@ -52,11 +52,11 @@ def test_camera_mode_is_resolved(tmp_path: Path) -> None:
 def test_show_as_json() -> None:
     plain = presets.resolve("market", "train").document()
     camera = presets.resolve("market", "train-cam").document()
-    assert json.loads(pplr_presets("show", "market", "--json")) == {
-        **plain,
-        "camera": {"clustering": {"eps": 0.4}},
-    }
-    assert json.loads(pplr_presets("show", "market", "--json", "--camera")) == camera
+    shown = json.loads(pplr_presets("show", "market", "--json"))
+    assert (shown["preset"], shown["settings"]) == ("market", plain)
+    assert shown["camera"] == {"clustering": {"eps": 0.4}}
+    applied = json.loads(pplr_presets("show", "market", "--json", "--camera"))
+    assert (applied["settings"], applied["camera"]) == (camera, {})
 
 
 def test_copy_is_the_file_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

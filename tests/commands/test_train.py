@@ -60,8 +60,17 @@ def test_a_run_leaves_what_the_docs_say(
 def test_weights_can_be_evaluated(
     tiny_preset: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train(tiny_preset, tiny_data, tmp_path) == 0
-    capsys.readouterr()
+    assert train(tiny_preset, tiny_data, tmp_path, "--json") == 0
+    shown = capsys.readouterr()
+    assert "epoch 2/2:" in shown.err
+    document, rows = json.loads(shown.out), lines(tmp_path)
+    assert (document["run"], document["state"]) == (str(tmp_path), "finished")
+    assert (document["epoch"], document["epochs"], document["mode"]) == (2, 2, "train")
+    assert (document["start_mAP"], document["mAP"]) == (rows[0]["mAP"], rows[-1]["mAP"])
+    assert document["best_mAP"] == max(row["mAP"] for row in rows)
+    assert document["weights"] == str(tmp_path / "best.pth")
+    assert Path(document["report"]).is_file()
+    assert document["next"].startswith("pplr evaluate --weights ")
     weights = str(tmp_path / "best.pth")
     assert run(["evaluate", "--weights", weights, "--data-dir", str(tiny_data), "--json"]) == 0
     best = max(row["mAP"] for row in lines(tmp_path))

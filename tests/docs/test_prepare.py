@@ -1,41 +1,16 @@
-"""`docs/prepare.md` agrees with the layouts, limits and JSON fields of `pplr prepare`."""
+"""`docs/prepare.md` agrees with the layouts and limits of `pplr prepare`."""
 
-import json
 import re
-from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from pplr_cli.app import app
 from pplr_cli.data.decode import LARGEST_ASPECT, MOST_PIXELS, SMALLEST_SIDE
 from pplr_cli.ingest.description import Layout
 from pplr_cli.ingest.integrity import POOR_SIDE
 from pplr_cli.ingest.layouts import KNOWN, LAYOUTS
 from tests.docs.pages import text
 
-Plant = Callable[[Path, Iterable[str]], Path]
 PAGE = text("prepare.md")
-
-
-def fields(column: int) -> set[str]:
-    """Return the JSON fields that a column of the page's table promises."""
-    rows = [line.split("|")[1:-1] for line in PAGE.partition("## `--json`")[2].splitlines()]
-    cells = [[cell.strip() for cell in row] for row in rows if row]
-    return {
-        name for row in cells if row[column] == "yes" for name in re.findall(r"`(\w+)`", row[0])
-    }
-
-
-def test_the_fields_of_the_documents(tmp_path: Path, plant: Plant) -> None:
-    plant(tmp_path / "crops", ["a.jpg", "b.jpg"])
-    where = ["--data-dir", str(tmp_path / "data"), "--json"]
-    crops = str(tmp_path / "crops")
-    prepared = CliRunner().invoke(app, ["prepare", "folder", crops, "--name", "shop", *where])
-    assert set(json.loads(prepared.stdout)) == fields(1)
-    checked = CliRunner().invoke(app, ["prepare", "shop", "--check", *where])
-    assert set(json.loads(checked.stdout)) == fields(2)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)

@@ -45,7 +45,7 @@ def copy(done: Done, tmp_path: Path) -> Copy:
 def test_the_outcome_is_what_the_records_say(copy: Copy) -> None:
     run = Run(copy("one"))
     found = outcome(run)
-    assert (found["state"], found["command"]) == ("finished", "train-cam")
+    assert (found["state"], found["mode"]) == ("finished", "train-cam")
     assert (found["epoch"], found["epochs"]) == (2, 2)
     assert found["start_mAP"] == run.rows[0]["mAP"]
     assert found["mAP"] == run.rows[2]["mAP"]
@@ -77,7 +77,7 @@ def test_mode_and_data_set_set_runs_apart(copy: Copy) -> None:
     text = (other / "config.yaml").read_text()
     (other / "config.yaml").write_text(text.replace("train-cam", "train", 1))
     found = Comparison.of([one, other])
-    assert set(found.differences) == {"command", "data.digest"}
+    assert set(found.differences) == {"mode", "data.digest"}
     assert len(found.groups) == 2
 
 
