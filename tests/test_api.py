@@ -92,7 +92,7 @@ def test_search_gives_what_the_command_prints(
     expected = document(capsys, *command, "--top", 3)
     ((file, matches),) = pplr_cli.search(trained.weights, str(query), gallery, top=3)
     assert file == query
-    shown = [(one["image"], one["distance"]) for one in expected["queries"][0]["matches"]]
+    shown = [(one["image"], one["distance"]) for one in expected["results"][0]["matches"]]
     assert [(str(match.file), match.distance) for match in matches] == shown
 
 

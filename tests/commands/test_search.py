@@ -52,8 +52,8 @@ def test_a_folder_against_itself(search, crops):
     code, out, _ = search("--query", crops, "--top", "1", "--json")
     document = json.loads(out)
     assert code == 0
-    assert document["images"] == len(document["queries"]) == 6
-    for result in document["queries"]:
+    assert document["images"] == len(document["results"]) == 6
+    for result in document["results"]:
         query = Path(result["query"])
         other = query.parents[1] / f"camera{1 - int(query.parent.name[-1])}" / query.name
         assert [match["image"] for match in result["matches"]] == [str(other)]
