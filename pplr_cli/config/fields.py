@@ -85,7 +85,9 @@ class Clustering(Section):
     distance: Literal["jaccard", "camera_jaccard"] = Field(
         "jaccard", description="distance between images; `camera_jaccard` needs two cameras"
     )
-    algorithm: Literal["dbscan"] = Field("dbscan", description="clustering algorithm")
+    algorithm: Literal["dbscan", "hdbscan", "infomap"] = Field(
+        "dbscan", description="clustering algorithm; `infomap` is an extra"
+    )
     k1: Several = Field(30, description="neighbours, the image itself included")
     k2: Count = Field(6, description="rows averaged in local query expansion; 1 = none")
     k1_own: Several = Field(
@@ -97,9 +99,12 @@ class Clustering(Section):
     )
     k2_others: Count = Field(4, description="camera_jaccard: rows of other cameras averaged")
     eps: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.5, description="largest Jaccard distance of two neighbours in DBSCAN"
+        0.5, description="largest Jaccard distance of two neighbours; not used by hdbscan"
     )
-    min_samples: Count = Field(4, description="neighbours (itself included) that make a core image")
+    min_samples: Count = Field(
+        4,
+        description="neighbours (itself included) that make a core image, or smallest cluster",
+    )
     tracks: bool = Field(True, description="cluster tracks instead of images, if there are tracks")
     track_k: Count = Field(4, description="tracks that an identity is expected to have, roughly")
 

@@ -29,15 +29,24 @@ class Explanation(NamedTuple):
     within: NDArray[np.bool_]
 
 
-def explain(distances: csr_array, ranks: Ranks) -> Explanation:
+def explain(distances: csr_array, ranks: Ranks, eps: float) -> Explanation:
     """Return the explanation of each image.
 
-    Takes the distances up to eps, CSR [N, N] with sorted indices and the diagonal stored, and the
-    nearest images by the global feature, int32 [N, k1], the image itself first.
+    Takes the distances up to at least eps, CSR [N, N] with sorted indices and the diagonal stored,
+    and the nearest images by the global feature, int32 [N, k1], the image itself first.
     """
-    nearest = ranks[:, 1 : 1 + NEAREST].copy()
-    neighbors = np.diff(distances.indptr).astype(np.int32)
-    return Explanation(neighbors, _reciprocal(ranks), nearest, _stored(distances, nearest))
+    nearest, near = ranks[:, 1 : 1 + NEAREST].copy(), _within(distances, eps)
+    neighbors = np.diff(near.indptr).astype(np.int32)
+    return Explanation(neighbors, _reciprocal(ranks), nearest, _stored(near, nearest))
+
+
+def _within(distances: csr_array, eps: float) -> csr_array:
+    """Return the distances up to eps, zeros included."""
+    kept = distances.data <= np.float32(eps)
+    if kept.all():
+        return distances
+    indptr = np.concatenate(([0], np.cumsum(kept)))[distances.indptr]
+    return csr_array((distances.data[kept], distances.indices[kept], indptr), distances.shape)
 
 
 def _reciprocal(ranks: Ranks) -> NDArray[np.int32]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,9 @@ from torch import Tensor
 from pplr_cli.config.fields import Agreement, Clustering
 from pplr_cli.data.manifest import UNKNOWN
 from pplr_cli.data.tracks import Tracks
-from pplr_cli.errors import DataError
+from pplr_cli.errors import DataError, UsageError
 from pplr_cli.labelling.agreement import cross_agreement
-from pplr_cli.labelling.clustering import OUTLIER, cluster
+from pplr_cli.labelling.clustering import OUTLIER, cluster, reach
 from pplr_cli.labelling.constraints import Answers, constrain
 from pplr_cli.labelling.explanation import Explanation, explain
 from pplr_cli.labelling.jaccard import camera_jaccard_distance, jaccard_distance
@@ -77,14 +78,27 @@ def find_neighbors(features: Tensor, cameras: Ints, settings: Clustering, k: int
     """Search the neighbours that `clustering.distance` needs, and at least `k` of all images."""
     if settings.distance == "jaccard":
         return Neighbors(nearest(features, max(k, settings.k1)))
-    check_cameras(settings, cameras)
     return nearest_by_camera(
         features, cameras, max(k, settings.k1, settings.k1_own, settings.k1_others)
     )
 
 
-def check_cameras(settings: Clustering, cameras: Ints) -> None:
-    """Raise `DataError` if a distance needs cameras and these images have none."""
+def check_clustering(settings: Clustering, cameras: Ints, tracks: Tracks | None) -> None:
+    """Check that images can be clustered by these settings.
+
+    Raises:
+        DataError: the distance needs cameras that the images do not have.
+        UsageError: settings that have no effect on tracks, or a package is missing.
+    """
+    if tracks is not None:
+        for name in ("distance", "algorithm"):
+            if getattr(settings, name) != Clustering.model_fields[name].default:
+                raise UsageError(
+                    f"`clustering.{name}` = `{getattr(settings, name)}` has no effect on tracks, "
+                    "which are joined by a rule of their own",
+                    f"leave out `clustering.{name}`, or `--set clustering.tracks=false` clusters "
+                    "images",
+                )
     if settings.distance == "camera_jaccard" and (
         UNKNOWN in cameras or len(np.unique(cameras)) < 2
     ):
@@ -92,6 +106,11 @@ def check_cameras(settings: Clustering, cameras: Ints) -> None:
             "`clustering.distance` = `camera_jaccard` needs the camera of every image, and two "
             "cameras or more",
             "use `--set clustering.distance=jaccard`, or prepare the images with their cameras",
+        )
+    if settings.algorithm == "infomap" and find_spec("infomap") is None:
+        raise UsageError(
+            "`clustering.algorithm` = `infomap` needs the package infomap",
+            "pip install 'pplr[infomap]'",
         )
 
 
@@ -154,8 +173,10 @@ def label(
         answers: what people answered about pairs of images, which the clusters honour.
 
     Raises:
-        DataError: fewer images than neighbours, or features that are not finite.
+        DataError: fewer images than neighbours, features that are not finite, or no cameras.
+        UsageError: see `check_clustering`.
     """
+    check_clustering(clustering, cameras, tracks)
     runtime, watch = runtime or Runtime(), watch or Stopwatch()
     global_features, *part_features = features
     settings, near = (clustering, agreement), agreement.k + 1
@@ -178,9 +199,10 @@ def label(
 
     def cluster_and_compare() -> PseudoLabels:
         with part(clustering.distance, "distances"):
-            distances = DISTANCES[clustering.distance](global_features, found, clustering)
+            far = clustering.model_copy(update={"eps": reach(clustering)})
+            distances = DISTANCES[clustering.distance](global_features, found, far)
         with part("surroundings", "explanation"):  # the name in records of earlier versions
-            explanation = explain(distances, ranks[:, : clustering.k1])
+            explanation = explain(distances, ranks[:, : clustering.k1], clustering.eps)
         with part(clustering.algorithm, "clustering"):  # last: it may reorder the distances
             labels = cluster(distances, cameras, clustering)
             if answers is not None:

@@ -67,6 +67,8 @@ TIMES: dict[str, dict[str, str]] = {
         "seconds_label_jaccard": "Jaccard distances",
         "seconds_label_camera_jaccard": "camera-aware Jaccard distances",
         "seconds_label_dbscan": "DBSCAN",
+        "seconds_label_hdbscan": "HDBSCAN",
+        "seconds_label_infomap": "Infomap",
         "seconds_label_tracks": "tracks",
         "seconds_label_agreement": "agreement",
         "seconds_label_surroundings": "explanation",

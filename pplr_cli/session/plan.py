@@ -15,7 +15,7 @@ from pplr_cli.errors import DataError, UsageError
 from pplr_cli.ingest.library import find_dataset, open_dataset
 from pplr_cli.labelling.answers import read_answers
 from pplr_cli.labelling.constraints import Answers
-from pplr_cli.labelling.stage import check_cameras
+from pplr_cli.labelling.stage import check_clustering
 from pplr_cli.progress import Reporter
 from pplr_cli.report import loggers
 from pplr_cli.runs.folder import ANSWERS
@@ -60,6 +60,7 @@ def find_inputs(request: TrainingRequest, processes: int, reporter: Reporter) ->
     check(config, request.mode, manifest)
     images = manifest.split(Split.TRAIN)
     tracks = Tracks.from_images(images) if config.clustering.tracks else None
+    check_clustering(config.clustering, images.cameras, tracks)
     kept = request.folder / ANSWERS
     file = request.answers or (kept if request.resumes and kept.is_file() else None)
     of, answers = None if tracks is None else tracks.of, None
@@ -90,7 +91,6 @@ def check(config: Config, mode: Mode, manifest: Manifest) -> None:
             f"data set `{manifest.name}` has {len(images)} training images, `{key}` needs {need}",
             f"lower `{key}` with --set, or use more images",
         )
-    check_cameras(config.clustering, images.cameras)
     if mode == "train-cam":
         known = images.cameras != UNKNOWN
         cameras, bare = len(np.unique(images.cameras[known])), int((~known).sum())

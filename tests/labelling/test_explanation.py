@@ -23,7 +23,8 @@ def test_is_what_the_definition_says(n: int, k1: int, eps: float, seed: int) -> 
     features /= np.linalg.norm(features, axis=1, keepdims=True)
     ranks = ranks_of(features, k1)
     distances = jaccard_distance(features, ranks, k1, 1, eps)
-    found = explain(distances, ranks)
+    farther = jaccard_distance(features, ranks, k1, 1, 0.95)
+    found = explain(farther, ranks, eps)
     stored = np.zeros((n, n), bool)
     coordinates = distances.tocoo()
     stored[coordinates.row, coordinates.col] = True

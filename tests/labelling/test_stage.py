@@ -14,9 +14,10 @@ from benchmarks import dense
 from benchmarks.dense import TIE
 from pplr_cli.config.fields import Agreement, Clustering
 from pplr_cli.data.tracks import Tracks
-from pplr_cli.errors import DataError
+from pplr_cli.errors import DataError, UsageError
 from pplr_cli.labelling import agreement as agreement_module
-from pplr_cli.labelling import jaccard, neighbors
+from pplr_cli.labelling import jaccard, neighbors, stage
+from pplr_cli.labelling.constraints import Answers
 from pplr_cli.labelling.cpu_search import symmetric_search
 from pplr_cli.labelling.jaccard import jaccard_distance
 from pplr_cli.labelling.neighbors import Neighbors
@@ -178,6 +179,50 @@ def test_labels_by_the_camera_distance_are_those_of_dense_matrices() -> None:
     np.testing.assert_array_equal(found.agreement, plain.agreement)
     score, plain_score = (adjusted_rand_score(ids, each.labels) for each in (found, plain))
     assert score > 0.8 > 0.6 > plain_score
+
+
+@pytest.mark.parametrize("distance", ["jaccard", "camera_jaccard"])
+@pytest.mark.parametrize("algorithm", ["dbscan", "hdbscan", "infomap"])
+def test_every_clusterer_repeats_itself_and_honours_answers(distance: str, algorithm: str) -> None:
+    if algorithm == "infomap":
+        pytest.importorskip("infomap")
+    features, cameras = made(*([9] * 8), *([1] * 8)), np.arange(80) % 3
+    few = {"k1": 8, "k1_own": 3, "k1_others": 6}
+    settings = Clustering.model_validate({"distance": distance, "algorithm": algorithm, **few})
+    used = features, cameras, settings, Agreement(k=5)
+    found, again = label(*used), label(*used)
+    assert found.labels.tolist() == again.labels.tolist()
+    assert adjusted_rand_score(np.arange(72) // 9, found.labels[:72]) > 0.8
+    assert found.explanation is not None
+    plain = label(
+        features, cameras, Clustering.model_validate({"distance": distance, **few}), Agreement(k=5)
+    ).explanation
+    assert plain is not None
+    assert found.explanation.neighbors.tolist() == plain.neighbors.tolist()
+    answers = Answers(np.array([[0, 9], [79, 30]]), np.array([[20, 21], [0, 70]]))
+    labels = label(*used, answers=answers).labels
+    assert labels[0] == labels[9] != -1
+    assert labels[79] == labels[30] != -1
+    assert labels[20] != labels[21]
+    assert labels[0] != labels[70]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("distance", "camera_jaccard"), ("algorithm", "hdbscan")]
+)
+def test_what_has_no_effect_on_tracks_is_refused(name: str, value: str) -> None:
+    unknown = np.full(12, np.nan)
+    tracks = Tracks(np.arange(12), np.arange(12) % 2, unknown, unknown)
+    used = Clustering.model_validate({name: value}), Agreement(k=4)
+    with pytest.raises(UsageError, match=f"`{value}` has no effect on tracks") as caught:
+        label(made(6, 6), tracks.cameras, *used, tracks=tracks)
+    assert "clustering.tracks=false" in str(caught.value.hint)
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match="needs the package infomap"):
+        labelled(made(6, 6), Clustering(algorithm="infomap", k1=5), Agreement(k=4))
 
 
 @pytest.mark.parametrize("cameras", [np.zeros(12), np.r_[np.full(6, -1), np.zeros(6)]])
