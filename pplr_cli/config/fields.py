@@ -4,6 +4,7 @@ Defaults are the official PPLR settings; "paper" is Cho et al., CVPR 2022 (arXiv
 `config/presets.py` finds, reads and overrides the YAML files that fill these fields.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -11,7 +12,9 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainSerializer,
     ValidationInfo,
+    WrapValidator,
     field_validator,
     model_validator,
 )
@@ -33,8 +36,22 @@ class LoggerName(StrEnum):
 MOST = 1_000_000
 """Bound of settings that have no smaller one: beyond it, sizes and sums overflow."""
 
+AUTO = "auto"
+
+
+def is_auto(value: object) -> bool:
+    """Return whether a setting is `auto`, which `config/fitting.py` replaces before training."""
+    return value == AUTO
+
+
+def _or_auto(value: Any, number: Callable[[Any], Any]) -> Any:
+    return value if is_auto(value) else number(value)
+
+
 Count = Annotated[int, Field(ge=1, le=MOST)]
 Several = Annotated[int, Field(ge=2, le=MOST)]
+AutoCount = Annotated[Count, WrapValidator(_or_auto), PlainSerializer(lambda value: value)]
+AutoSeveral = Annotated[Several, WrapValidator(_or_auto), PlainSerializer(lambda value: value)]
 Side = Annotated[int, Field(ge=1, le=10_000)]
 Positive = Annotated[float, Field(gt=0, le=MOST)]
 Weight = Annotated[float, Field(ge=0, le=MOST)]
@@ -135,7 +152,7 @@ class Loss(Section):
 class Batch(Section):
     """Sampling and normalisation of a training batch."""
 
-    size: Several = Field(64, description="images in a batch")
+    size: AutoSeveral = Field(64, description="images in a batch; `auto` = by the number of images")
     instances: Several = Field(4, description="images of each cluster drawn")
     replicas: Count = Field(
         4, description="consecutive chunks that BatchNorm normalises separately (official: 4 GPUs)"
@@ -143,6 +160,8 @@ class Batch(Section):
 
     @model_validator(mode="after")
     def _divides(self) -> "Batch":
+        if is_auto(self.size):
+            return self
         if self.size % self.instances or self.size // self.instances < 2:
             raise ValueError(
                 f"`batch.size` = `{self.size}`: must be two or more times "
@@ -160,7 +179,9 @@ class Optim(Section):
     """Adam and its schedule."""
 
     epochs: Count = Field(50, description="epochs; each begins with new pseudo-labels")
-    iters: Count = Field(400, description="batches in an epoch")
+    iters: AutoCount = Field(
+        400, description="batches in an epoch; `auto` = each image about twice"
+    )
     lr: Positive = Field(3.5e-4, description="learning rate")
     weight_decay: Weight = Field(5e-4, description="L2 in the gradient")
     lr_step: Count = Field(20, description="epochs between two reductions of the learning rate")

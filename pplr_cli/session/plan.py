@@ -7,6 +7,7 @@ import numpy as np
 
 from pplr_cli import env
 from pplr_cli.config.fields import Config, Mode
+from pplr_cli.config.fitting import fitted
 from pplr_cli.data.manifest import UNKNOWN, ImageSet, Manifest, Split
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.engine import memory
@@ -57,8 +58,9 @@ def find_inputs(request: TrainingRequest, processes: int, reporter: Reporter) ->
     weights = initial_weights(config.model, reporter)
     if manifest is None or request.verify:
         manifest = open_dataset(name, folder, reporter, verify=request.verify)
-    check(config, request.mode, manifest)
     images = manifest.split(Split.TRAIN)
+    config = fitted(config, len(images), reporter)
+    check(config, request.mode, manifest)
     tracks = Tracks.from_images(images) if config.clustering.tracks else None
     check_clustering(config.clustering, images.cameras, tracks)
     kept = request.folder / ANSWERS

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from pplr_cli.config import fitting
 from pplr_cli.data.manifest import FILE_NAME, Manifest, Split
 from pplr_cli.engine.trainer import Trainer
 from pplr_cli.errors import DataError, UsageError
@@ -162,6 +163,20 @@ def test_answers_shape_the_clusters_and_stay_with_the_run(
     (other / kept.name).unlink()
     with pytest.raises(UsageError, match="with other answers"):
         train(options, run_dir=other, resume_from=state)
+
+
+def test_numbers_chosen_by_auto_are_recorded_and_used_again(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener = Listener()
+    options["settings"] = ("optim.iters=auto", "batch.size=auto", "optim.epochs=1")
+    train(options, listener)
+    assert "chosen for 96 images: `batch.size` = 24, `optim.iters` = 8" in listener.told
+    run = Run(options["run_dir"])
+    assert (run.config.batch.size, run.config.optim.iters) == (24, 8)
+    monkeypatch.setattr(fitting, "PASSES", 9)
+    resumed = {"preset": None, "resume": True, "settings": ("optim.epochs=2",)}
+    assert train(options, **resumed).config.optim.iters == 8  # type: ignore[union-attr]
 
 
 def test_contradictions_end_a_run_before_it_begins(options: dict[str, Any], tmp_path: Path) -> None:
