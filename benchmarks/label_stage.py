@@ -1,6 +1,7 @@
 """Time and peak memory of the clustering stage, in units of one exact k-NN by faiss.
 
     python -m benchmarks.label_stage --images 12936 --size 2048 --identities 751 --dense
+    torchrun --nproc-per-node 2 -m benchmarks.label_stage --images 100000 --size 256 --parts 0
 
 Peak memory is this process's peak above its resident memory before the stage (VmHWM, reset through
 /proc/self/clear_refs).
@@ -23,9 +24,11 @@ from benchmarks.tools import (
     resident,
 )
 from pplr_cli.config.fields import Agreement, Clustering
+from pplr_cli.distributed.processes import join
 from pplr_cli.labelling import stage
 from pplr_cli.labelling.clustering import dbscan
 from pplr_cli.labelling.stage import PseudoLabels, label
+from pplr_cli.runtime import Runtime
 
 STAGE = "label stage"
 PARTS = {
@@ -46,7 +49,7 @@ def main() -> None:
         branch.copy_(make_features(ids, cameras, options.size, options.noise, rng))
     device = chosen_device(options.device)
     clustering, agreement = Clustering(eps=options.eps), Agreement()
-    watch = Watch()
+    watch, runtime = Watch(), Runtime(device, processes=join(device))
     label(features[:, :200].to(device), cameras[:200], clustering, agreement)  # compiles
     for function, name in PARTS.items():
         watch.watch(stage, function, name)
@@ -56,7 +59,12 @@ def main() -> None:
         if options.unit:
             watch.measure("unit", lambda: unit(features[0]))
         with gpu_memory:
-            found = watch.measure(STAGE, lambda: label(on_device, cameras, clustering, agreement))
+            found = watch.measure(
+                STAGE, lambda: label(on_device, cameras, clustering, agreement, runtime)
+            )
+    runtime.processes.close()
+    if not runtime.processes.first:
+        return
     report(watch, found, on_device, ids)
     if device.type == "cuda":
         print(f"  peak on the GPU: {gpu_memory.peak:.2f} GB, features included")

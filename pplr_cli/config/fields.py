@@ -122,6 +122,12 @@ class Clustering(Section):
         4,
         description="neighbours (itself included) that make a core image, or smallest cluster",
     )
+    search: Literal["exact", "approximate", "auto"] = Field(
+        "exact", description="neighbour search; `auto`: approximate from 200,000 images on a CPU"
+    )
+    recall: Annotated[float, Field(ge=0.5, lt=1)] = Field(
+        0.98, description="least recall of an approximate search, measured on 1,000 images"
+    )
     tracks: bool = Field(True, description="cluster tracks instead of images, if there are tracks")
     track_k: Count = Field(4, description="tracks that an identity is expected to have, roughly")
 

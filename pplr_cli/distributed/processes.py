@@ -37,16 +37,13 @@ class Processes:
         place = self.rank if rank is None else rank
         return slice(place * count // self.size, (place + 1) * count // self.size)
 
-    def divide(self, jobs: Sequence[Callable[[], T]]) -> list[T]:
-        """Run each job on one process, in turn; return all results on every process.
-
-        A `PplrError` of a job is raised on every process.
-        """
-        return [job() for job in jobs]
+    def gather(self, value: T) -> list[T]:
+        """Return the values of all processes in order of rank on rank 0, `[]` on the others."""
+        return [value]
 
     def on_rank_zero(self, job: Callable[[], T]) -> T:
-        """Run `job` on rank 0; return its result on every process."""
-        return self.divide([job])[0]
+        """Run `job` on rank 0; return its result, or raise its `PplrError`, on every process."""
+        return job()
 
     def local_rank_zero_first(self, job: Callable[[], T]) -> T:
         """Run `job` on every process, local rank 0 first, so that the others reuse its files."""
@@ -112,21 +109,20 @@ class Group(Processes):
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self._leads_machine = os.environ.get("LOCAL_RANK", "0") == "0"
 
-    def divide(self, jobs: Sequence[Callable[[], T]]) -> list[T]:  # noqa: D102
-        ranks = [place % self.size for place in range(len(jobs))]
-        own = [
-            _attempt(job) if r == self.rank else None for job, r in zip(jobs, ranks, strict=True)
-        ]
-        results: list[Any] = []
-        for outcome, rank in zip(own, ranks, strict=True):
-            told = [outcome]
-            with _connection():
-                dist.broadcast_object_list(told, src=rank, group=self._control)
-            results += told
-        for result in results:
-            if isinstance(result, PplrError):
-                raise result
-        return results
+    def gather(self, value: T) -> list[T]:  # noqa: D102
+        values: list[Any] | None = [None] * self.size if self.first else None
+        with _connection():
+            dist.gather_object(value, values, dst=0, group=self._control)
+        return values or []
+
+    def on_rank_zero(self, job: Callable[[], T]) -> T:  # noqa: D102
+        told: list[Any] = [_attempt(job) if self.first else None]
+        with _connection():
+            dist.broadcast_object_list(told, src=0, group=self._control)
+        if isinstance(told[0], PplrError):
+            raise told[0]
+        result: T = told[0]
+        return result
 
     def local_rank_zero_first(self, job: Callable[[], T]) -> T:  # noqa: D102
         if self._leads_machine:

@@ -2,16 +2,19 @@
 
 The distance of i and j is that of j and i: of all tiles of products F_I F_J^T only those with
 I <= J are computed, and a tile's entries are offered to the lists of both its rows and its columns.
-Nearly all of them fail the comparison with the farthest neighbour found so far.
+Nearly all of them fail the comparison with the farthest neighbour found so far. Several processes
+share the tiles; their lists merge to those of all tiles.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import count
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pplr_cli.distributed.processes import ALONE, Processes
 from pplr_cli.labelling.kernels import kernel
 from pplr_cli.parallel import by_blocks
 
@@ -22,13 +25,16 @@ RUN = 64
 """Entries compared at a time in vector registers; few runs hold one that is near."""
 
 
-def symmetric_search(features: Tensor, squares: Tensor, k: int) -> NDArray[np.int32]:
+def symmetric_search(
+    features: Tensor, squares: Tensor, k: int, processes: Processes = ALONE
+) -> NDArray[np.int32]:
     """Return each image's k nearest images [N, k] by squared L2 distance, nearest first.
 
     Every list is offered its candidates in ascending order and keeps the earlier of two equal
-    ones: ties are resolved by index, for any number of threads.
+    ones: ties are resolved by index, for any number of threads and processes.
 
-    Takes features float32 [N, D] on the CPU, and |f|^2 of each row, whose sums must be finite.
+    Takes features float32 [N, D] on the CPU, and |f|^2 of each row, whose sums must be finite; the
+    same on all processes. Rank 0 gets the lists, the others [0, k].
     """
     n, norms = len(features), squares.numpy()
     ranks = np.full((n, k), -1, np.int32)
@@ -41,12 +47,16 @@ def symmetric_search(features: Tensor, squares: Tensor, k: int) -> NDArray[np.in
         size = -(-len(entries) // torch.get_num_threads())
         by_blocks(len(entries), lambda first, end: _offer(*given, first, end), size)
 
-    _offer_tiles(features, offer)
-    return ranks
+    _offer_tiles(features, offer, processes)
+    return _merged(distances, ranks, processes)
 
 
 def camera_search(
-    features: Tensor, squares: Tensor, k: int, cameras: NDArray[np.int64]
+    features: Tensor,
+    squares: Tensor,
+    k: int,
+    cameras: NDArray[np.int64],
+    processes: Processes = ALONE,
 ) -> NDArray[np.int32]:
     """Return each image's nearest of its own camera, of other cameras, and of all, [N, 3, k].
 
@@ -64,28 +74,49 @@ def camera_search(
         given = (entries, *sides, others.start, *lists)
         by_blocks(len(entries), lambda first, end: _offer_by_camera(*given, first, end), size)
 
-    _offer_tiles(features, offer)
-    return ranks
+    _offer_tiles(features, offer, processes)
+    return _merged(distances, ranks, processes)
 
 
-def _offer_tiles(features: Tensor, offer: Callable[[Tensor, slice, slice], None]) -> None:
-    """Offer each tile to the lists of its rows and of its columns."""
-    for rows, columns, products in _tiles(features):
+def _offer_tiles(
+    features: Tensor, offer: Callable[[Tensor, slice, slice], None], processes: Processes
+) -> None:
+    """Offer each tile of this process to the lists of its rows and of its columns."""
+    for rows, columns, products in _tiles(features, processes):
         offer(products, rows, columns)
         if rows != columns:
             offer(products.T.contiguous(), columns, rows)
 
 
-def _tiles(features: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
-    """Yield rows, columns and products of the tiles on and below the diagonal, in order.
+def _merged(
+    distances: NDArray[np.float32], ranks: NDArray[np.int32], processes: Processes
+) -> NDArray[np.int32]:
+    """Return the lists of all processes merged on rank 0, and none on the others."""
+    k = ranks.shape[-1]
+    lists = processes.gather((distances.reshape(-1, k), ranks.reshape(-1, k)))
 
-    All tiles share one buffer.
+    def merge(others: tuple[NDArray[np.float32], NDArray[np.int32]]) -> None:
+        given = (*lists[0], *others)
+        by_blocks(len(lists[0][1]), lambda first, end: _merge(*given, first, end), TILE)
+
+    for others in lists[1:]:
+        merge(others)
+    return lists[0][1].reshape(ranks.shape) if lists else ranks[:0]
+
+
+def _tiles(features: Tensor, processes: Processes) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Yield rows, columns and products of this process's tiles, in order.
+
+    The tiles on and below the diagonal are dealt to the processes in turn. All share one buffer.
     """
     n = len(features)
     blocks = [slice(start, min(start + TILE, n)) for start in range(0, n, TILE)]
     buffer = torch.empty(min(TILE, n) ** 2)
+    dealt = count()
     for number, rows in enumerate(blocks):
         for columns in blocks[: number + 1]:
+            if next(dealt) % processes.size != processes.rank:
+                continue
             shape = (rows.stop - rows.start, columns.stop - columns.start)
             tile = buffer[: shape[0] * shape[1]].view(shape)
             yield rows, columns, torch.mm(features[rows], features[columns].T, out=tile)
@@ -97,7 +128,7 @@ def _distance(square, other_square, product):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _insert(distances, ranks, distance, image):  # type: ignore[no-untyped-def]
+def insert(distances, ranks, distance, image):  # type: ignore[no-untyped-def]
     """Insert an image into one list, after its equals; the last one is dropped."""
     place = len(distances) - 1
     while place > 0 and distances[place - 1] > distance:
@@ -123,7 +154,7 @@ def _offer(products, squares, other_squares, first_other, distances, ranks, firs
                 for t in range(len(run)):
                     distance = _distance(square, others[t], run[t])
                     if distance < farthest:
-                        _insert(distances[row], ranks[row], distance, first_other + start + t)
+                        insert(distances[row], ranks[row], distance, first_other + start + t)
                         farthest = distances[row, -1]
 
 
@@ -157,8 +188,24 @@ def _offer_by_camera(  # type: ignore[no-untyped-def]
                     distance, image = _distance(square, others[t], run[t]), first_other + start + t
                     which = 0 if seen[t] == camera else 1
                     if distance < distances[row, which, -1]:
-                        _insert(distances[row, which], ranks[row, which], distance, image)
+                        insert(distances[row, which], ranks[row, which], distance, image)
                         # the nearest of all are among the nearest of either kind
                         if distance < distances[row, 2, -1]:
-                            _insert(distances[row, 2], ranks[row, 2], distance, image)
+                            insert(distances[row, 2], ranks[row, 2], distance, image)
                 own, other = distances[row, 0, -1], distances[row, 1, -1]
+
+
+@kernel
+def _merge(distances, ranks, other_distances, other_ranks, first, end):  # type: ignore[no-untyped-def]
+    """Merge other lists into those of the rows first to end, by distance, then by index."""
+    for row in range(first, end):
+        own_distances, own = distances[row].copy(), ranks[row].copy()
+        a = b = 0
+        for place in range(len(own)):
+            distance, other = own_distances[a], other_distances[row, b]
+            if distance < other or (distance == other and own[a] < other_ranks[row, b]):
+                distances[row, place], ranks[row, place] = distance, own[a]
+                a += 1
+            else:
+                distances[row, place], ranks[row, place] = other, other_ranks[row, b]
+                b += 1

@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pplr_cli.distributed.processes import ALONE, Processes
 from pplr_cli.errors import DataError
 from pplr_cli.labelling.cpu_search import camera_search, symmetric_search
 
-Search = Callable[[Tensor, Tensor, int], NDArray[np.int32]]
+Search = Callable[[Tensor, Tensor, int, Processes], NDArray[np.int32]]
 
 BLOCK_BYTES = 1 << 28
 """Size of a block of distances in the torch search."""
@@ -27,39 +28,44 @@ class Neighbors(NamedTuple):
         ranks: of all images, the image itself in column 0.
         own: of its own camera, itself in column 0; -1 after the last. None if not searched.
         others: of all other cameras; -1 after the last. None if not searched.
+        recall: share of the k - 1 nearest others found, over a sample; None = exact search.
     """
 
     ranks: NDArray[np.int32]
     own: NDArray[np.int32] | None = None
     others: NDArray[np.int32] | None = None
+    recall: float | None = None
 
 
-def nearest(features: Tensor, k: int) -> NDArray[np.int32]:
+def nearest(features: Tensor, k: int, processes: Processes = ALONE) -> NDArray[np.int32]:
     """Return each image's k nearest images, int32 [N, k], nearest first, **itself in column 0**.
 
     Exact duplicates of an image never push it from its own list. The features [N, D] may be on the
-    CPU or on a GPU.
+    CPU or on a GPU. Processes with the same features share the search and find the same neighbours
+    as one; rank 0 gets them, the others get [0, k].
 
     Raises:
         DataError: k exceeds N, or a feature is not finite or its square overflows.
     """
-    features, squares = _checked(features, k)
-    return itself_first(search_for(features.device)(features, squares, k))
+    features, squares = checked(features, k)
+    return itself_first(search_for(features.device)(features, squares, k, processes))
 
 
-def nearest_by_camera(features: Tensor, cameras: NDArray[np.int64], k: int) -> Neighbors:
+def nearest_by_camera(
+    features: Tensor, cameras: NDArray[np.int64], k: int, processes: Processes = ALONE
+) -> Neighbors:
     """Return each image's nearest of all images, of its own camera and of the others, in one pass.
 
     The arguments and errors are those of `nearest`; `cameras` is int64 [N].
     """
-    features, squares = _checked(features, k)
+    features, squares = checked(features, k)
     search = camera_search if features.device.type == "cpu" else torch_camera_search
-    own, others, ranks = np.moveaxis(search(features, squares, k, cameras), 1, 0)
+    own, others, ranks = np.moveaxis(search(features, squares, k, cameras, processes), 1, 0)
     return Neighbors(itself_first(ranks), itself_first(own), others)
 
 
-def _checked(features: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return the features in float32 and their squared norms; `DataError` if they do not suit."""
+def checked(features: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return features as float32 [N, D] and |f|^2 of each row; raises as `nearest` does."""
     if k > len(features):
         raise DataError(
             f"{len(features)} images are too few for a search of {k} neighbours",
@@ -73,49 +79,76 @@ def _checked(features: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def search_for(device: torch.device) -> Search:
-    """Return the fastest search on `device`: it takes features, their squared norms and k."""
+    """Return the exact search on `device`: it takes features, their squared norms, k, processes."""
     return symmetric_search if device.type == "cpu" else torch_search
 
 
-def torch_search(features: Tensor, squares: Tensor, k: int) -> NDArray[np.int32]:
-    """Search by blocks of rows: of |a|^2 + |b|^2 - 2ab only the last two terms order a row."""
-    rows = max(1, BLOCK_BYTES // (4 * len(features)))
-    ranks = [
-        torch.addmm(squares, block, features.T, alpha=-2).topk(k, largest=False).indices.int()
-        for block in features.split(rows)
-    ]
-    return torch.cat(ranks).cpu().numpy()
+def torch_search(
+    features: Tensor, squares: Tensor, k: int, processes: Processes = ALONE
+) -> NDArray[np.int32]:
+    """Search by blocks of rows, which processes share."""
+    found = [nearest_of(rows, features, squares, k) for rows in _own_blocks(features, processes)]
+    return _gathered(found, (0, k), processes)
+
+
+def nearest_of(
+    rows: slice | Tensor, features: Tensor, squares: Tensor, k: int
+) -> NDArray[np.int32]:
+    """Return the k nearest of all images to some: of |a|^2 + |b|^2 - 2ab two terms order a row."""
+    distances = torch.addmm(squares, features[rows], features.T, alpha=-2)
+    return distances.topk(k, largest=False).indices.int().cpu().numpy()
 
 
 def torch_camera_search(
-    features: Tensor, squares: Tensor, k: int, cameras: NDArray[np.int64]
+    features: Tensor,
+    squares: Tensor,
+    k: int,
+    cameras: NDArray[np.int64],
+    processes: Processes = ALONE,
 ) -> NDArray[np.int32]:
     """Search as `cpu_search.camera_search` does, by blocks of rows."""
     known = torch.from_numpy(cameras).to(features.device)
-    rows = max(1, BLOCK_BYTES // (4 * len(features)))
     ranks = []
-    for block, seen in zip(features.split(rows), known.split(rows), strict=True):
-        distances = torch.addmm(squares, block, features.T, alpha=-2)
-        own = seen[:, None] == known
+    for rows in _own_blocks(features, processes):
+        distances = torch.addmm(squares, features[rows], features.T, alpha=-2)
+        own = known[rows, None] == known
         lists = []
         for hidden in (~own, own, torch.zeros_like(own)):
             found = distances.masked_fill(hidden, torch.inf).topk(k, largest=False)
             lists.append(found.indices.int().masked_fill_(found.values.isinf(), -1))
-        ranks.append(torch.stack(lists, 1))
-    return torch.cat(ranks).cpu().numpy()
+        ranks.append(torch.stack(lists, 1).cpu().numpy())
+    return _gathered(ranks, (0, 3, k), processes)
 
 
-def itself_first(ranks: NDArray[np.int32]) -> NDArray[np.int32]:
+def _own_blocks(features: Tensor, processes: Processes) -> list[slice]:
+    """Return this process's blocks of rows."""
+    n, rows = len(features), max(1, BLOCK_BYTES // (4 * len(features)))
+    blocks = [slice(start, min(start + rows, n)) for start in range(0, n, rows)]
+    return blocks[processes.share(len(blocks))]
+
+
+def _gathered(
+    blocks: list[NDArray[np.int32]], shape: tuple[int, ...], processes: Processes
+) -> NDArray[np.int32]:
+    """Return the rows of all processes on rank 0, and an array of this shape on the others."""
+    found = processes.gather(blocks)
+    return np.concatenate([np.empty(shape, np.int32), *(each for part in found for each in part)])
+
+
+def itself_first(
+    ranks: NDArray[np.int32], images: NDArray[np.int64] | None = None
+) -> NDArray[np.int32]:
     """Move each row's own index to column 0, in place; where it is missing the last one gives way.
 
     Distances of duplicates tie at zero up to rounding, so any order of them is right; this one
-    makes the result defined.
+    makes the result defined. The rows are those of `images`, by default of all images.
     """
-    rows = np.flatnonzero(ranks[:, 0] != np.arange(len(ranks)))
+    own = np.arange(len(ranks)) if images is None else images
+    rows = np.flatnonzero(ranks[:, 0] != own)
     if len(rows):
-        moved = ranks[rows]
-        missing = (moved != rows[:, None]).all(axis=1)
-        moved[missing, -1] = rows[missing]
-        order = np.argsort(moved != rows[:, None], axis=1, kind="stable")
+        moved, wanted = ranks[rows], own[rows][:, None]
+        missing = (moved != wanted).all(axis=1)
+        moved[missing, -1] = wanted[missing, 0]
+        order = np.argsort(moved != wanted, axis=1, kind="stable")
         ranks[rows] = np.take_along_axis(moved, order, axis=1)
     return ranks

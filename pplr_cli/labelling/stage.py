@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -22,6 +21,7 @@ from pplr_cli.labelling.constraints import Answers, constrain
 from pplr_cli.labelling.explanation import Explanation, explain
 from pplr_cli.labelling.jaccard import camera_jaccard_distance, jaccard_distance
 from pplr_cli.labelling.neighbors import Neighbors, nearest, nearest_by_camera
+from pplr_cli.labelling.search import require, search
 from pplr_cli.labelling.tracks import cluster_tracks, track_means
 from pplr_cli.runtime import Runtime
 from pplr_cli.timing import Stopwatch
@@ -40,11 +40,13 @@ class PseudoLabels:
     Attributes:
         labels: cluster of each image, int64 [N]; -1 = outlier.
         agreement: cross agreement of each image and part, float32 [N, P].
+        recall: the lowest recall of its neighbour searches; None if all were exact.
     """
 
     labels: Ints
     agreement: NDArray[np.float32]
     explanation: Explanation | None = None
+    recall: float | None = None
 
     @property
     def clusters(self) -> int:
@@ -64,6 +66,8 @@ class PseudoLabels:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return all arrays by name, for a file."""
         found: dict[str, NDArray[Any]] = {"labels": self.labels, "agreement": self.agreement}
+        if self.recall is not None:
+            found["recall"] = np.array(self.recall)
         return found | (self.explanation._asdict() if self.explanation is not None else {})
 
     @classmethod
@@ -71,16 +75,26 @@ class PseudoLabels:
         """Restore what `arrays` returned."""
         kept = dict(arrays)
         labels, agreement = kept.pop("labels"), kept.pop("agreement")
-        return cls(labels, agreement, Explanation(**kept) if kept else None)
+        recall = float(kept.pop("recall")) if "recall" in kept else None
+        return cls(labels, agreement, Explanation(**kept) if kept else None, recall)
 
 
-def find_neighbors(features: Tensor, cameras: Ints, settings: Clustering, k: int = 0) -> Neighbors:
-    """Search the neighbours that `clustering.distance` needs, and at least `k` of all images."""
+def find_neighbors(
+    features: Tensor,
+    cameras: Ints,
+    settings: Clustering,
+    k: int = 0,
+    runtime: Runtime | None = None,
+) -> Neighbors:
+    """Search the neighbours that `clustering.distance` needs, and at least `k` of all images.
+
+    By camera the search is always exact.
+    """
+    runtime = runtime or Runtime()
     if settings.distance == "jaccard":
-        return Neighbors(nearest(features, max(k, settings.k1)))
-    return nearest_by_camera(
-        features, cameras, max(k, settings.k1, settings.k1_own, settings.k1_others)
-    )
+        return search(features, max(k, settings.k1), settings, runtime)
+    most = max(k, settings.k1, settings.k1_own, settings.k1_others)
+    return nearest_by_camera(features, cameras, most, runtime.processes)
 
 
 def check_clustering(settings: Clustering, cameras: Ints, tracks: Tracks | None) -> None:
@@ -112,6 +126,7 @@ def check_clustering(settings: Clustering, cameras: Ints, tracks: Tracks | None)
             "`clustering.algorithm` = `infomap` needs the package infomap",
             "pip install 'pplr[infomap]'",
         )
+    require(settings)
 
 
 def _jaccard(features: Tensor, found: Neighbors, settings: Clustering) -> csr_array:
@@ -159,8 +174,8 @@ def label(
 ) -> PseudoLabels:
     """Cluster the images and compute the agreement of their global and part features.
 
-    Several processes share the neighbour searches, one for each kind of feature; the first process
-    clusters, and all get its result.
+    Several processes share each neighbour search; the first process clusters, and all get its
+    result.
 
     Args:
         features: float32 [1 + P, N, D], global ones first, each L2-normalised.
@@ -191,11 +206,10 @@ def label(
             lambda: _label_tracks(features, tracks, answers, *settings, part)
         )
     with part("knn", "nearest neighbours"):
-        search = partial(find_neighbors, global_features, cameras, clustering, near)
-        searches: list[Callable[[], Any]] = [search]
-        searches += [partial(nearest, each, near) for each in part_features]
-        found, *part_ranks = runtime.processes.divide(searches)
-        ranks = found.ranks
+        found = find_neighbors(global_features, cameras, clustering, near, runtime)
+        by_part = [search(each, near, clustering, runtime) for each in part_features]
+    ranks, searches = found.ranks, [found, *by_part]
+    recall = min((each.recall for each in searches if each.recall is not None), default=None)
 
     def cluster_and_compare() -> PseudoLabels:
         with part(clustering.distance, "distances"):
@@ -209,8 +223,8 @@ def label(
                 alike = similarity(global_features, found, clustering)
                 labels = constrain(labels, alike, answers)
         with part("agreement", "cross agreement"):
-            scores = cross_agreement(ranks[:, :near], part_ranks)
-        return PseudoLabels(labels, scores, explanation)
+            scores = cross_agreement(ranks[:, :near], [each.ranks for each in by_part])
+        return PseudoLabels(labels, scores, explanation, recall)
 
     return runtime.processes.on_rank_zero(cluster_and_compare)
 

@@ -36,6 +36,7 @@ HEALTH = [
         },
         shown=(0.5,),
     ),
+    Lines("approximate search", {"search_recall": "recall of the neighbours"}, shown=(1.0,)),
     Lines("agreement with the previous clusters (ARI)", {"previous_ari": "ARI"}, shown=(1.0,)),
 ]
 QUALITY = [

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PACKAGES = (
     *("torch", "torchvision", "numba", "numpy", "scipy"),
-    *("scikit-learn", "pillow", "pydantic", "rich", "matplotlib", "gdown"),
+    *("scikit-learn", "pillow", "pydantic", "rich", "matplotlib", "gdown", "faiss-cpu"),
 )
 NEEDED = ("torch", "torchvision", "numba", "sklearn", "scipy", "PIL")
 """Compiled modules that training needs."""

@@ -57,6 +57,8 @@ def _label_figures(pseudo: PseudoLabels) -> Row:
         "cluster_size_max": int(pseudo.sizes.max()),
         "agreement_mean": float(pseudo.agreement.mean()),
     }
+    if pseudo.recall is not None:
+        row["search_recall"] = pseudo.recall
     for number, scores in enumerate(pseudo.agreement.T, start=1):
         row[f"agreement_part{number}_mean"] = float(scores.mean())
         for percent, value in zip(PERCENTILES, np.percentile(scores, PERCENTILES), strict=True):

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pplr_cli.labelling import cpu_search
+from tests.labelling.sharing import shared
 
 
 def search(vectors: torch.Tensor, k: int, tile: int, threads: int = 2) -> np.ndarray:
@@ -57,3 +58,17 @@ def test_the_number_of_threads_changes_nothing() -> None:
     vectors = torch.randint(-3, 4, (300, 5), generator=torch.Generator().manual_seed(0)).float()
     one, three = (search(vectors, 20, 64, threads) for threads in (1, 3))
     assert (one == three).all()
+
+
+@pytest.mark.parametrize("size", [2, 3, 7])
+@pytest.mark.parametrize("k", [1, 20, 70])
+def test_several_processes_find_what_one_finds(
+    size: int, k: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cpu_search, "TILE", 16)
+    vectors = torch.randint(-3, 4, (70, 3), generator=torch.Generator().manual_seed(0)).float()
+    given = (vectors, vectors.square().sum(1), k)
+    one = cpu_search.symmetric_search(*given)
+    found, *others = shared(size, lambda processes: cpu_search.symmetric_search(*given, processes))
+    assert found.tobytes() == one.tobytes()
+    assert {other.shape for other in others} == {(0, k)}

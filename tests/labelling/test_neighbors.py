@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from benchmarks import dense
 from pplr_cli.errors import DataError
 from pplr_cli.labelling import cpu_search, neighbors
+from tests.labelling.sharing import shared
 
 
 def features(count: int, size: int, seed: int) -> torch.Tensor:
@@ -117,6 +118,17 @@ def test_half_precision_features_are_searched_in_float32() -> None:
 def test_the_search_depends_on_the_device() -> None:
     assert neighbors.search_for(torch.device("cuda", 0)) is neighbors.torch_search
     assert neighbors.search_for(torch.device("cpu")) is cpu_search.symmetric_search
+
+
+@pytest.mark.parametrize("size", [2, 5])
+def test_processes_share_the_blocks_of_a_gpu(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = features(50, 8, 0)
+    monkeypatch.setattr(neighbors, "BLOCK_BYTES", 4 * 50 * 7)
+    monkeypatch.setattr(neighbors, "search_for", lambda device: neighbors.torch_search)
+    one = neighbors.nearest(vectors, 9)
+    found, *others = shared(size, lambda processes: neighbors.nearest(vectors, 9, processes))
+    assert found.tolist() == one.tolist()
+    assert {other.shape for other in others} == {(0, 9)}
 
 
 @pytest.mark.parametrize("k", [2048, 2049, 2100])
