@@ -1,14 +1,14 @@
 """Where and how to compute: device, precision, threads, processes, reporter."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 
 from pplr_cli.config.fields import Precision
 from pplr_cli.distributed.processes import ALONE, Processes
 from pplr_cli.errors import DeviceError, UsageError
-from pplr_cli.progress import Reporter, Silent
+from pplr_cli.progress import SILENT, Reporter
 
 BF16_CAPABILITY = (8, 0)
 """Compute capability from which a GPU computes in bf16; older ones emulate it, slowly."""
@@ -18,24 +18,16 @@ BF16_CAPABILITY = (8, 0)
 class Runtime:
     """The resources of a command; they are not settings of a run.
 
-    Attributes:
-        device: where the network runs.
-        reporter: gets progress and warnings.
-        precision: of the network's forward pass; features and losses are float32.
-        workers: threads that decode images.
-        cache: whether decoded images are kept on disk.
-        processes: those that share the run.
-
     Raises:
         DeviceError: bf16 on a GPU that only emulates it.
     """
 
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    reporter: Reporter = field(default_factory=Silent)
-    precision: Precision = "fp32"
-    workers: int = 1
-    cache: bool = True
-    processes: Processes = ALONE
+    device: torch.device = torch.device("cpu")  # where the network runs
+    reporter: Reporter = SILENT  # gets progress and warnings
+    precision: Precision = "fp32"  # of the forward pass; features and losses are float32
+    workers: int = 1  # threads that decode images
+    cache: bool = True  # whether decoded images are kept on disk
+    processes: Processes = ALONE  # those that share the run
 
     def __post_init__(self) -> None:
         if self.precision == "bf16" and self.device.type == "cuda":

@@ -1,8 +1,9 @@
 """Read images whose identities are known: a table of labels, or a folder for each identity."""
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,8 +16,12 @@ from pplr_cli.text import listed
 NONE = ("", "-1")
 """What a table has for an image without identity."""
 UNLABELED = "_unlabeled"
-"""The folder of images without identity."""
+"""The folder of images without identity: FiftyOne reads them as unlabelled."""
 HINT = "name a table of `pplr labels`, `cluster` or `assign`, or a folder with one per identity"
+
+
+COLUMNS = ("pseudo_identity", "identity")
+T = TypeVar("T")
 
 
 class Known(NamedTuple):
@@ -62,19 +67,7 @@ def read_table(table: Path, images: ImageSet, reporter: Reporter) -> Known:
     Raises:
         DataError: no such table, without these columns, or it names none of the images.
     """
-    try:
-        with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            rows = csv.DictReader(file)
-            column = (
-                "pseudo_identity" if "pseudo_identity" in (rows.fieldnames or ()) else "identity"
-            )
-            names = {row["path"]: row[column] or "" for row in rows}
-    except OSError as error:
-        raise DataError(f"`{table}`: {error.strerror}", HINT) from error
-    except KeyError as error:
-        raise DataError(f"`{table}`: no column `{error.args[0]}`", HINT) from error
-    except (ValueError, csv.Error) as error:
-        raise DataError(f"`{table}`: not a table of labels ({error!r})", HINT) from error
+    names = read_labels_table(table, str, HINT)
     lost = sorted(set(names) - set(images.paths))
     where = f"`{table}`: {len(lost)} of its {len(names)} images are not in `{images.root}`"
     if lost and len(lost) == len(names):
@@ -83,6 +76,25 @@ def read_table(table: Path, images: ImageSet, reporter: Reporter) -> Known:
     if lost:
         reporter.warn(f"{where}:\n{listed(lost)}")
     return _labelled(images, names, table)
+
+
+def read_labels_table(table: Path, kind: Callable[[str], T], hint: str) -> dict[str, T]:
+    """Return the `pseudo_identity` (or `identity`) that a table has for each `path`, as a `kind`.
+
+    Raises:
+        DataError: no such table, without these columns, or with values of another kind.
+    """
+    try:
+        with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            rows = csv.DictReader(file)
+            column = next((c for c in COLUMNS if c in (rows.fieldnames or ())), COLUMNS[0])
+            return {row["path"]: kind(row[column] or "") for row in rows}
+    except OSError as error:
+        raise DataError(f"`{table}`: {error.strerror}", hint) from error
+    except KeyError as error:
+        raise DataError(f"`{table}`: no column `{error.args[0]}`", hint) from error
+    except (ValueError, csv.Error) as error:
+        raise DataError(f"`{table}`: not a table of labels ({error!r})", hint) from error
 
 
 def _labelled(images: ImageSet, names: dict[str, str], source: Path) -> Known:

@@ -4,7 +4,6 @@ Cluster numbers are those of one clustering. An identity is continued by the clu
 most images with it; all other clusters are new identities, with numbers never used before.
 """
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pplr_cli.errors import DataError
+from pplr_cli.ingest.known import read_labels_table
 from pplr_cli.labelling.clustering import OUTLIER
 
 Labels = NDArray[np.int64]
@@ -81,14 +80,6 @@ def read_known(table: Path, paths: Sequence[str]) -> Identities:
     Raises:
         DataError: no such table, or without these columns.
     """
-    try:
-        with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            rows = {row["path"]: int(row["pseudo_identity"]) for row in csv.DictReader(file)}
-    except OSError as error:
-        raise DataError(f"`{table}`: {error.strerror}", NO_TABLE) from error
-    except KeyError as error:
-        raise DataError(f"`{table}`: no column `{error.args[0]}`", NO_TABLE) from error
-    except (ValueError, TypeError, csv.Error) as error:
-        raise DataError(f"`{table}`: not a table of labels ({error!r})", NO_TABLE) from error
+    rows = read_labels_table(table, int, NO_TABLE)
     of = np.array([rows.get(path, OUTLIER) for path in paths], dtype=np.int64)
     return Identities(of, max(rows.values(), default=OUTLIER) + 1)

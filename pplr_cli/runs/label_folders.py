@@ -6,11 +6,9 @@ from pathlib import Path
 
 from pplr_cli.errors import DataError
 from pplr_cli.files import check_output, native
+from pplr_cli.ingest.known import UNLABELED
 from pplr_cli.labelling.clustering import OUTLIER
 from pplr_cli.runs.labels import AssignedRow, Row
-
-UNLABELED = "_unlabeled"
-"""The folder of the outliers: FiftyOne reads its images as unlabelled."""
 
 
 def write_folders(
@@ -20,8 +18,8 @@ def write_folders(
     *,
     copy: bool,
     overwrite: bool = False,
-) -> int:
-    """Write `<target>/<identity>/<image>` for each row; return the number of folders.
+) -> None:
+    """Write `<target>/<identity>/<image>` for each row.
 
     An image is named by its path, with `__` for `/`.
 
@@ -40,14 +38,11 @@ def write_folders(
     for folder in target.glob("*/"):
         if folder.name == UNLABELED or folder.name.isdecimal():
             shutil.rmtree(folder)
-    folders = set()
     for row in rows:
         number = row.pseudo_identity
         name = f"{number:05d}" if isinstance(number, int) else native(number.replace("/", "__"))
         folder = target / (UNLABELED if number == OUTLIER else name)
-        if folder not in folders:
-            folder.mkdir(parents=True, exist_ok=True)
-            folders.add(folder)
+        folder.mkdir(parents=True, exist_ok=True)
         file = folder / native(row.path.replace("/", "__"))
         source = (root / native(row.path)).resolve()
         try:
@@ -58,4 +53,3 @@ def write_folders(
         except OSError as error:
             hint = None if copy else "where links are not possible: --copy"
             raise DataError(f"`{file}`: {error.strerror or error}", hint) from error
-    return len(folders)

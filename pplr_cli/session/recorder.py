@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,33 +22,19 @@ from pplr_cli.runs.rows import Row
 from pplr_cli.timing import Stopwatch
 
 
+@dataclass
 class RunRecorder:
-    """Saves, evaluates and records one training run.
+    """Saves, evaluates and records one training run."""
 
-    Args:
-        trainer: the trainer of the run; its reporter gets a few lines per epoch.
-        evaluator: None if the data set has no labelled query and gallery.
-        facts: what the bits of the run depend on (`resume.facts`), kept with each state.
-        interrupts: which signals have arrived.
+    trainer: Trainer  # its reporter gets a few lines per epoch
+    evaluator: Evaluator | None  # None if the data set has no labelled query and gallery
+    facts: dict[str, Any]  # what the bits of the run depend on, kept with each state
+    interrupts: Interrupts  # which signals have arrived
+    folder: RunFolder | None = None  # None in all processes but the first, which record nothing
+    loggers: Sequence[Callable[[Row], None]] = ()  # called with each recorded row
 
-    Attributes:
-        trainer: as given.
-        folder: the run folder; None in all processes but the first, which record nothing.
-        loggers: called with each recorded row.
-    """
-
-    def __init__(
-        self,
-        trainer: Trainer,
-        evaluator: Evaluator | None,
-        facts: dict[str, Any],
-        interrupts: Interrupts,
-    ) -> None:
-        self.trainer, self._config = trainer, trainer.config
-        self._evaluator, self._facts, self._interrupts = evaluator, facts, interrupts
-        self._reporter = trainer.runtime.reporter
-        self.folder: RunFolder | None = None
-        self.loggers: Sequence[Callable[[Row], None]] = ()
+    def __post_init__(self) -> None:
+        self._config, self._reporter = self.trainer.config, self.trainer.runtime.reporter
         self._saved = time.monotonic()
         self._warned: set[str] = set()
         self._labels: NDArray[np.int64] | None = None  # the last, in case their file is missing
@@ -59,8 +45,8 @@ class RunRecorder:
         Raises:
             Interrupted: a signal asked one of the processes to end the run.
         """
-        self._interrupts.hold()
-        asked = self.trainer.processes.largest(self._interrupts.asked())
+        self.interrupts.hold()
+        asked = self.trainer.processes.largest(self.interrupts.asked())
         if asked or self._due():
             self._save_state()
         if asked not in {0, SAVING}:
@@ -76,13 +62,13 @@ class RunRecorder:
     def _save_state(self) -> None:
         if self.folder is None:
             return
-        about = {"about": self.folder.about, "rows": self.folder.rows, "facts": self._facts}
+        about = {"about": self.folder.about, "rows": self.folder.rows, "facts": self.facts}
         save_state({**self.trainer.state_dict(), **about}, self.folder.path / STATE)
         self._saved = time.monotonic()
 
     def after_epoch(self, epoch: Epoch) -> None:
         """Evaluate if it is due; record, save the weights, report and log the epoch."""
-        self._interrupts.release()
+        self.interrupts.release()
         watch = Stopwatch(epoch.seconds)
         scores = self._evaluate(epoch.number, watch)
         if self.folder is None or (epoch.number == 0 and scores is None):
@@ -102,10 +88,10 @@ class RunRecorder:
         """Return the scores after epoch `number` if the settings ask for them then."""
         settings = self._config.evaluation
         due = number in {0, self._config.optim.epochs} or number % settings.every == 0
-        if self._evaluator is None or not due or (number == 0 and not settings.at_start):
+        if self.evaluator is None or not due or (number == 0 and not settings.at_start):
             return None
         with watch.timing("evaluate"):
-            return self._evaluator.scores(self.trainer.network)
+            return self.evaluator.scores(self.trainer.network)
 
     def _record(self, folder: RunFolder, epoch: Epoch, scores: Scores | None) -> Row:
         """Record the epoch; a failure to write the records does not end the run."""

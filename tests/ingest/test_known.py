@@ -40,7 +40,7 @@ def test_folders(tmp_path, plant):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("path,person\na.jpg,1\n", "csv`: no column `identity`"),
+        ("path,person\na.jpg,1\n", "csv`: no column `pseudo_identity`"),
         ("path,pseudo_identity\na.jpg,-1\n", "no image with an identity"),
         ("path,pseudo_identity\nx.jpg,1\n", "1 of its 1 images are not in"),
     ],

@@ -25,7 +25,7 @@ def images(root: Path) -> Path:
 @pytest.mark.parametrize("copy", [True, False])
 def test_each_identity_is_a_folder(tmp_path: Path, copy: bool) -> None:
     target = tmp_path / "out"
-    assert write_folders(ROWS, images(tmp_path / "data"), target, copy=copy) == 3
+    write_folders(ROWS, images(tmp_path / "data"), target, copy=copy)
     found = {
         str(file.relative_to(target)): (file.read_text(), file.is_symlink())
         for file in target.rglob("*.jpg")
@@ -51,7 +51,8 @@ def test_a_folder_with_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the folder is not empty"):
         write_folders(ROWS, root, root, copy=False)
     (tmp_path / "empty").mkdir()
-    assert write_folders(ROWS, root, tmp_path / "empty", copy=False) == 3
+    write_folders(ROWS, root, tmp_path / "empty", copy=False)
+    assert len(list((tmp_path / "empty").iterdir())) == 3
 
 
 def test_earlier_folders_are_replaced_and_others_kept(tmp_path: Path) -> None:
