@@ -2,44 +2,17 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-import typer
+from typing import TYPE_CHECKING, Any, Literal
 
 from pplr_cli.commands import documents, label_output, options
 from pplr_cli.commands.label_output import LabelOutput
 from pplr_cli.commands.model import CropsRequest
 from pplr_cli.commands.options import takes
 from pplr_cli.config.fields import Fraction
+from pplr_cli.config.options import option
 
 if TYPE_CHECKING:
     from pplr_cli.retrieval.threshold import Threshold
-
-Known = Annotated[
-    Path,
-    typer.Option(
-        "--known",
-        metavar="LABELS",
-        help="Known identities: a table of labels, or a folder with one per identity.",
-    ),
-]
-KnownImages = Annotated[
-    Path | None,
-    typer.Option(
-        "--known-images",
-        metavar="DIR",
-        help="Folder or data set of the table's images (default: DIR).",
-    ),
-]
-MaxDistance = Annotated[
-    float | None,
-    typer.Option(
-        "--max-distance",
-        min=0,
-        max=2,
-        help="Largest distance to a known crop (default: chosen from the known crops).",
-    ),
-]
 
 
 class ThresholdUsed(documents.Part):
@@ -76,9 +49,20 @@ class AssignDocument(label_output.Labelled, command="assign"):
 
 @takes(CropsRequest)
 def assign(
-    known: Known,
-    known_images: KnownImages = None,
-    max_distance: MaxDistance = None,
+    known: Path = option(
+        ...,
+        "Known identities: a table of labels, or a folder with one per identity.",
+        metavar="LABELS",
+    ),
+    known_images: Path | None = option(
+        None, "Folder or data set of the table's images (default: DIR).", metavar="DIR"
+    ),
+    max_distance: float | None = option(
+        None,
+        "Largest distance to a known crop (default: chosen from the known crops).",
+        min=0,
+        max=2,
+    ),
     to: label_output.To = "csv",
     output: label_output.Output = None,
     copy: label_output.Copy = False,

@@ -4,24 +4,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from pplr_cli.commands import documents, options
 from pplr_cli.commands.documents import Run, TrainedBy, meaning
 from pplr_cli.config.fields import Fraction
+from pplr_cli.config.options import argument, option
 from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
     from pplr_cli.runs.comparison import Comparison
 
-Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the run folders.")]
-Runs = Annotated[
-    list[Path], typer.Argument(metavar="RUN...", help="Run folders.", show_default=False)
-]
-Page = Annotated[
-    Path | None,
-    typer.Option("--to", metavar="FILE", help="Also write a self-contained HTML page with curves."),
-]
 Outcome = dict[str, Any]
 
 
@@ -80,7 +71,13 @@ class CompareDocument(documents.Document, command="compare"):
     page: documents.Page
 
 
-def runs(folder: Folder = Path("runs"), json: options.Json = False) -> None:
+@options.takes()
+def runs(
+    folder: Path = argument(
+        Path("runs"), "Folder of the run folders.", "FOLDER", show_default=True
+    ),
+    json: options.Json = False,
+) -> None:
     """List the runs of a folder with state, data, figures and age."""
     from pplr_cli.runs.comparison import find_runs, outcome
 
@@ -92,8 +89,14 @@ def runs(folder: Folder = Path("runs"), json: options.Json = False) -> None:
         _list(console, outcomes)
 
 
+@options.takes()
 def compare(
-    runs: Runs, to: Page = None, overwrite: options.Overwrite = False, json: options.Json = False
+    runs: tuple[Path, ...] = argument(..., "Run folders.", "RUN..."),
+    to: Path | None = option(
+        None, "Also write a self-contained HTML page with curves.", metavar="FILE"
+    ),
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
 ) -> None:
     """Compare runs: outcomes, settings that differ, mean and spread over seeds."""
     from pplr_cli.files import check_output, open_output

@@ -1,18 +1,12 @@
 """`pplr embed`: the features of a folder of crops, or of a data set, as a file."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-import typer
+from typing import Any, Literal
 
 from pplr_cli.commands import documents, options
 from pplr_cli.commands.model import CropsRequest
 from pplr_cli.commands.options import takes
-
-To = Annotated[
-    Path, typer.Option("--to", metavar="FILE", help="File to write: .npz, .npy or .parquet.")
-]
-Half = Annotated[bool, typer.Option("--half", help="Write float16 instead of float32.")]
+from pplr_cli.config.options import option
 
 
 class EmbedDocument(documents.Document, command="embed"):
@@ -33,8 +27,8 @@ class EmbedDocument(documents.Document, command="embed"):
 
 @takes(CropsRequest)
 def embed(
-    to: To,
-    half: Half = False,
+    to: Path = option(..., "File to write: .npz, .npy or .parquet.", metavar="FILE"),
+    half: bool = option(False, "Write float16 instead of float32."),
     overwrite: options.Overwrite = False,
     **values: Any,
 ) -> None:

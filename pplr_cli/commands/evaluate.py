@@ -3,14 +3,13 @@
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-import typer
+from typing import TYPE_CHECKING, Any, Literal
 
 from pplr_cli.commands import documents, gates, options
 from pplr_cli.commands.model import ModelRequest
 from pplr_cli.commands.options import takes
 from pplr_cli.config.fields import Fraction, Mode
+from pplr_cli.config.options import option
 from pplr_cli.files import check_output
 from pplr_cli.retrieval import published
 from pplr_cli.retrieval.published import RANKS
@@ -22,28 +21,6 @@ if TYPE_CHECKING:
     from pplr_cli.retrieval.model import Model
     from pplr_cli.retrieval.protocol import Protocol
     from pplr_cli.retrieval.ranking import Scores
-
-Rerank = Annotated[bool, typer.Option("--rerank", help="Rank by k-reciprocal re-ranked distances.")]
-FailBelow = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--fail-below",
-        metavar="FIGURE=FRACTION",
-        help="Exit code 1 if a figure is lower, as in mAP=0.80 or mAP=80% (repeatable).",
-    ),
-]
-SameCameraOption = Annotated[
-    Literal["ignore", "keep"],
-    typer.Option("--same-camera", help="Ignore or keep matches by the query's own camera."),
-]
-LeaveOneOut = Annotated[
-    bool,
-    typer.Option("--leave-one-out", help="Compare each labelled image with all others."),
-]
-AsOneOption = Annotated[
-    Literal["track"] | None,
-    typer.Option("--as-one", help="Average the features of a track's query images."),
-]
 
 
 class Separation(documents.Part):
@@ -97,19 +74,27 @@ MODES = {"train": "without camera labels", "train-cam": "with camera labels"}
 @takes(ModelRequest)
 def evaluate(
     data: options.Data = None,
-    rerank: Rerank = False,
-    same_camera: SameCameraOption = "ignore",
-    leave_one_out: LeaveOneOut = False,
-    as_one: AsOneOption = None,
+    rerank: bool = option(False, "Rank by k-reciprocal re-ranked distances."),
+    same_camera: Literal["ignore", "keep"] = option(
+        "ignore", "Ignore or keep matches by the query's own camera."
+    ),
+    leave_one_out: bool = option(False, "Compare each labelled image with all others."),
+    as_one: Literal["track"] | None = option(
+        None, "Average the features of a track's query images."
+    ),
     plots: options.Plots = None,
     overwrite: options.Overwrite = False,
-    fail_below: FailBelow = None,
+    fail_below: tuple[str, ...] = option(
+        (),
+        "Exit code 1 if a figure is lower, as in mAP=0.80 or mAP=80% (repeatable).",
+        metavar="FIGURE=FRACTION",
+    ),
     cache: options.Cache = True,
     verify: options.Verify = False,
     **values: Any,
 ) -> None:
     """Print mAP and rank-1, 5 and 10 of a weights file, and the paper's figures."""
-    wanted = [gates.Gate.parse(text) for text in fail_below or []]
+    wanted = [gates.Gate.parse(text) for text in fail_below]
     if plots is not None:
         check_output(plots, overwrite=overwrite, folder=True)
 

@@ -3,34 +3,16 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from pplr_cli.commands import documents, label_output, options
 from pplr_cli.commands.label_output import FOLDERS, LabelOutput
+from pplr_cli.config.options import argument, option
 from pplr_cli.errors import UsageError
 from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
     from pplr_cli.runs.labels import EpochLabels
-
-RunDir = Annotated[
-    Path, typer.Argument(metavar="RUN", help="Run folder of `pplr train`.", show_default=False)
-]
-Epoch = Annotated[int | None, typer.Option("--epoch", min=1, help="Epoch (default: the last).")]
-Csv = Annotated[
-    Path | None,
-    typer.Option("--csv", metavar="FILE", help="Short for `--to csv --output FILE`."),
-]
-Known = Annotated[
-    Path | None,
-    typer.Option("--known", metavar="FILE", help="Table of another run whose numbers to continue."),
-]
-Answers = Annotated[
-    Path | None,
-    typer.Option("--answers", help="Cluster again, with the last weights and these answers."),
-]
 
 
 class LabelsDocument(label_output.Labelled, command="labels"):
@@ -44,15 +26,18 @@ class LabelsDocument(label_output.Labelled, command="labels"):
     labels: list[label_output.Label]
 
 
+@options.takes()
 def labels(
-    run: RunDir,
-    csv: Csv = None,
+    run: Path = argument(..., "Run folder of `pplr train`.", "RUN"),
+    csv: Path | None = option(None, "Short for `--to csv --output FILE`.", metavar="FILE"),
     to: label_output.To = "csv",
     output: label_output.Output = None,
     copy: label_output.Copy = False,
-    known: Known = None,
-    epoch: Epoch = None,
-    answers: Answers = None,
+    known: Path | None = option(
+        None, "Table of another run whose numbers to continue.", metavar="FILE"
+    ),
+    epoch: int | None = option(None, "Epoch (default: the last).", min=1),
+    answers: Path | None = option(None, "Cluster again, with the last weights and these answers."),
     data_dir: options.DataDir = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,

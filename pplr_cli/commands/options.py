@@ -1,7 +1,8 @@
 """Options that several commands share, and those that the fields of a request declare."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -11,42 +12,43 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import typer
 from typer.core import TyperCommand
 
-from pplr_cli.config.options import Option, options_of
+from pplr_cli.config.options import Option, as_option, options_of
 from pplr_cli.errors import UsageError
 from pplr_cli.session.request import TrainingRequest
 
 
-def takes(request: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command every option of a request, ahead of its own; lists arrive as tuples."""
+def takes(request: type | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command every option of a request, ahead of those that its parameters declare.
+
+    Lists arrive as tuples.
+    """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
         def call(**values: Any) -> None:
             command(**{n: tuple(v) if isinstance(v, list) else v for n, v in values.items()})
 
-        own = signature(command).parameters.values()
-        given = [each for each in own if each.kind is not Parameter.VAR_KEYWORD]
-        keywords = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in given]
-        call.__signature__ = Signature([*_parameters(request), *keywords])  # type: ignore[attr-defined]
+        types = {} if request is None else get_type_hints(request)
+        asked = [] if request is None else [each for each in fields(request) if each.metadata]
+        given = [_parameter(each.name, types[each.name], each) for each in asked]
+        for name, each in signature(command).parameters.items():
+            if isinstance(each.default, Field):
+                given.append(_parameter(name, each.annotation, each.default))
+            elif each.kind is not Parameter.VAR_KEYWORD:
+                given.append(each.replace(kind=Parameter.KEYWORD_ONLY))
+        call.__signature__ = Signature(given)  # type: ignore[attr-defined]
         return call
 
     return decorate
 
 
-def _parameters(request: type) -> Iterator[Parameter]:
-    """Yield a parameter for each option of a request; a tuple is a list for Typer."""
-    types = get_type_hints(request)
-    for name, kind in types.items():
-        if get_origin(kind) is tuple:
-            types[name] = GenericAlias(list, get_args(kind)[:1])
-    for name, option in options_of(request).items():
-        default = getattr(request, name, Parameter.empty)
-        yield Parameter(
-            name,
-            Parameter.KEYWORD_ONLY,
-            default=default,
-            annotation=Annotated[types[name], _typer_option(option)],
-        )
+def _parameter(name: str, kind: Any, declared: Field[Any]) -> Parameter:
+    """Return what Typer reads for a declared option; a tuple is a list for Typer."""
+    if get_origin(kind) is tuple:
+        kind = GenericAlias(list, get_args(kind)[:1])
+    default = Parameter.empty if declared.default is MISSING else declared.default
+    annotation = Annotated[kind, _typer_option(as_option(name, declared))]
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
 def _typer_option(option: Option) -> Any:

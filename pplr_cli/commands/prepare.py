@@ -4,11 +4,10 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from pplr_cli import env
 from pplr_cli.commands import documents, options
 from pplr_cli.config import presets
+from pplr_cli.config.options import option
 from pplr_cli.data.manifest import Split
 from pplr_cli.errors import UsageError
 from pplr_cli.files import portable
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
     from pplr_cli.data.manifest import Manifest
     from pplr_cli.ingest.counts import Count
     from pplr_cli.ingest.prepare import Prepared
-
-Check = Annotated[
-    bool, typer.Option("--check", help="Compare a prepared data set with its manifest.")
-]
 
 
 class Fault(documents.Part):
@@ -87,7 +82,7 @@ class CheckDocument(DataSetDocument, command="prepare-check"):
 @options.takes(PrepareRequest)
 def prepare(
     data_dir: options.DataDir = None,
-    check: Check = False,
+    check: bool = option(False, "Compare a prepared data set with its manifest."),
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,

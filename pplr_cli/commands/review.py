@@ -1,29 +1,11 @@
 """`pplr review`: write a page to correct the clusters of a run by hand."""
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from pplr_cli.commands import documents, options
+from pplr_cli.config.options import argument, option
 from pplr_cli.files import check_output
 from pplr_cli.terminal.console import Console
-
-Run = Annotated[
-    Path, typer.Argument(metavar="RUN", help="Run folder of `pplr train`.", show_default=False)
-]
-Output = Annotated[
-    Path | None,
-    typer.Option("--output", metavar="FILE", help="Page to write (default: in the run folder)."),
-]
-Answers = Annotated[
-    Path | None,
-    typer.Option("--answers", help="Earlier answers (default: those of the run)."),
-]
-Pairs = Annotated[int, typer.Option("--pairs", min=1, help="Largest number of pairs on the page.")]
-Clusters = Annotated[
-    int, typer.Option("--clusters", min=1, help="Largest number of clusters on the page.")
-]
 
 
 class ReviewDocument(documents.Document, command="review"):
@@ -40,12 +22,15 @@ class ReviewDocument(documents.Document, command="review"):
     """Clusters of the run."""
 
 
+@options.takes()
 def review(
-    run: Run,
-    answers: Answers = None,
-    output: Output = None,
-    pairs: Pairs = 400,
-    clusters: Clusters = 100,
+    run: Path = argument(..., "Run folder of `pplr train`.", "RUN"),
+    answers: Path | None = option(None, "Earlier answers (default: those of the run)."),
+    output: Path | None = option(
+        None, "Page to write (default: in the run folder).", metavar="FILE"
+    ),
+    pairs: int = option(400, "Largest number of pairs on the page.", min=1),
+    clusters: int = option(100, "Largest number of clusters on the page.", min=1),
     data_dir: options.DataDir = None,
     device: options.Device = "auto",
     workers: options.Workers = options.CORES,

@@ -2,34 +2,17 @@
 
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from pplr_cli.commands import documents, options
 from pplr_cli.commands.model import ModelRequest
 from pplr_cli.commands.options import takes
+from pplr_cli.config.options import option
 from pplr_cli.files import check_output, remove_numbered
 from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
     from pplr_cli.retrieval.search import Found
-
-Query = Annotated[
-    Path,
-    typer.Option("--query", metavar="IMAGE_OR_DIR", help="Query: image, folder or data set."),
-]
-Gallery = Annotated[
-    Path,
-    typer.Option(
-        "--gallery", metavar="DIR", help="Crops to search: folder (any depth) or data set."
-    ),
-]
-Top = Annotated[int, typer.Option("--top", min=1, help="Matches printed for each query.")]
-MaxDistance = Annotated[
-    float | None,
-    typer.Option("--max-distance", min=0, max=2, help="Leave out matches that are farther."),
-]
 
 
 class Match(documents.Part):
@@ -68,10 +51,10 @@ class SearchDocument(documents.Document, command="search"):
 
 @takes(ModelRequest)
 def search(
-    query: Query,
-    gallery: Gallery,
-    top: Top = 10,
-    max_distance: MaxDistance = None,
+    query: Path = option(..., "Query: image, folder or data set.", metavar="IMAGE_OR_DIR"),
+    gallery: Path = option(..., "Crops to search: folder (any depth) or data set.", metavar="DIR"),
+    top: int = option(10, "Matches printed for each query.", min=1),
+    max_distance: float | None = option(None, "Leave out matches that are farther.", min=0, max=2),
     as_one: options.AsOne = None,
     plots: options.Plots = None,
     overwrite: options.Overwrite = False,

@@ -1,9 +1,10 @@
-"""Command-line options, declared once as fields of a dataclass: `size: int = option(3, "Size.")`.
+"""Command-line options, declared once: `size: int = option(3, "Size.")`.
 
-The signature of the command (`commands/options.py`) and command lines (`words`) are derived.
+They are fields of a dataclass, or parameters of a command. The signature of the command
+(`commands/options.py`) and command lines (`words`) are derived.
 """
 
-from dataclasses import field, fields
+from dataclasses import Field, field, fields
 from types import EllipsisType
 from typing import Any, NamedTuple, TypeVar
 
@@ -35,9 +36,9 @@ def option(default: T | EllipsisType, text: str, *flags: str, **about: Any) -> T
     return _field(default, flags, {"help": text, **about})  # type: ignore[no-any-return]
 
 
-def argument(default: T | EllipsisType, text: str, metavar: str) -> T:
+def argument(default: T | EllipsisType, text: str, metavar: str, **about: Any) -> T:
     """Declare an argument with this default (`...` = required) and help text."""
-    about = {"help": text, "metavar": metavar, "show_default": False}
+    about = {"help": text, "metavar": metavar, "show_default": False, **about}
     return _field(default, None, about)  # type: ignore[no-any-return]
 
 
@@ -54,18 +55,17 @@ def same_option(request: type, name: str) -> Any:
 
 def options_of(request: type) -> dict[str, Option]:
     """Return the option of each field that declares one."""
-    return {
-        each.name: Option(_flags(each.name, each.metadata["flags"]), each.metadata["about"])
-        for each in fields(request)
-        if each.metadata
-    }
+    return {each.name: as_option(each.name, each) for each in fields(request) if each.metadata}
 
 
-def _flags(name: str, given: tuple[str, ...] | None) -> tuple[str, ...]:
-    if given is None:
-        return ()
-    named = any(flag.startswith("--") for flag in given)
-    return given if named else (f"--{name.replace('_', '-')}", *given)
+def as_option(name: str, declared: Field[Any]) -> Option:
+    """Return the option that a field or a parameter of this name declares."""
+    flags, about = declared.metadata["flags"], declared.metadata["about"]
+    if flags is None:
+        return Option((), about)
+    if not any(flag.startswith("--") for flag in flags):
+        flags = (f"--{name.replace('_', '-')}", *flags)
+    return Option(flags, about)
 
 
 def words(request: Any) -> list[str]:
