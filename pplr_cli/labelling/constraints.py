@@ -21,17 +21,11 @@ Likeness = dict[tuple[int, int], float]
 
 
 class Answers(NamedTuple):
-    """Pairs of images that show one identity, and pairs that do not.
+    """Pairs of images that show one identity, and pairs that do not."""
 
-    Attributes:
-        same: int64 [S, 2], numbers of images.
-        different: int64 [D, 2]; never two images that `same` connects.
-        text: the file that they were read from, to keep it.
-    """
-
-    same: Labels
-    different: Labels
-    text: str = ""
+    same: Labels  # int64 [S, 2], numbers of images
+    different: Labels  # int64 [D, 2]; never two images that `same` connects
+    text: str = ""  # the file that they were read from, to keep it
 
     def of(self, items: Labels) -> "Answers":
         """Return the answers about items (tracks), `items` int64 [N] that of each image."""

@@ -14,19 +14,13 @@ BLOCK_ROWS = 4096
 
 
 class Explanation(NamedTuple):
-    """What the clusterer saw of each of N images.
+    """What the clusterer saw of each of N images."""
 
-    Attributes:
-        neighbors: images within eps, itself included, int32 [N].
-        reciprocal: how many of its k1 - 1 nearest others have it among theirs, int32 [N].
-        nearest: the nearest others by the global feature, int32 [N, <= NEAREST].
-        within: which of `nearest` are within eps, bool [N, <= NEAREST].
-    """
-
-    neighbors: NDArray[np.int32]
+    neighbors: NDArray[np.int32]  # images within eps, itself included, int32 [N]
+    # how many of its k1 - 1 nearest others have it among theirs, int32 [N]
     reciprocal: NDArray[np.int32]
-    nearest: NDArray[np.int32]
-    within: NDArray[np.bool_]
+    nearest: NDArray[np.int32]  # the nearest others by the global feature, int32 [N, <= NEAREST]
+    within: NDArray[np.bool_]  # which of `nearest` are within eps, bool [N, <= NEAREST]
 
 
 def explain(distances: csr_array, ranks: Ranks, eps: float) -> Explanation:

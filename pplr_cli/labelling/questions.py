@@ -36,20 +36,13 @@ FIRMER = 0.75
 
 
 class Parts(NamedTuple):
-    """P parts of the clusters, and how alike some of them are.
+    """P parts of the clusters, and how alike some of them are."""
 
-    Attributes:
-        of: part of each image, int64 [N].
-        centres: the most central image of each part, int64 [P].
-        pairs: parts i < j that can be asked about, int64 [Q, 2].
-        alike: how alike they are, float64 [Q]; larger = more.
-        tracks: whether they are tracks, which are joined above 0 and are no cluster alone.
-    """
-
-    of: Ints
-    centres: Ints
-    pairs: Ints
-    alike: Floats
+    of: Ints  # part of each image, int64 [N]
+    centres: Ints  # the most central image of each part, int64 [P]
+    pairs: Ints  # parts i < j that can be asked about, int64 [Q, 2]
+    alike: Floats  # how alike they are, float64 [Q]; larger = more
+    # whether they are tracks, which are joined above 0 and are no cluster alone
     tracks: bool = False
 
 

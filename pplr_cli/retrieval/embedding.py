@@ -34,15 +34,10 @@ PARTIAL = ".partial"
 
 
 class Embedded(NamedTuple):
-    """What `embed_images` wrote.
+    """What `embed_images` wrote."""
 
-    Attributes:
-        images: the images of the file, in its order.
-        reused: images whose features an interrupted call had computed.
-    """
-
-    images: ImageSet
-    reused: int
+    images: ImageSet  # the images of the file, in its order
+    reused: int  # images whose features an interrupted call had computed
 
 
 def embed_images(

@@ -22,16 +22,11 @@ Outcome = dict[str, Any]
 
 
 class Group(NamedTuple):
-    """Runs that differ in the seed alone.
+    """Runs that differ in the seed alone."""
 
-    Attributes:
-        name: the settings that set the group apart from the others.
-        runs: the names of one or more run folders.
-        figures: mean and standard deviation (0 for one run) of each figure that all runs have.
-    """
-
-    name: str
-    runs: list[str]
+    name: str  # the settings that set the group apart from the others
+    runs: list[str]  # the names of one or more run folders
+    # mean and standard deviation (0 for one run) of each figure that all runs have
     figures: dict[str, tuple[float, float]]
 
     def percent(self, figure: str) -> str:
@@ -43,20 +38,14 @@ class Group(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """Runs compared.
+    """Runs compared."""
 
-    Attributes:
-        runs: two or more.
-        outcomes: state and figures of each run.
-        differences: the settings that differ, other than the seed, with the value of each run;
-            `mode` is the command, `data.digest` the content of the data set, `answers` that of
-            the answers.
-        groups: the runs grouped by all settings but the seed, in order of their first run.
-    """
-
-    runs: list[Run]
-    outcomes: list[Outcome]
+    runs: list[Run]  # two or more
+    outcomes: list[Outcome]  # state and figures of each run
+    # the settings that differ, other than the seed, with the value of each run; `mode` is the
+    # command, `data.digest` the content of the data set, `answers` that of the answers
     differences: dict[str, list[Any]]
+    # the runs grouped by all settings but the seed, in order of their first run
     groups: list[Group]
 
     @classmethod
