@@ -32,10 +32,7 @@ MLFLOW_EXPERIMENT_NAME = Variable(
     "MLFLOW_EXPERIMENT_NAME", "experiment of --log mlflow (default: pplr)"
 )
 
-ALL = (
-    *(DATA_DIR, CACHE_DIR, DEBUG, NO_COLOR, TIMEOUT, TORCH_HOME, XDG_CACHE_HOME),
-    *(WANDB_PROJECT, MLFLOW_EXPERIMENT_NAME),
-)
+ALL = tuple(each for each in list(globals().values()) if isinstance(each, Variable))
 
 
 def data_dir(option: Path | None = None) -> Path:

@@ -21,9 +21,6 @@ class ImageStore:
     Args:
         pixels: the images in host memory or mapped from a file; never written to.
         device: where batches are used.
-
-    Attributes:
-        pixels: as given.
     """
 
     def __init__(self, pixels: Pixels, device: torch.device | None = None) -> None:

@@ -21,12 +21,6 @@ def learning_rate(settings: Optim, epoch: int) -> float:
     return settings.lr * settings.lr_factor ** (epoch // settings.lr_step)
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of all parameters."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
 def grow_classifiers(network: Network, optimizer: torch.optim.Optimizer, classes: int) -> None:
     """Extend every classifier to at least `classes` rows, with zero optimiser state for new rows.
 

@@ -18,12 +18,7 @@ from pplr_cli.engine.epoch import Epoch, EpochState
 from pplr_cli.engine.features import extract
 from pplr_cli.engine.graph import Steps
 from pplr_cli.engine.network import Network
-from pplr_cli.engine.optim import (
-    build_optimizer,
-    grow_classifiers,
-    learning_rate,
-    set_learning_rate,
-)
+from pplr_cli.engine.optim import build_optimizer, grow_classifiers, learning_rate
 from pplr_cli.engine.pplr import PPLR
 from pplr_cli.engine.replicas import set_replicas
 from pplr_cli.errors import TrainingError
@@ -121,7 +116,8 @@ class Trainer:
     ) -> None:
         """Train on the remaining batches of the epoch."""
         batches = self._batches(current)
-        set_learning_rate(self.optimizer, rate)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
         self.network.train()
         self.steps.begin_epoch(self.epoch)
         title = f"epoch {self.epoch + 1}/{self.config.optim.epochs}"

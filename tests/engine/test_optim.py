@@ -9,12 +9,7 @@ from torch import nn
 
 from pplr_cli.config.fields import Optim
 from pplr_cli.engine.network import Network
-from pplr_cli.engine.optim import (
-    build_optimizer,
-    grow_classifiers,
-    learning_rate,
-    set_learning_rate,
-)
+from pplr_cli.engine.optim import build_optimizer, grow_classifiers, learning_rate
 
 
 def test_steps_are_the_official_ones(golden_dir: Path) -> None:
@@ -52,7 +47,7 @@ def test_growing_keeps_the_existing_rows() -> None:
         step(network.train(), optimizer, 5)
     grow_classifiers(grown, optimizers[1], 9)
     for network, optimizer in zip((plain, grown), optimizers, strict=True):
-        set_learning_rate(optimizer, 1e-3)
+        optimizer.param_groups[0]["lr"] = 1e-3
         step(network, optimizer, 5)
     assert grown.classes == 9
     for branch in plain.branches:
