@@ -5,8 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-
-from pplr_cli.retrieval.relevance import Lists
+from scipy.sparse import csr_array
 
 NONE = -1
 """Fills the places that a gallery of fewer than k images leaves empty."""
@@ -23,10 +22,10 @@ class Ranked(NamedTuple):
 class Nearest:
     """Collects the k nearest gallery images of each query: an `Observer` of the distances."""
 
-    def __init__(self, k: int, left_out: Lists) -> None:
-        size = (len(left_out.begin) - 1, k)
+    def __init__(self, k: int, left_out: csr_array) -> None:
+        size = (left_out.shape[0], k)
         self.ranked = Ranked(np.full(size, NONE, np.int64), np.full(size, np.inf, np.float32))
-        self._left_out = left_out
+        self._left_out = left_out.indptr, left_out.indices
 
     def update(self, block: NDArray[np.float32], first: int) -> None:
         """Insert the images of the queries from number `first` on."""

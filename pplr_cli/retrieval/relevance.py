@@ -10,34 +10,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 Ids = NDArray[np.int64]
 
 
-class Lists(NamedTuple):
-    """A list of gallery images for each of Q queries, in compressed rows."""
-
-    begin: Ids  # int64 [Q + 1], where each query's images begin in `images`
-    images: Ids  # int64, positions in the gallery
-
-    @classmethod
-    def from_pairs(cls, queries: Ids, images: Ids, count: int) -> "Lists":
-        """Build the lists of `count` queries from pairs, sorted by query."""
-        return cls(np.searchsorted(queries, np.arange(count + 1)), images)
-
-    def pairs(self, first: int, count: int) -> tuple[Ids, Ids]:
-        """Return the pairs of `count` queries, which are counted from number `first` on."""
-        begin = self.begin[first : first + count + 1]
-        return np.repeat(np.arange(count), np.diff(begin)), self.images[begin[0] : begin[-1]]
-
-
 class Relevance(NamedTuple):
-    """The gallery images that count for each of Q queries, and those that do not."""
+    """The gallery images that count for each of Q queries, and those that do not: bool [Q, G]."""
 
-    matches: Lists  # images of the query's identity, by other cameras unless all count
-    left_out: Lists  # images that are left out of the query's ranking
-    shape: tuple[int, int]  # (Q, G)
+    matches: csr_array  # images of the query's identity, by other cameras unless all count
+    left_out: csr_array  # images that are left out of the query's ranking
     copies: int = 0  # pairs that are left out only because they are copies
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of queries and of gallery images."""
+        queries, images = self.matches.shape
+        return queries, images
 
 
 def find_relevance(
@@ -75,21 +64,17 @@ def find_relevance(
     junk = same_camera & (query_cams[queries] == gallery_cams[images])
     of, count = (np.arange(shape[0]), shape[0]) if groups is None else (groups, groups.max() + 1)
 
-    def numbers(queries: Ids, images: Ids) -> Ids:
-        """Return pairs of queries and images as sorted numbers, each once."""
-        return np.unique(of[queries] * shape[1] + images)
+    def matrix(queries: Ids, images: Ids) -> csr_array:
+        """Return pairs as bool [count, G]."""
+        ones = np.ones(len(queries), np.bool_)
+        return csr_array((ones, (of[queries], images)), shape=(count, shape[1]))
 
-    def lists(pairs: Ids) -> Lists:
-        return Lists.from_pairs(*np.divmod(pairs, max(shape[1], 1)), count)
-
-    ignored = numbers(queries[junk], images[junk])
+    left_out = matrix(queries[junk], images[junk])
     if places is not None:
-        ignored = np.union1d(ignored, numbers(np.arange(shape[0]), places))
-    copies = np.setdiff1d(numbers(*_copies(query_contents, gallery_contents, shape)), ignored)
-    matches = np.setdiff1d(numbers(queries[~junk], images[~junk]), np.union1d(ignored, copies))
-    return Relevance(
-        lists(matches), lists(np.union1d(ignored, copies)), (count, shape[1]), len(copies)
-    )
+        left_out += matrix(np.arange(shape[0]), places)
+    copies = matrix(*_copies(query_contents, gallery_contents, shape)) > left_out
+    left_out += copies
+    return Relevance(matrix(queries[~junk], images[~junk]) > left_out, left_out, copies.nnz)
 
 
 def check_shape(found: tuple[int, ...], expected: tuple[int, int]) -> None:

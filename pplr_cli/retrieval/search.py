@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from pplr_cli.data.manifest import ImageSet
 from pplr_cli.ingest.folder import same_files
@@ -11,7 +12,6 @@ from pplr_cli.retrieval.crops import Crops
 from pplr_cli.retrieval.nearest import NONE, Nearest
 from pplr_cli.retrieval.queries import AsOne, Groups, group_images, query_names
 from pplr_cli.retrieval.ranking import observe, ranking_blocks
-from pplr_cli.retrieval.relevance import Lists
 
 
 class Match(NamedTuple):
@@ -68,10 +68,10 @@ def nearest_images(
     return found
 
 
-def _own_files(query: ImageSet, gallery: ImageSet, groups: Groups) -> Lists:
+def _own_files(query: ImageSet, gallery: ImageSet, groups: Groups) -> csr_array:
     """Return each query's own files in the gallery."""
     places = {file: place for place, file in enumerate(same_files(gallery))}
     found = np.array([places.get(file, NONE) for file in same_files(query)], np.int64)
     pairs = np.stack((groups.of, found))[:, found != NONE]
-    queries, images = np.unique(pairs, axis=1)
-    return Lists.from_pairs(queries, images, len(groups.first))
+    ones, shape = np.ones(pairs.shape[1], np.bool_), (len(groups.first), len(gallery))
+    return csr_array((ones, tuple(pairs)), shape=shape)

@@ -73,9 +73,9 @@ class PairCounter:
 
     def update(self, block: NDArray[np.float32], first: int) -> None:
         """Count the pairs of the queries from number `first` on, if they have a match."""
-        matches, left_out, *_ = self._relevance
-        queries, images = matches.pairs(first, len(block))
-        others, ignored = left_out.pairs(first, len(block))
+        rows = slice(first, first + len(block))
+        queries, images = self._relevance.matches[rows].nonzero()
+        others, ignored = self._relevance.left_out[rows].nonzero()
         evaluated = np.zeros(len(block), np.bool_)
         evaluated[queries] = True
         counted = evaluated[others]

@@ -3,9 +3,9 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from pplr_cli.retrieval.nearest import NONE, Nearest
-from pplr_cli.retrieval.relevance import Lists
 
 
 @given(
@@ -20,7 +20,7 @@ def test_equals_a_full_sort_with_ties_in_gallery_order(queries, gallery, k, leve
     rng = np.random.default_rng(seed)
     distances = rng.integers(0, levels, (queries, gallery)).astype(np.float32)
     left_out = rng.random((queries, gallery)) < 0.3
-    nearest = Nearest(k, Lists.from_pairs(*np.nonzero(left_out), queries))
+    nearest = Nearest(k, csr_array(left_out))
     for row in range(0, queries, block):
         nearest.update(distances[row : row + block], row)
     images, found = nearest.ranked

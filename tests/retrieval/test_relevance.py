@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pplr_cli.retrieval.relevance import Lists, find_relevance
+from pplr_cli.retrieval.relevance import find_relevance
 
 
-def rows(lists):
+def rows(pairs):
     """The images of each query as Python lists."""
-    return [part.tolist() for part in np.split(lists.images, lists.begin[1:-1])]
+    return [part.tolist() for part in np.split(pairs.indices, pairs.indptr[1:-1])]
 
 
 @given(
@@ -75,12 +75,6 @@ def test_groups_places_and_cameras(queries, gallery, same_camera, inside, seed):
         assert rows(found.left_out)[group] == left_out
     assert found.copies == copies
     assert found.shape == (groups.max() + 1, gallery)
-
-
-def test_lists_are_built_from_pairs():
-    lists = Lists.from_pairs(np.array([0, 0, 2]), np.array([4, 2, 1]), 4)
-    assert rows(lists) == [[4, 2], [], [1], []]
-    assert Lists.from_pairs(np.zeros(0, int), np.zeros(0, int), 0).begin.tolist() == [0]
 
 
 @pytest.mark.parametrize("lengths", [(2, 3, 1, 3), (2, 3, 2, 4)])

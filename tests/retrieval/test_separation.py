@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
-from pplr_cli.retrieval.relevance import Lists, Relevance
+from pplr_cli.retrieval.relevance import Relevance
 from pplr_cli.retrieval.separation import BINS, PairCounter, Separation
 
 
@@ -23,8 +24,8 @@ def test_counts_equal_those_of_all_pairs(queries, gallery, block, squared, seed)
     middle = (true + 0.5) * limit / BINS  # in the middle of its bin: no rounding matters
     distances = (middle**2 if squared else middle).astype(np.float32)
     kind = rng.integers(0, 3, (queries, gallery))  # 0 match, 1 left out, 2 another identity
-    lists = (Lists.from_pairs(*np.nonzero(kind == k), queries) for k in (0, 1))
-    counter = PairCounter(Relevance(*lists, kind.shape), squared=squared)
+    relevance = Relevance(*(csr_array(kind == k) for k in (0, 1)))
+    counter = PairCounter(relevance, squared=squared)
     for row in range(0, queries, block):
         counter.update(distances[row : row + block], row)
     found = counter.separation
@@ -36,11 +37,8 @@ def test_counts_equal_those_of_all_pairs(queries, gallery, block, squared, seed)
 
 
 def test_distances_that_rounding_left_outside_are_counted():
-    match, nothing = (
-        Lists(np.array([0, 1]), np.array([0])),
-        Lists(np.array([0, 0]), np.zeros(0, int)),
-    )
-    counter = PairCounter(Relevance(match, nothing, (1, 2)), squared=True)
+    match, nothing = (csr_array(np.array([[known, False]])) for known in (True, False))
+    counter = PairCounter(Relevance(match, nothing), squared=True)
     counter.update(np.array([[-1e-7, 4.0001]], np.float32), 0)
     assert counter.separation.same[0] == 1
     assert counter.separation.different[-1] == 1
