@@ -72,8 +72,8 @@ class Scorer:
     """
 
     def __init__(self, relevance: Relevance) -> None:
-        parts = relevance.matches, relevance.left_out
-        self._lists = [array for part in parts for array in (part.indptr, part.indices)]
+        matches, out = relevance.matches, relevance.left_out
+        self._lists = matches.indptr, matches.indices, out.indptr, out.indices
         self._copies = relevance.copies
         self.results = np.full((relevance.shape[0], 3), np.nan)
 
