@@ -18,7 +18,7 @@ LAYERS = (
     {"engine"},
     {"retrieval"},
     {"runs"},
-    {"report"},
+    {"report", "export"},
     {"session"},
     {"api"},
     {"commands"},

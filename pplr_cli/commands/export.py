@@ -1,5 +1,6 @@
-"""`pplr export`: the retrieval feature as an ONNX file, checked against torch."""
+"""`pplr export`: the retrieval feature for other programs, checked against torch."""
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,16 +9,49 @@ import typer
 from pplr_cli.commands import documents, options
 from pplr_cli.commands.model import WeightsRequest
 from pplr_cli.commands.options import takes
-from pplr_cli.errors import UsageError
+from pplr_cli.export.choice import Choice, Format, Input, Target, choose
 from pplr_cli.files import check_output, open_output
 from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
-    from pplr_cli.data.cache import Pixels
-    from pplr_cli.data.manifest import ImageSet
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pplr_cli.data.manifest import ImageSet, Manifest
     from pplr_cli.retrieval.model import Model
 
-To = Annotated[Path, typer.Option("--to", metavar="FILE.onnx", help="File to write.")]
+To = Annotated[
+    Path,
+    typer.Option(
+        "--to",
+        metavar="FILE|DIR",
+        help="File (.onnx, .safetensors or .torchscript), or folder with a model card.",
+    ),
+]
+FormatName = Annotated[
+    Format | None, typer.Option("--format", help="Format (default: by the suffix of FILE).")
+]
+InputName = Annotated[
+    Input | None,
+    typer.Option(
+        "--input",
+        help="What the model takes: uint8 [N, H, W, 3] (the default), normalised float32 "
+        "[N, 3, H, W], or float32 from 0 to 1.",
+    ),
+]
+TargetName = Annotated[
+    Target | None, typer.Option("--for", help="Program to export for; chooses format and input.")
+]
+Half = Annotated[bool, typer.Option("--half", help="Store and compute in float16.")]
+Batch = Annotated[
+    str, typer.Option("--batch", metavar="dynamic|N", help="Images of every call (ONNX).")
+]
+License = Annotated[
+    str | None,
+    typer.Option(
+        "--license", metavar="ID", help="Licence of the weights, for the model card: mit, ..."
+    ),
+]
 Crops = Annotated[
     Path | None,
     typer.Option(
@@ -47,34 +81,45 @@ class ExportDocument(documents.Document, command="export"):
 @takes(WeightsRequest)
 def export(
     to: To,
+    kind: FormatName = None,
+    target: TargetName = None,
+    form: InputName = None,
+    half: Half = False,
+    batch: Batch = "dynamic",
+    licence: License = None,
     overwrite: options.Overwrite = False,
     crops: Crops = None,
     **values: Any,
 ) -> None:
-    """Export the retrieval feature of a weights file as an ONNX model."""
-    if to.suffix != ".onnx":
-        raise UsageError(f"`--to {to}`: the file's name must end in .onnx", "`--to model.onnx`")
-    check_output(to, overwrite=overwrite)
+    """Export the retrieval feature of a weights file for other programs."""
+    choice = choose(to, kind, form, batch, target, half=half)
+    check_output(to, overwrite=overwrite, folder=choice.folder is not None)
 
-    from pplr_cli.engine import onnx
+    from pplr_cli.export import formats
 
-    onnx.require_packages()
+    formats.require_packages(choice.format)
     request = WeightsRequest(**values)
-    model = request.load(cache=False)
-    height, width = model.config.data.height, model.config.data.width
-    source, images = _crops(crops, model, request.data)
-    about = {key: value for key, value in model.about.items() if key != "format"}
-    content = onnx.build(model.network, height, width, about)
-    difference = onnx.largest_difference(content, model.network, images)
-    with open_output(to, overwrite=overwrite) as file:
+    model, manifest = request.load(cache=False), None
+    if crops is None or choice.folder is not None:
+        manifest = _data_set(model, request.data)
+    content, checked = _build(model, choice, *_crops(crops, model, manifest))
+    threshold = None
+    if choice.folder is not None:
+        threshold = _write_card(choice, model, manifest, request.weights, licence)
+    with open_output(choice.path, overwrite=overwrite) as file:
         file.write(content)
-    document: dict[str, Any] = {
-        "file": str(to),
+    document = {
+        "file": str(choice.path),
         "weights": str(request.weights),
+        "format": choice.format.value,
+        "for": choice.target.value if choice.target else None,
+        "half": half,
+        "opset": formats.opset(choice.format),
         "bytes": len(content),
-        "preprocessing": onnx.preprocessing(height, width),
+        "preprocessing": formats.describe(model, choice)["preprocessing"],
         "feature_size": model.network.feature_size,
-        "checked": {"crops": source, "images": len(images), "largest_difference": difference},
+        "checked": checked,
+        "threshold": threshold,
     }
     if request.json:
         request.console.document(ExportDocument(**document))
@@ -82,43 +127,138 @@ def export(
         _print(document, request.console)
 
 
-def _crops(folder: Path | None, model: "Model", data_dir: Path) -> tuple[str, "Pixels"]:
-    """Return where the crops for the check come from, and up to `CHECKED` of them, decoded."""
+def _data_set(model: "Model", data_dir: Path) -> "Manifest | None":
+    """Open the data set of the training, if it is prepared."""
+    from pplr_cli.ingest.library import open_dataset, prepared_names
+
+    name = model.config.data.name
+    if name not in prepared_names(data_dir):
+        return None
+    return open_dataset(name, data_dir, model.runtime.reporter)
+
+
+def _crops(
+    folder: Path | None, model: "Model", manifest: "Manifest | None"
+) -> "tuple[str, list[NDArray[np.uint8]]]":
+    """Return where the crops for the check come from, and up to `CHECKED` of them, uint8 RGB."""
     import numpy as np
 
     from pplr_cli.data.manifest import Split
     from pplr_cli.ingest.folder import open_folder
-    from pplr_cli.ingest.library import open_dataset, prepared_names
 
-    data, reporter = model.config.data, model.runtime.reporter
     if folder is not None:
-        return str(folder), _some(open_folder(folder, reporter), model)
-    if data.name in prepared_names(data_dir):
-        manifest = open_dataset(data.name, data_dir, reporter)
+        return str(folder), _some(open_folder(folder, model.runtime.reporter), model)
+    if manifest is not None:
         splits = map(manifest.split, (Split.GALLERY, Split.TRAIN))
-        return f"data set {data.name}", _some(next(filter(len, splits)), model)
-    shape = (CHECKED, data.height, data.width, 3)
-    return "noise", np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        return f"data set {manifest.name}", _some(next(filter(len, splits)), model)
+    shape = (CHECKED, model.config.data.height, model.config.data.width, 3)
+    return "noise", list(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
 
 
-def _some(images: "ImageSet", model: "Model") -> "Pixels":
-    """Decode some of the images, evenly spaced."""
-    return model.decode(images.files[:: -(-len(images) // CHECKED)])
+def _some(images: "ImageSet", model: "Model") -> "list[NDArray[np.uint8]]":
+    """Decode some of the images, evenly spaced, in their own size."""
+    import numpy as np
+
+    from pplr_cli.data.decode import decode
+
+    files = images.files[:: -(-len(images) // CHECKED)]
+    model.decode(files)  # lists all that are broken
+    return [np.asarray(decode(file, upright=True)) for file in files]
+
+
+def _build(
+    model: "Model", choice: Choice, source: str, crops: "list[NDArray[np.uint8]]"
+) -> tuple[bytes, dict[str, Any]]:
+    """Return the content of the model file, and how the check of it went."""
+    from pplr_cli.export import formats
+    from pplr_cli.export.check import check_file
+    from pplr_cli.export.targets import check_inside
+
+    content = formats.build(model, choice)
+    with tempfile.TemporaryDirectory(prefix="pplr-export-") as folder:
+        file = Path(folder) / choice.path.name
+        file.write_bytes(content)
+        found = check_file(file, choice, model, model.decode(crops))
+        inside = check_inside(file, choice, model, crops) if choice.target else None
+    return content, {
+        "crops": source,
+        "images": len(crops),
+        "program": formats.runner(choice.format),
+        "largest_difference": found.distance,
+        "smallest_cosine": found.cosine,
+        "images_per_second": found.speed,
+        "for": inside._asdict() if inside else None,
+    }
+
+
+def _write_card(
+    choice: Choice,
+    model: "Model",
+    manifest: "Manifest | None",
+    weights: Path,
+    licence: str | None,
+) -> dict[str, Any] | None:
+    """Write settings and card; return the distance threshold, None without labels."""
+    from pplr_cli.export import card
+    from pplr_cli.export.labelled import find_threshold
+
+    assert choice.folder is not None
+    labelled = find_threshold(model, manifest) if manifest else None
+    text = card.render(
+        model, choice, weights, labelled, prepared=manifest is not None, licence=licence
+    )
+    card.write(choice.folder, text, model)
+    if labelled is None:
+        return None
+    found = labelled.threshold
+    return {
+        "distance": found.distance,
+        "precision": found.precision,
+        "recall": found.recall,
+        "images": labelled.images,
+        "identities": labelled.identities,
+        "source": labelled.source,
+    }
 
 
 def _print(document: dict[str, Any], console: Console) -> None:
-    inside, checked = document["preprocessing"], document["checked"]
-    mean, std = (", ".join(map(str, inside[key])) for key in ("mean", "std"))
+    before, checked = document["preprocessing"], document["checked"]
+    inside, threshold = checked["for"], document["threshold"]
+    mean, std = (", ".join(map(str, before[key])) for key in ("mean", "std"))
+    kind = f", opset {document['opset']}" if document["opset"] else ""
+    kind += ", float16" if document["half"] else ""
+    sides = ", ".join(map(str, before["shape"]))
     rows = [
-        ("file", f"{document['file']} ({document['bytes'] / 1e6:.1f} MB)"),
-        ("input", f"`{inside['input']}`: uint8 [N, {inside['height']}, {inside['width']}, 3], RGB"),
-        ("resize before", f"{inside['width']} x {inside['height']} pixels, {inside['resize']}"),
-        ("inside the model", f"scaling to 0..1, mean {mean}, deviation {std}"),
+        ("file", f"{document['file']} ({document['bytes'] / 1e6:.1f} MB{kind})"),
+        ("input", f"`{before['input']}`: {before['dtype']} [{sides}], {before['colour']}"),
+        ("resize before", f"{before['width']} x {before['height']} pixels, {before['resize']}"),
+        ("normalise", f"{before['normalised']}; mean {mean}, std {std}"),
         ("output", f"`features`: float32 [N, {document['feature_size']}], each of length 1"),
         (
             "checked with",
-            f"{checked['images']} crops ({checked['crops']}): at most "
-            f"{checked['largest_difference']:.1g} from torch's features",
+            f"{checked['images']} crops ({checked['crops']}), {checked['program']}: at most "
+            f"{checked['largest_difference']:.1g} from torch's features, cosine at least "
+            f"{checked['smallest_cosine']:.6f}",
         ),
+        ("speed", f"{checked['images_per_second']:,.0f} images per second on this CPU"),
     ]
+    if inside:
+        rows.append(
+            (
+                f"inside {inside['program']}",
+                f"cosine at least {inside['cosine']:.6f}; {inside['own_cosine']:.4f} to the "
+                "features of pplr, which resizes the crops itself",
+            )
+        )
+    elif document["for"]:
+        rows.append((f"inside {document['for']}", "not checked: it is not installed"))
+    if threshold:
+        rows.append(
+            (
+                "threshold",
+                f"{threshold['distance']:.3f}: precision {100 * threshold['precision']:.1f} %, "
+                f"recall {100 * threshold['recall']:.1f} % on {threshold['images']:,} images "
+                f"({threshold['source']})",
+            )
+        )
     console.table(("what", "value"), rows)

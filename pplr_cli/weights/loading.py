@@ -19,6 +19,7 @@ from pplr_cli.files import LFS_POINTER, is_web_page
 from pplr_cli.text import named
 from pplr_cli.weights.digest import holds_record, record_path
 from pplr_cli.weights.pickles import foreign_objects
+from pplr_cli.weights.safe import SUFFIX, read_safetensors
 
 METADATA = "pplr"
 """Entry of a state dict's `_metadata` in which our own files record their origin."""
@@ -130,6 +131,8 @@ def _near(path: Path) -> str:
 
 def _load(path: Path) -> Any:
     """Load a file of tensors and plain values."""
+    if path.suffix == SUFFIX:
+        return read_safetensors(path, METADATA)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's notes on formats

@@ -9,10 +9,11 @@ from PIL import Image as Picture
 
 from pplr_cli.app import run
 from pplr_cli.config import presets
-from pplr_cli.engine import onnx
 from pplr_cli.engine.checkpoint import save_weights
 from pplr_cli.engine.network import Network
 from pplr_cli.errors import PplrError, WeightsError
+from pplr_cli.export import check, formats, targets
+from pplr_cli.export.choice import Format
 from pplr_cli.retrieval.model import Model
 
 
@@ -41,21 +42,24 @@ def export(weights, tmp_path, tiny_data, capsys):
 @pytest.fixture
 def quick(monkeypatch, weights):
     """Leave out the exporter, which takes seconds, where its outcome does not matter."""
-    for name in onnx.PACKAGES:
+    for name in formats.PACKAGES[Format.ONNX]:
         pytest.importorskip(name)
-    monkeypatch.setattr(onnx, "build", lambda *_: b"model")
-    monkeypatch.setattr(onnx, "largest_difference", lambda *_: 1e-6)
+    monkeypatch.setattr(formats, "build", lambda *_: b"model")
+    monkeypatch.setattr(check, "check_file", lambda *_: check.Checked(1e-6, 0.999999, 1234.5))
 
 
-def test_the_file_answers_like_the_network(export, weights, tiny_data, tmp_path):
-    for name in onnx.PACKAGES:
+def test_the_file_answers_like_the_network(export, tiny_data):
+    for name in formats.PACKAGES[Format.ONNX]:
         pytest.importorskip(name)
     import onnxruntime
 
     code, out, _ = export("--json")
     assert code == 0
     document = json.loads(out)
+    assert document["opset"] >= 18
     assert document["checked"]["crops"] == "data set tiny"
+    assert document["checked"]["smallest_cosine"] > 0.9999
+    assert document["checked"]["images_per_second"] > 0
     assert document["checked"]["largest_difference"] < 1e-4
     session = onnxruntime.InferenceSession(document["file"], providers=["CPUExecutionProvider"])
     # as docs/export.md says, with Pillow and numpy alone
@@ -102,13 +106,13 @@ def test_people_read_what_the_file_expects(quick, export):
 
 def test_a_file_that_differs_does_not_get_its_name(quick, export, tmp_path, monkeypatch):
     def differs(*_):
-        raise WeightsError("the ONNX model's features differ from torch's by 0.5")
+        raise WeightsError("the features of the onnx file differ from torch's by 0.5")
 
-    monkeypatch.setattr(onnx, "largest_difference", differs)
+    monkeypatch.setattr(check, "check_file", differs)
     (tmp_path / "model.onnx").write_text("the last one")
     code, out, err = export("--overwrite")
     assert (code, out) == (1, "")
-    assert "features differ" in err
+    assert "onnx file differ" in err
     assert [path.read_text() for path in tmp_path.glob("model*")] == ["the last one"]
 
 
@@ -122,6 +126,41 @@ def test_a_file_is_not_replaced_unasked(quick, export, tmp_path):
     assert (tmp_path / "model.onnx").read_text() == "model"
 
 
+def test_a_folder_has_model_card_and_settings(quick, export, tmp_path, check_schema, monkeypatch):
+    fits = targets.Fits("boxmot 25.0.0", 0.999999, 0.998)
+    monkeypatch.setattr(targets, "check_inside", lambda *_: fits)
+    folder = tmp_path / "shop"
+    code, out, _ = export("--for", "boxmot", "--license", "mit", "--json", to=folder)
+    assert code == 0
+    document = json.loads(out)
+    plain = json.loads(export("--json", "--batch", "4", to=tmp_path / "a.onnx")[1])
+    assert (plain["for"], plain["checked"]["for"], plain["threshold"]) == (None, None, None)
+    check_schema("export.md", document, plain)
+    assert document["file"] == str(folder / "model.onnx")
+    assert document["preprocessing"]["shape"] == ["N", 3, 32, 16]
+    assert document["threshold"]["source"] == "query and gallery"
+    assert 0 < document["threshold"]["distance"] < 2
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.md", "config.yaml", "model.onnx",
+    ]  # fmt: skip
+    text = (folder / "README.md").read_text()
+    assert f"**{document['threshold']['distance']:.3f}**" in text
+    code, out, _ = export("--for", "boxmot", "--overwrite", to=folder)
+    assert "inside boxmot 25.0.0" in out
+    assert "1,234 images per second" in out
+    assert "threshold" in out
+    code, _, err = export("--for", "boxmot", to=folder)
+    assert code == 2
+    assert "the folder is not empty" in err
+
+
+def test_a_program_that_is_not_installed_is_named(quick, export, monkeypatch):
+    monkeypatch.setattr(targets, "check_inside", lambda *_: None)
+    code, out, _ = export("--for", "ultralytics")
+    assert code == 0
+    assert "not checked: it is not installed" in out
+
+
 def test_another_suffix_is_wrong_usage(export, tmp_path):
     code, _, err = export(to=tmp_path / "model.pt")
     assert code == 2
@@ -129,10 +168,10 @@ def test_another_suffix_is_wrong_usage(export, tmp_path):
 
 
 def test_missing_packages_are_named_before_anything_is_read(export, monkeypatch):
-    def missing():
+    def missing(_):
         raise PplrError("`import onnx` fails", "`pip install 'pplr[onnx]'` puts it in place")
 
-    monkeypatch.setattr(onnx, "require_packages", missing)
+    monkeypatch.setattr(formats, "require_packages", missing)
     monkeypatch.setattr(Model, "load", lambda *_: pytest.fail("weights were read"))
     code, _, err = export()
     assert code == 1

@@ -19,7 +19,8 @@ from typing import NamedTuple
 import pytest
 
 from pplr_cli import env
-from pplr_cli.engine import onnx
+from pplr_cli.export.choice import Format
+from pplr_cli.export.formats import PACKAGES
 from tests.docs import pages
 
 HOME = "/home/me"
@@ -66,8 +67,9 @@ class Workshop:
 
     def told(self, command: str) -> tuple[int, str]:
         """Return the exit code and the output of a command."""
-        for package in onnx.PACKAGES if command.startswith("pplr export") else ():
-            pytest.importorskip(package)
+        if command.startswith("pplr export"):
+            for package in (*PACKAGES[Format.ONNX], *PACKAGES[Format.SAFETENSORS]):
+                pytest.importorskip(package)
         if command not in self._told:
             with pytest.MonkeyPatch.context() as patch:
                 patch.chdir(self.home)

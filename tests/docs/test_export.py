@@ -14,8 +14,9 @@ from PIL import ExifTags, Image
 
 from pplr_cli.config import presets
 from pplr_cli.data.augment import normalise
-from pplr_cli.engine import onnx
 from pplr_cli.engine.network import Network
+from pplr_cli.export import encoder, formats
+from pplr_cli.export.choice import Choice, Format, Input
 from pplr_cli.retrieval.model import Model
 from pplr_cli.runtime import Runtime
 from tests.docs import pages
@@ -38,7 +39,7 @@ def run(
     height, width = model.config.data.height, model.config.data.width
     monkeypatch.chdir(tmp_path)
     if request.param == "torch":
-        text = json.dumps(onnx.preprocessing(height, width))
+        text = json.dumps(encoder.preprocessing(Input.UINT8, height, width))
         about = SimpleNamespace(custom_metadata_map={"pplr.preprocessing": text})
 
         def infer(_: None, given: dict[str, NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
@@ -49,9 +50,10 @@ def run(
         fake = SimpleNamespace(InferenceSession=lambda file: session)
         monkeypatch.setitem(sys.modules, "onnxruntime", fake)
     else:
-        for name in onnx.PACKAGES:
+        for name in formats.PACKAGES[Format.ONNX]:
             pytest.importorskip(name)
-        Path("model.onnx").write_bytes(onnx.build(model.network, height, width, {}))
+        choice = Choice(Path("model.onnx"), None, Format.ONNX, Input.UINT8)
+        choice.path.write_bytes(formats.build(model, choice))
 
     def recipe() -> dict[str, Any]:
         names: dict[str, Any] = {}
@@ -85,5 +87,5 @@ def test_the_recipe_and_the_metadata_name_the_same_steps() -> None:
     named = ("exif_transpose", "257", 'convert("RGB")', "Resampling.BICUBIC")
     assert all(
         word in RECIPE and word.replace('"', "'") in step
-        for word, step in zip(named, onnx.STEPS, strict=True)
+        for word, step in zip(named, encoder.STEPS, strict=True)
     )

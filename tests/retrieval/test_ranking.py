@@ -5,9 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
+from pplr_cli.config import presets
+from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.engine.network import initial_network
 from pplr_cli.errors import DataError
+from pplr_cli.progress import Silent
+from pplr_cli.retrieval.model import Model
+from pplr_cli.retrieval.published import RANKS
 from pplr_cli.retrieval.ranking import TOP, Scorer, evaluate, observe
 from pplr_cli.retrieval.relevance import find_relevance
+from pplr_cli.runtime import Runtime
+from pplr_cli.weights.initial import SYNTHETIC
 
 
 def score(blocks, *labels):
@@ -106,3 +114,46 @@ def test_the_gpu_scores_like_the_cpu(golden, rerank):
     on_gpu = evaluate(*(f.cuda() for f in features), relevance, rerank=rerank)
     on_cpu = evaluate(*features, relevance, rerank=rerank)
     assert on_gpu.mAP == pytest.approx(on_cpu.mAP, abs=1e-5)
+
+
+@pytest.fixture
+def drawn_sets(tiny_data, tiny_preset):
+    """Features of drawn crops by the shipped network, with identities and cameras."""
+    config = presets.resolve(str(tiny_preset), "train", ["model.weights=synthetic"])
+    network = initial_network(config, SYNTHETIC, Silent())
+    model = Model(network, config, Runtime(workers=1, cache=False), {})
+    manifest = Manifest.load(tiny_data / "tiny" / "manifest.json")
+    splits = map(manifest.split, (Split.QUERY, Split.GALLERY))
+    return [(model.embed(each.files), each.identities, each.cameras) for each in splits]
+
+
+def random_sets(rng):
+    """Random features of 40 query and 300 gallery images, with identities and cameras."""
+    for count in (40, 300):
+        yield (
+            rng.standard_normal((count, 64)).astype(np.float32),
+            rng.integers(-1 if count == 300 else 0, 12, count),
+            rng.integers(0, 4, count),
+        )
+
+
+@pytest.mark.parametrize("source", ["random", "drawn"])
+def test_scores_equal_those_of_reid(source, request):
+    metrics = pytest.importorskip("reid.eval.metrics", reason="the package reid is not installed")
+    sets = request.getfixturevalue("drawn_sets") if source == "drawn" else None
+    rng = np.random.default_rng(0)
+    (query, *query_labels), (gallery, *gallery_labels) = sets or random_sets(rng)
+    query, gallery = (f / np.linalg.norm(f, axis=1, keepdims=True) for f in (query, gallery))
+    labels = [each for pair in zip(query_labels, gallery_labels, strict=True) for each in pair]
+    ours = evaluate(torch.from_numpy(query), torch.from_numpy(gallery), find_relevance(*labels))
+    theirs = metrics._compute_reid_metrics(
+        metrics.distance_matrix(query, gallery),
+        *labels,
+        gallery_junk_pids=frozenset(),  # as images without identity, which match no query
+    )
+    assert ours.queries == theirs.num_queries
+    assert ours.mAP == pytest.approx(theirs.mean_average_precision / 100, abs=1e-5)
+    assert ours.mINP == pytest.approx(theirs.minp / 100, abs=1e-5)
+    for rank in RANKS:
+        assert ours.rank(rank) == pytest.approx(getattr(theirs, f"rank{rank}") / 100, abs=1e-5)
+    assert 0 < ours.mAP < 1
