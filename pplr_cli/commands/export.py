@@ -6,12 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pplr_cli.commands import documents, options
+from pplr_cli.commands import options
+from pplr_cli.commands.export_output import (
+    Checked,
+    ExportDocument,
+    Inside,
+    ThresholdChosen,
+    rows,
+)
 from pplr_cli.commands.model import WeightsRequest
 from pplr_cli.commands.options import takes
 from pplr_cli.export.choice import Choice, Format, Input, Target, choose
 from pplr_cli.files import check_output, open_output
-from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,19 +71,6 @@ CHECKED = 32
 """Largest number of crops to check the file with."""
 
 
-class ExportDocument(documents.Document, command="export"):
-    """A model that was exported."""
-
-    file: documents.File
-    weights: documents.Weights
-    bytes: documents.Bytes
-    preprocessing: dict[str, Any]
-    """What the model expects, and what it does itself."""
-    feature_size: documents.FeatureSize
-    checked: dict[str, Any]
-    """Source and number of the images, and the largest distance to the features of torch."""
-
-
 @takes(WeightsRequest)
 def export(
     to: To,
@@ -108,23 +101,23 @@ def export(
         threshold = _write_card(choice, model, manifest, request.weights, licence)
     with open_output(choice.path, overwrite=overwrite) as file:
         file.write(content)
-    document = {
-        "file": str(choice.path),
-        "weights": str(request.weights),
-        "format": choice.format.value,
-        "for": choice.target.value if choice.target else None,
-        "half": half,
-        "opset": formats.opset(choice.format),
-        "bytes": len(content),
-        "preprocessing": formats.describe(model, choice)["preprocessing"],
-        "feature_size": model.network.feature_size,
-        "checked": checked,
-        "threshold": threshold,
-    }
+    document = ExportDocument(
+        file=choice.path,
+        weights=request.weights,
+        format=choice.format,
+        target=choice.target,
+        half=half,
+        opset=formats.opset(choice.format),
+        bytes=len(content),
+        preprocessing=formats.describe(model, choice)["preprocessing"],
+        feature_size=model.network.feature_size,
+        checked=checked,
+        threshold=threshold,
+    )
     if request.json:
-        request.console.document(ExportDocument(**document))
+        request.console.document(document)
     else:
-        _print(document, request.console)
+        request.console.table(("what", "value"), list(rows(document)))
 
 
 def _data_set(model: "Model", data_dir: Path) -> "Manifest | None":
@@ -168,7 +161,7 @@ def _some(images: "ImageSet", model: "Model") -> "list[NDArray[np.uint8]]":
 
 def _build(
     model: "Model", choice: Choice, source: str, crops: "list[NDArray[np.uint8]]"
-) -> tuple[bytes, dict[str, Any]]:
+) -> tuple[bytes, Checked]:
     """Return the content of the model file, and how the check of it went."""
     from pplr_cli.export import formats
     from pplr_cli.export.check import check_file
@@ -180,15 +173,15 @@ def _build(
         file.write_bytes(content)
         found = check_file(file, choice, model, model.decode(crops))
         inside = check_inside(file, choice, model, crops) if choice.target else None
-    return content, {
-        "crops": source,
-        "images": len(crops),
-        "program": formats.runner(choice.format),
-        "largest_difference": found.distance,
-        "smallest_cosine": found.cosine,
-        "images_per_second": found.speed,
-        "for": inside._asdict() if inside else None,
-    }
+    return content, Checked(
+        crops=source,
+        images=len(crops),
+        program=formats.runner(choice.format),
+        largest_difference=found.distance,
+        smallest_cosine=found.cosine,
+        images_per_second=found.speed,
+        inside=Inside(**inside._asdict()) if inside else None,
+    )
 
 
 def _write_card(
@@ -197,7 +190,7 @@ def _write_card(
     manifest: "Manifest | None",
     weights: Path,
     licence: str | None,
-) -> dict[str, Any] | None:
+) -> ThresholdChosen | None:
     """Write settings and card; return the distance threshold, None without labels."""
     from pplr_cli.export import card
     from pplr_cli.export.labelled import find_threshold
@@ -210,55 +203,14 @@ def _write_card(
     card.write(choice.folder, text, model)
     if labelled is None:
         return None
-    found = labelled.threshold
-    return {
-        "distance": found.distance,
-        "precision": found.precision,
-        "recall": found.recall,
-        "images": labelled.images,
-        "identities": labelled.identities,
-        "source": labelled.source,
-    }
-
-
-def _print(document: dict[str, Any], console: Console) -> None:
-    before, checked = document["preprocessing"], document["checked"]
-    inside, threshold = checked["for"], document["threshold"]
-    mean, std = (", ".join(map(str, before[key])) for key in ("mean", "std"))
-    kind = f", opset {document['opset']}" if document["opset"] else ""
-    kind += ", float16" if document["half"] else ""
-    sides = ", ".join(map(str, before["shape"]))
-    rows = [
-        ("file", f"{document['file']} ({document['bytes'] / 1e6:.1f} MB{kind})"),
-        ("input", f"`{before['input']}`: {before['dtype']} [{sides}], {before['colour']}"),
-        ("resize before", f"{before['width']} x {before['height']} pixels, {before['resize']}"),
-        ("normalise", f"{before['normalised']}; mean {mean}, std {std}"),
-        ("output", f"`features`: float32 [N, {document['feature_size']}], each of length 1"),
-        (
-            "checked with",
-            f"{checked['images']} crops ({checked['crops']}), {checked['program']}: at most "
-            f"{checked['largest_difference']:.1g} from torch's features, cosine at least "
-            f"{checked['smallest_cosine']:.6f}",
-        ),
-        ("speed", f"{checked['images_per_second']:,.0f} images per second on this CPU"),
-    ]
-    if inside:
-        rows.append(
-            (
-                f"inside {inside['program']}",
-                f"cosine at least {inside['cosine']:.6f}; {inside['own_cosine']:.4f} to the "
-                "features of pplr, which resizes the crops itself",
-            )
-        )
-    elif document["for"]:
-        rows.append((f"inside {document['for']}", "not checked: it is not installed"))
-    if threshold:
-        rows.append(
-            (
-                "threshold",
-                f"{threshold['distance']:.3f}: precision {100 * threshold['precision']:.1f} %, "
-                f"recall {100 * threshold['recall']:.1f} % on {threshold['images']:,} images "
-                f"({threshold['source']})",
-            )
-        )
-    console.table(("what", "value"), rows)
+    chosen = labelled.threshold
+    assert chosen.precision is not None
+    assert chosen.recall is not None
+    return ThresholdChosen(
+        distance=chosen.distance,
+        precision=chosen.precision,
+        recall=chosen.recall,
+        images=labelled.images,
+        identities=labelled.identities,
+        source=labelled.source,
+    )

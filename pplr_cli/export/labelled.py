@@ -1,8 +1,9 @@
 """The distance threshold of a network, from labelled images of a data set."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pplr_cli.data.manifest import UNKNOWN, ImageSet, Manifest, Split
 from pplr_cli.errors import UsageError
@@ -16,6 +17,9 @@ NO_DATA = "the data set is not prepared on this machine"
 NO_LABELS = "the data set has no identities with several images"
 
 
+Source = Literal["query and gallery", "training images"]
+
+
 class Labelled(NamedTuple):
     """A threshold, and the images that it was chosen on.
 
@@ -23,13 +27,13 @@ class Labelled(NamedTuple):
         threshold: the distance with the largest F-score, its precision and recall.
         images: their number.
         identities: their number.
-        source: `query and gallery` or `training images`.
+        source: which ones.
     """
 
     threshold: Threshold
     images: int
     identities: int
-    source: str
+    source: Source
 
 
 def find_threshold(model: Model, manifest: Manifest) -> Labelled | None:
@@ -39,7 +43,11 @@ def find_threshold(model: Model, manifest: Manifest) -> Labelled | None:
     """
     everyone = manifest.split()
     training = np.array([image.split == Split.TRAIN for image in manifest.images])
-    for source, rows in (("query and gallery", ~training), ("training images", training)):
+    sources: tuple[tuple[Source, NDArray[np.bool_]], ...] = (
+        ("query and gallery", ~training),
+        ("training images", training),
+    )
+    for source, rows in sources:
         images = some_identities(everyone.take(np.flatnonzero(rows)), MOST)
         if len(images) == 0:
             continue

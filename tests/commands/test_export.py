@@ -126,7 +126,7 @@ def test_a_file_is_not_replaced_unasked(quick, export, tmp_path):
     assert (tmp_path / "model.onnx").read_text() == "model"
 
 
-def test_a_folder_has_model_card_and_settings(quick, export, tmp_path, check_schema, monkeypatch):
+def test_a_folder_has_model_card_and_settings(quick, export, tmp_path, monkeypatch):
     fits = targets.Fits("boxmot 25.0.0", 0.999999, 0.998)
     monkeypatch.setattr(targets, "check_inside", lambda *_: fits)
     folder = tmp_path / "shop"
@@ -134,8 +134,8 @@ def test_a_folder_has_model_card_and_settings(quick, export, tmp_path, check_sch
     assert code == 0
     document = json.loads(out)
     plain = json.loads(export("--json", "--batch", "4", to=tmp_path / "a.onnx")[1])
-    assert (plain["for"], plain["checked"]["for"], plain["threshold"]) == (None, None, None)
-    check_schema("export.md", document, plain)
+    assert (plain["target"], plain["checked"]["inside"], plain["threshold"]) == (None, None, None)
+    assert document["checked"]["inside"] == fits._asdict()
     assert document["file"] == str(folder / "model.onnx")
     assert document["preprocessing"]["shape"] == ["N", 3, 32, 16]
     assert document["threshold"]["source"] == "query and gallery"
