@@ -112,7 +112,7 @@ def train(
         preset: name or path; None to resume a run with the settings that it recorded.
         data: name of a prepared data set; by default the preset's.
         cameras: train with camera labels, as `pplr train-cam` does.
-        run_dir: where the run is recorded; by default `runs/<preset>[-<data>]-<mode>`.
+        run_dir: where the run is recorded; by default `runs/<preset>[-<data>]-<mode>[-seed<N>]`.
         overrides: settings by dotted key, such as `{"optim.epochs": 10}`.
         data_dir: the data folder; by default `PPLR_DATA_DIR`, else `./data`.
         reporter: gets progress and warnings.

@@ -120,7 +120,6 @@ app = typer.Typer(
     ),
     epilog=_examples([example for _, example, *_ in COMMANDS.values()]),
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -175,6 +174,8 @@ def main() -> None:
 
 def run(arguments: list[str], cli: typer.Typer = app) -> int:
     """Run the command line on `arguments` and return its exit code."""
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:], "--help"]
     try:
         code = cli(arguments, standalone_mode=False, prog_name="pplr")
     except PplrError as error:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pplr_cli.commands import documents, options
+from pplr_cli.commands import completion, documents, options
 from pplr_cli.commands.documents import Run, TrainedBy, meaning
 from pplr_cli.config.fields import Fraction
 from pplr_cli.config.options import argument, option
@@ -91,7 +91,9 @@ def runs(
 
 @options.takes()
 def compare(
-    runs: tuple[Path, ...] = argument(..., "Run folders.", "RUN..."),
+    runs: tuple[Path, ...] = argument(
+        ..., "Run folders.", "RUN...", autocompletion=completion.run_folders
+    ),
     to: Path | None = option(
         None, "Also write a self-contained HTML page with curves.", metavar="FILE"
     ),

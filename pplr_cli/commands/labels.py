@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pplr_cli.commands import documents, label_output, options
+from pplr_cli.commands import completion, documents, label_output, options
 from pplr_cli.commands.label_output import FOLDERS, LabelOutput
 from pplr_cli.config.options import argument, option
 from pplr_cli.errors import UsageError
@@ -28,7 +28,9 @@ class LabelsDocument(label_output.Labelled, command="labels"):
 
 @options.takes()
 def labels(
-    run: Path = argument(..., "Run folder of `pplr train`.", "RUN"),
+    run: Path = argument(
+        ..., "Run folder of `pplr train`.", "RUN", autocompletion=completion.run_folders
+    ),
     csv: Path | None = option(None, "Short for `--to csv --output FILE`.", metavar="FILE"),
     to: label_output.To = "csv",
     output: label_output.Output = None,

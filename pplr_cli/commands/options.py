@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import typer
 from typer.core import TyperCommand
 
+from pplr_cli.commands import completion
 from pplr_cli.config.options import Option, as_option, options_of
 from pplr_cli.errors import UsageError
 from pplr_cli.session.request import TrainingRequest
@@ -53,7 +54,8 @@ def _parameter(name: str, kind: Any, declared: Field[Any]) -> Parameter:
 
 def _typer_option(option: Option) -> Any:
     if option.flags:
-        return typer.Option(*option.flags, **option.about)
+        values = completion.BY_OPTION.get(option.flags[0])
+        return typer.Option(*option.flags, **option.about, autocompletion=values)
     return typer.Argument(**option.about)
 
 

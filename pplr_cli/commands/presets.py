@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pplr_cli.commands import documents, options
+from pplr_cli.commands import completion, documents, options
 from pplr_cli.config import presets
 from pplr_cli.config.document import annotated, differences
 from pplr_cli.config.fields import Config
@@ -16,7 +16,12 @@ from pplr_cli.terminal.console import Console
 app = typer.Typer(help="List, show and copy the presets.", no_args_is_help=True)
 
 Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="Name of a shipped preset, or a YAML file.")
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="Name of a shipped preset, or a YAML file.",
+        autocompletion=completion.preset_names,
+    ),
 ]
 
 COLUMNS = {

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pplr_cli.commands import documents, options
+from pplr_cli.commands import completion, documents, options
 from pplr_cli.config.options import argument, option
 from pplr_cli.files import check_output
 from pplr_cli.terminal.console import Console
@@ -24,7 +24,9 @@ class ReviewDocument(documents.Document, command="review"):
 
 @options.takes()
 def review(
-    run: Path = argument(..., "Run folder of `pplr train`.", "RUN"),
+    run: Path = argument(
+        ..., "Run folder of `pplr train`.", "RUN", autocompletion=completion.run_folders
+    ),
     answers: Path | None = option(None, "Earlier answers (default: those of the run)."),
     output: Path | None = option(
         None, "Page to write (default: in the run folder).", metavar="FILE"

@@ -17,13 +17,14 @@ from pplr_cli.engine.epoch import Epoch
 from pplr_cli.errors import PplrError, UsageError
 from pplr_cli.files import TEMPORARY, locked, write_text
 from pplr_cli.retrieval.ranking import Scores
+from pplr_cli.runs.default_folder import CONFIG as CONFIG
 from pplr_cli.runs.labels import LABELS, save_labels
 from pplr_cli.runs.machine import describe
 from pplr_cli.runs.rows import Row, Rows, best_row, flat_row
 from pplr_cli.runs.status import STATUS, write_status
 from pplr_cli.text import csv_text
 
-CONFIG, ENVIRONMENT, LOG, LOCK = "config.yaml", "environment.json", "log.txt", ".lock"
+ENVIRONMENT, LOG, LOCK = "environment.json", "log.txt", ".lock"
 ANSWERS, REVIEW = "answers-used.csv", "review.html"
 METRICS, TABLE, REPORT = "metrics.jsonl", "metrics.csv", "report.html"
 BEST, LAST, STATE = "best.pth", "last.pth", "state.pt"

@@ -18,13 +18,11 @@ from pplr_cli.engine.checkpoint import load_state, newest_state
 from pplr_cli.errors import DataError, StateError, UsageError
 from pplr_cli.labelling.constraints import Answers
 from pplr_cli.progress import Reporter
+from pplr_cli.runs.default_folder import EPOCHS, FREE
 from pplr_cli.runs.folder import ANSWERS, CONFIG, DAMAGED, LAST, PREVIOUS, STATE
 from pplr_cli.runs.machine import device_name
 from pplr_cli.runtime import Runtime
 
-EPOCHS = "optim.epochs"
-FREE = {"title", "engine.memory_gb", "engine.save_minutes"}
-"""Settings that cannot change a result; `optim.epochs` may change too, which is reported."""
 PACKAGES = ("torch", "numpy", "numba", "scipy", "scikit-learn", "pillow")
 """The packages that compute; another version may round differently."""
 EXACT = {"processes", "precision"}

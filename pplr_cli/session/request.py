@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from pplr_cli import host
@@ -9,8 +10,7 @@ from pplr_cli.config import presets
 from pplr_cli.config.fields import Config, LoggerName, Mode, Precision
 from pplr_cli.config.options import option, words
 from pplr_cli.errors import UsageError
-
-CONFIG = "config.yaml"
+from pplr_cli.runs.default_folder import CONFIG, default_folder
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,9 @@ class TrainingRequest:
     )
     data: str | None = option(None, "Data set to use instead of the preset's.")
     data_dir: Path | None = option(None, "Data folder (default: PPLR_DATA_DIR, else ./data).")
-    run_dir: Path | None = option(None, "Run folder (default: runs/<preset>[-<data>]-<command>).")
+    run_dir: Path | None = option(
+        None, "Run folder (default: runs/<preset>[-<data>]-<command>[-seed<N>])."
+    )
     settings: tuple[str, ...] = option(
         (), "Override a setting (repeatable).", "--set", metavar="KEY=VALUE"
     )
@@ -75,13 +77,20 @@ class TrainingRequest:
         """Below 0: results, warnings and errors only; above 0: details too."""
         return self.verbose - self.quiet
 
-    @property
+    @cached_property
     def folder(self) -> Path:
-        """The run folder; by default named after the preset, `--data` and the mode."""
+        """The run folder; by default named after preset, `--data`, mode and another seed.
+
+        A number follows if that folder contains a run with other settings.
+        """
         if self.run_dir is not None:
             return self.run_dir
-        parts = (Path(self.preset or "").stem, self.data, self.mode)
-        return Path("runs") / "-".join(part for part in parts if part is not None)
+        preset = self.preset or ""
+        parts = (Path(preset).stem, self.data, self.mode)
+        usual = Path("runs") / "-".join(part for part in parts if part is not None)
+        others = [text for text in self.settings if not text.startswith("seed=")]
+        seed = presets.resolve(preset, self.mode, others).seed
+        return default_folder(usual, self.config(), seed, resume=self.resumes)
 
     def config(self) -> Config:
         """Resolve the settings: of the preset or, to resume, those recorded in the run folder."""

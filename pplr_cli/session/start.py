@@ -1,6 +1,7 @@
 """Starting a training run: in this process, or in several that share it."""
 
 import os
+import re
 from dataclasses import replace
 
 from pplr_cli.distributed.launch import launch, started_by_launcher
@@ -49,6 +50,7 @@ def _session(request: TrainingRequest, reporter: Reporter) -> Session | None:
         use_deterministic_algorithms()
     if started_by_launcher():
         return _joined(request, reporter)
+    _report_folder(request, reporter)
     device = choose_device(request.device, request.devices)
     check_folder(request.folder, overwrite=request.overwrite, resume=request.resumes)
     if request.devices > 1:
@@ -70,15 +72,24 @@ def _joined(request: TrainingRequest, reporter: Reporter) -> Session:
         raise StoppedError(error.message, error.exit_code, reported=True) from error
     processes = Group(device)
     reporter = reporter if processes.first else SILENT
+    _report_folder(request, reporter)
     workers = max(1, request.workers // here)
     runtime = Runtime(device, reporter, request.precision, workers, request.cache, processes)
     return Session(request, runtime)
 
 
+def _report_folder(request: TrainingRequest, reporter: Reporter) -> None:
+    """Report a run folder whose name the options do not give."""
+    folder = request.folder
+    if request.run_dir is None and re.search(r"-\d+$", folder.name):
+        reporter.info(f"run folder: `{folder}` (without the number: a run with other settings)")
+
+
 def _launch(request: TrainingRequest) -> None:
     """Train in several processes; record a failure that they could not record themselves."""
     try:
-        code = launch(replace(request, verify=False).words(), request.devices)
+        words = replace(request, run_dir=request.folder, verify=False).words()
+        code = launch(words, request.devices)
     except PplrError as error:
         if not request.dry_run and read_status(request.folder).get("state") == "running":
             end_status(request.folder, "failed", error.message, error.exit_code)

@@ -12,6 +12,7 @@ import yaml
 
 import pplr_cli
 from pplr_cli.app import app
+from pplr_cli.session.request import TrainingRequest
 from tests.docs.pages import DOCS, SMALL, plant_demo
 
 PAGE = (DOCS.parent / "README.md").read_text(encoding="utf-8")
@@ -39,8 +40,12 @@ def test_every_command_has_the_options_that_it_shows() -> None:
 
 
 def test_no_two_trainings_share_a_run_folder() -> None:
-    rows = re.findall(r"^\| `(pplr train[^`]*)` \|", PAGE, re.MULTILINE)
-    folders = {re.sub(r"^.* --run-dir | --seed.*", "", row) for row in rows}
+    rows = re.findall(r"^\| `pplr (train[^`]*)` \|", PAGE, re.MULTILINE)
+    folders = set()
+    for mode, *words in map(str.split, rows):
+        given = dict(zip(words[::2], words[1::2], strict=True))
+        seed = int(given["--seed"]) if "--seed" in given else None
+        folders.add(TrainingRequest(mode, given["--preset"], seed=seed).folder)
     assert len(folders) == len(rows) == 4
 
 

@@ -91,11 +91,18 @@ def test_the_usual_is_left_out() -> None:
     assert request.continued().command() == again
 
 
-def test_each_data_set_gets_a_run_folder_of_its_own() -> None:
+def test_each_data_set_gets_a_run_folder_of_its_own(tiny_preset: Path) -> None:
     assert TrainingRequest("train", "market", "shop").folder == Path("runs/market-shop-train")
-    elsewhere = TrainingRequest("train-cam", "my/own.yaml", "shop", run_dir=Path("x"))
+    elsewhere = TrainingRequest("train-cam", str(tiny_preset), "shop", run_dir=Path("x"))
     assert elsewhere.folder == Path("x")
-    assert replace(elsewhere, run_dir=None).folder == Path("runs/own-shop-train-cam")
+    assert replace(elsewhere, run_dir=None).folder == Path("runs/tiny-shop-train-cam")
+
+
+def test_another_seed_is_part_of_the_run_folder() -> None:
+    assert TrainingRequest("train", "demo", seed=2).folder == Path("runs/demo-train-seed2")
+    by_setting = TrainingRequest("train", "demo", settings=("seed=3",))
+    assert by_setting.folder == Path("runs/demo-train-seed3")
+    assert TrainingRequest("train", "demo", seed=1).folder == Path("runs/demo-train")
 
 
 @pytest.mark.parametrize(

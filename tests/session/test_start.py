@@ -1,12 +1,15 @@
 """How a training run is started."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from pplr_cli.app import run
 from pplr_cli.errors import DeviceError, ProcessError
+from pplr_cli.runs.records import Run
 from pplr_cli.runs.status import write_status
 from pplr_cli.session import start
 from pplr_cli.session.request import TrainingRequest
@@ -38,3 +41,25 @@ def test_the_launcher_writes_down_what_its_processes_could_not(
         train(options, devices=2)
     status = json.loads((options["run_dir"] / "status.json").read_text())
     assert status["state"] == expected
+
+
+def test_runs_without_a_named_folder_do_not_collide(
+    tiny_preset: Path, tiny_data: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    short = ("optim.epochs=1", "optim.iters=1", "evaluation.at_start=false")
+    options = ["--preset", str(tiny_preset), "--data-dir", str(tiny_data), "--workers", "1"]
+    words = ["train", *options, *(word for each in short for word in ("--set", each))]
+    other = ["--set", "optim.lr=0.001"]
+    assert run(words) == 0
+    assert "run folder" not in capsys.readouterr().err
+    before = {path: path.read_bytes() for path in Path("runs").rglob("*.p*")}
+    assert run([*words, *other]) == 0
+    shown = capsys.readouterr()
+    assert shown.err.startswith("run folder: `runs/tiny-train-2` (")
+    assert "weights: runs/tiny-train-2/best.pth" in shown.out
+    assert run([*words, *other]) == run(words) == 2  # finished runs are kept
+    assert run([*words, *other, "--resume", "--set", "optim.epochs=2"]) == 0
+    assert Run(Path("runs/tiny-train-2")).rows[-1]["epoch"] == 2
+    assert {path: path.read_bytes() for path in before} == before

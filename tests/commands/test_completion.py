@@ -1,0 +1,105 @@
+"""Completion, by the protocol of each shell and in bash itself."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import pplr_cli
+from pplr_cli.app import run
+from pplr_cli.config import presets
+
+Complete = Callable[..., list[str]]
+
+
+@pytest.fixture
+def complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Complete:
+    """Return what a shell is answered to a line that ends in `incomplete`."""
+    monkeypatch.chdir(tmp_path)
+
+    def lines(line: str, incomplete: str = "", shell: str = "bash") -> list[str]:
+        words = ["pplr", *line.split()]
+        whole = " ".join([*words, incomplete])
+        monkeypatch.setenv("_PPLR_COMPLETE", f"complete_{shell}")
+        monkeypatch.setenv("COMP_WORDS", whole)
+        monkeypatch.setenv("COMP_CWORD", str(len(words)))
+        monkeypatch.setenv("_TYPER_COMPLETE_ARGS", whole)
+        monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            run([])
+        assert ended.value.code == 0
+        return capsys.readouterr().out.strip().splitlines()
+
+    return lines
+
+
+def test_commands_and_options(complete: Complete) -> None:
+    assert complete("", "tr") == ["train", "train-cam"]
+    assert complete("train", "--pre") == ["--preset", "--precision"]
+
+
+def test_presets(complete: Complete) -> None:
+    for line in ("train --preset", "evaluate --preset", "presets show", "presets copy"):
+        assert complete(line) == presets.names()
+    assert complete("train --preset", "m") == ["market", "msmt17"]
+
+
+@pytest.mark.parametrize("command", ["train", "train-cam", "evaluate"])
+def test_data_sets(complete: Complete, tiny_data: Path, command: str) -> None:
+    assert complete(f"{command} --data") == []
+    assert complete(f"{command} --data-dir {tiny_data} --data") == ["tiny"]
+
+
+def test_run_folders(complete: Complete) -> None:
+    for name in ("runs/one", "runs/two", "old/one"):
+        Path(name).mkdir(parents=True)
+        Path(name, "config.yaml").touch()
+    Path("runs/none").mkdir()
+    for line in ("labels", "review", "compare runs/x", "train --resume --run-dir"):
+        assert complete(line) == ["runs/one", "runs/two"]
+    assert complete("labels", "runs/t") == ["runs/two"]
+    assert complete("labels", "old/") == ["old/one"]
+
+
+def test_settings(complete: Complete) -> None:
+    assert complete("train --preset demo --set", "optim.e") == ["optim.epochs="]
+    assert complete("presets show demo --set", "clustering.ep") == ["clustering.eps="]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_is_answered_in_its_form(complete: Complete, shell: str) -> None:
+    answer = "\n".join(complete("train --set", "optim.ep", shell))
+    assert "optim.epochs=" in answer
+    assert (shell == "bash") == (answer == "optim.epochs=")  # the others show the meaning
+
+
+def test_bash_itself(tmp_path: Path) -> None:
+    program = tmp_path / "pplr"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pplr_cli "$@"\n')
+    program.chmod(0o755)
+    lines = """
+        eval "$(_PPLR_COMPLETE=source_bash pplr)"
+        complete -p pplr
+        COMP_WORDS=(pplr train --preset m) COMP_CWORD=3
+        _pplr_completion pplr m --preset
+        echo "${COMPREPLY[@]}"
+    """
+    done = subprocess.run(
+        ["bash", "--norc", "-c", lines],
+        env={
+            **os.environ,
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "PYTHONPATH": str(Path(pplr_cli.__file__).parents[1]),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "market msmt17"
+    assert "-F _pplr_completion pplr" in done.stdout
