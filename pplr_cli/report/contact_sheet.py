@@ -4,17 +4,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image as Picture
-from PIL import ImageDraw
+from PIL import ImageDraw, ImageFont
 from PIL.Image import Resampling
 
 from pplr_cli.data.decode import decode
 from pplr_cli.data.manifest import UNKNOWN, Image, Names
 from pplr_cli.errors import DataError
 from pplr_cli.files import atomic_write
-from pplr_cli.text import printable
+from pplr_cli.report.style import written
 
 GAP, HEADER, MARGIN = 4, 18, 40
 """Pixels between crops, above the columns (cameras) and left of the rows (identities)."""
+TEXT = 11
+"""Size of the names in pixels."""
 
 
 def contact_sheet(
@@ -55,12 +57,11 @@ def contact_sheet(
     sheet = Picture.new("RGB", size, "white")
     draw, names = ImageDraw.Draw(sheet), names or Names()
     for x, camera in enumerate(cameras):
-        title = printable(f"camera {names.camera(camera)}")
-        draw.text((MARGIN + x * column, 3), title, fill="black")
+        _write(draw, (MARGIN + x * column, 3), f"camera {names.camera(camera)}")
     for y, identity in enumerate(rows):
         top = HEADER + y * (height + GAP)
         place = (4, top + (height + GAP) // 2 - 8)
-        draw.text(place, printable(names.identity(identity)), fill="black")
+        _write(draw, place, names.identity(identity))
         for x, camera in enumerate(cameras):
             for n, image in enumerate(cells[identity].get(camera, [])[:each]):
                 picture = decode(root / image.path, upright=upright)
@@ -68,6 +69,15 @@ def contact_sheet(
                 sheet.paste(crop, (MARGIN + x * column + n * width, top))
     with atomic_write(path) as file:
         sheet.save(file, "PNG", optimize=True)
+
+
+def _write(draw: ImageDraw.ImageDraw, place: tuple[float, float], name: str) -> None:
+    """Write a name, each part in a font that has its characters."""
+    left, top = place
+    for file, text in written(name).runs():
+        font = ImageFont.truetype(file, TEXT)
+        draw.text((left, top + TEXT), text, fill="black", font=font, anchor="ls")
+        left += font.getlength(text)
 
 
 def _cells(images: Sequence[Image]) -> dict[int, dict[int, list[Image]]]:

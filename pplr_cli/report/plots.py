@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.manifest import UNKNOWN, ImageSet
 from pplr_cli.files import atomic_write, remove_numbered
 from pplr_cli.report.curves import draw_cmc, draw_separation
 from pplr_cli.report.ranked import Match, Result, draw_ranked
@@ -97,18 +97,30 @@ def file_name(path: str) -> str:
 
 
 def _result(evaluation: Evaluation, query: int) -> Result:
-    survey, gallery = evaluation.survey, evaluation.gallery
-    identity = evaluation.query.identities[query]
-    name = printable(evaluation.query.names.identity(identity))
-    matches = []
-    for image, distance in zip(*(values[query] for values in survey.ranked), strict=True):
-        if image != NONE:
-            right = bool(gallery.identities[image] == identity)
-            shown = distance if evaluation.rerank else np.sqrt(max(distance, 0))
-            matches.append(Match(gallery.files[image], float(shown), right))
-    path = evaluation.query.paths[query]
-    heading = f"{path}   identity {name}   average precision {survey.precision[query]:.3f}"
-    return Result(evaluation.query.root / path, heading, matches)
+    survey, images = evaluation.survey, evaluation.query
+    name = printable(images.names.identity(images.identities[query]))
+    ranked = zip(*(values[query] for values in survey.ranked), strict=True)
+    matches = [_match(evaluation, query, *found) for found in ranked if found[0] != NONE]
+    path, place = images.paths[query], int(survey.place[query])
+    first = None
+    if place >= len(matches):
+        first = (place + 1, _match(evaluation, query, *(each[query, 0] for each in survey.first)))
+    score = f"average precision {survey.precision[query]:.3f}, first match at rank {place + 1:,}"
+    heading = f"{path}   identity {name}   {score}"
+    return Result(images.root / path, heading, matches, _camera(images, query), first)
+
+
+def _match(evaluation: Evaluation, query: int, image: int, distance: float) -> Match:
+    gallery = evaluation.gallery
+    right = bool(gallery.identities[image] == evaluation.query.identities[query])
+    shown = distance if evaluation.rerank else np.sqrt(max(distance, 0))
+    return Match(gallery.files[image], float(shown), right, _camera(gallery, image))
+
+
+def _camera(images: ImageSet, image: int) -> str:
+    """Return the camera of an image as a caption; empty if it is unknown."""
+    camera = images.cameras[image]
+    return "" if camera == UNKNOWN else f"camera {images.names.camera(camera)}"
 
 
 def _write_table(evaluation: Evaluation, path: Path) -> None:

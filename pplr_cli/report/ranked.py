@@ -17,9 +17,11 @@ from pplr_cli.data.decode import decode
 from pplr_cli.errors import DataError
 from pplr_cli.report import style
 
-GAP, WIDE_GAP, TITLE, CAPTION, HEADING = 12, 36, 30, 20, 24
-"""Pixels between images, after the query, for the title, below an image, above a row."""
+GAP, WIDE_GAP, TITLE, LINE, HEADING = 12, 36, 30, 14, 24
+"""Pixels between images, after the query, for the title, for a line below an image, above a row."""
 DPI = 100
+LONGEST = 13
+"""Characters of a line below an image."""
 
 
 class Look(NamedTuple):
@@ -39,19 +41,25 @@ LEGEND = f"{RIGHT.mark}same identity   {WRONG.mark}other identity   number: dist
 
 
 class Match(NamedTuple):
-    """An image, its distance, and whether it shows the query's identity (None = unknown)."""
+    """An image, its distance, whether it shows the query's identity (None = unknown), camera."""
 
     file: Path
     distance: float
     right: bool | None = None
+    camera: str = ""
 
 
 class Result(NamedTuple):
-    """A row: the query, the heading above it, and its matches, nearest first."""
+    """A row: the query, the heading above it, and its matches, nearest first.
+
+    `first` is the first right match, and its rank, if it is not among the matches.
+    """
 
     query: Path
     heading: str
     matches: Sequence[Match]
+    camera: str = ""
+    first: tuple[int, Match] | None = None
 
 
 def draw_ranked(
@@ -77,9 +85,11 @@ def draw_ranked(
     first = _open(results[0].query, upright)
     size = (round(height * first.width / first.height), height)
     columns = max(len(result.matches) for result in results)
-    width = GAP + size[0] + WIDE_GAP + columns * (size[0] + GAP)
+    width = _left(columns, size[0])
+    if any(result.first for result in results):
+        width = _left(columns + 1, size[0]) + WIDE_GAP - GAP
     above = TITLE if title else 0
-    row = HEADING + height + CAPTION + GAP
+    row = HEADING + height + 3 * LINE + GAP
     figure = Figure((width / DPI, (above + len(results) * row) / DPI), dpi=DPI, facecolor="white")
     axes = _pixel_axes(figure)
     _write(axes, GAP, above / 2, title, size=11, weight="bold", ha="left")
@@ -99,25 +109,46 @@ def _pixel_axes(figure: Figure) -> Axes:
     return axes
 
 
+def _left(rank: int, width: int) -> int:
+    """Return the left side of the image at a rank, from 0."""
+    return GAP + width + WIDE_GAP + rank * (width + GAP)
+
+
 def _draw_row(axes: Axes, result: Result, top: int, size: tuple[int, int], upright: bool) -> None:
     _write(axes, GAP, top + HEADING / 2, result.heading, ha="left")
-    _draw_image(axes, _open(result.query, upright), QUERY, "query", (GAP, top + HEADING), size)
+    top += HEADING
+    query = _open(result.query, upright)
+    _draw_image(axes, query, QUERY, ["query", result.camera], (GAP, top), size)
     for rank, match in enumerate(result.matches):
-        left = GAP + size[0] + WIDE_GAP + rank * (size[0] + GAP)
-        look, image = LOOKS[match.right], _open(match.file, upright)
-        caption = f"{look.mark}{match.distance:.2f}"
-        _draw_image(axes, image, look, caption, (left, top + HEADING), size)
+        _draw_match(axes, match, [], (_left(rank, size[0]), top), size, upright)
+    if result.first is not None:
+        rank, match = result.first
+        left = _left(len(result.matches), size[0]) + WIDE_GAP - GAP
+        _draw_match(axes, match, [f"rank {rank:,}"], (left, top), size, upright)
+
+
+def _draw_match(
+    axes: Axes,
+    match: Match,
+    notes: list[str],
+    corner: tuple[int, int],
+    size: tuple[int, int],
+    upright: bool,
+) -> None:
+    look, image = LOOKS[match.right], _open(match.file, upright)
+    lines = [f"{look.mark}{match.distance:.2f}", match.camera, *notes]
+    _draw_image(axes, image, look, lines, corner, size)
 
 
 def _draw_image(
     axes: Axes,
     image: Picture.Image,
     look: Look,
-    caption: str,
+    lines: list[str],
     corner: tuple[int, int],
     size: tuple[int, int],
 ) -> None:
-    """Draw an image without interpolation, with a frame and a caption."""
+    """Draw an image without interpolation, with a frame and lines below it."""
     left, top = corner
     pixels = np.asarray(image.resize(size, Picture.Resampling.LANCZOS))
     place = (left, left + size[0], top + size[1], top)
@@ -127,15 +158,20 @@ def _draw_image(
         linewidth=2.5, linestyle=look.line,
     )  # fmt: skip
     axes.add_patch(frame)
-    _write(axes, left + size[0] / 2, top + size[1] + CAPTION / 2 + 2, caption, color=look.colour)
+    below = top + size[1] + 4
+    for number, text in enumerate(style.written(line).text for line in lines if line):
+        short = text if len(text) <= LONGEST else text[: LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
+        y = below + (number + 0.5) * LINE
+        _write(axes, left + size[0] / 2, y, short, size=8 if number else 9, color=look.colour)
 
 
 def _write(
-    axes: Axes, x: float, y: float, text: str, *, size: int = 9, ha: str = "center", **style: Any
+    axes: Axes, x: float, y: float, text: str, *, size: int = 9, ha: str = "center", **more: Any
 ) -> None:
-    """Write a line of plain text: names may contain any character."""
-    plain = text.encode(errors="backslashreplace").decode()
-    axes.text(x, y, plain, size=size, ha=ha, va="center", parse_math=False, **style)
+    """Write a line of plain text; names may contain any character."""
+    plain, families, _ = style.written(text)
+    more |= {"family": families, "size": size, "ha": ha, "va": "center"}
+    axes.text(x, y, plain, parse_math=False, **more)
 
 
 def _open(file: Path, upright: bool) -> Picture.Image:

@@ -66,16 +66,16 @@ class Scorer:
     """Scores each query: an `Observer` of the distances.
 
     Attributes:
-        results: float64 [Q, 3]: average precision, place of the first match (from 0) and inverse
-            negative penalty; NaN for a query without a match. The place and the penalty order
-            tied distances as in the gallery.
+        results: float64 [Q, 5]: average precision, place of the first match (from 0), inverse
+            negative penalty, position of the first match in the gallery and its distance; NaN for
+            a query without a match. Tied distances are ordered as in the gallery.
     """
 
     def __init__(self, relevance: Relevance) -> None:
         matches, out = relevance.matches, relevance.left_out
         self._lists = matches.indptr, matches.indices, out.indptr, out.indices
         self._copies = relevance.copies
-        self.results = np.full((relevance.shape[0], 3), np.nan)
+        self.results = np.full((relevance.shape[0], 5), np.nan)
 
     def update(self, block: Block, first: int) -> None:
         """Score the queries from number `first` on."""
@@ -88,7 +88,7 @@ class Scorer:
         Raises:
             DataError: no query has a match.
         """
-        precision, place, penalty = self.results[~np.isnan(self.results[:, 0])].T
+        precision, place, penalty, _, _ = self.results[~np.isnan(self.results[:, 0])].T
         queries, skipped = len(precision), len(self.results) - len(precision)
         if queries == 0:
             raise DataError(
@@ -177,10 +177,12 @@ def _score_rows(  # type: ignore[no-untyped-def]
         if len(matches) == 0:
             continue
         near = distances[row][matches]
+        nearest = np.argmin(near)
         last = matches[len(near) - 1 - np.argmax(near[::-1])]
         results[query, 0] = _average_precision(distances[row], np.sort(near), left_out)
-        results[query, 1] = _place(distances[row], matches[np.argmin(near)], left_out)
+        results[query, 1] = _place(distances[row], matches[nearest], left_out)
         results[query, 2] = len(matches) / (_place(distances[row], last, left_out) + 1)
+        results[query, 3], results[query, 4] = matches[nearest], near[nearest]
 
 
 @njit(nogil=True, cache=True)

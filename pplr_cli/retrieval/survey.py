@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pplr_cli.engine.memory import LARGEST_BLOCK
-from pplr_cli.retrieval.nearest import Nearest, Ranked
+from pplr_cli.retrieval.nearest import NONE, Nearest, Ranked
 from pplr_cli.retrieval.ranking import Scorer, Scores, observe, ranking_blocks
 from pplr_cli.retrieval.relevance import Relevance
 from pplr_cli.retrieval.separation import PairCounter, Separation
@@ -24,6 +24,7 @@ class Survey:
     # float64 [Q], average precision; NaN for a query without a match
     precision: NDArray[np.float64]
     place: NDArray[np.float64]  # float64 [Q], place of the first match, from 0; NaN likewise
+    first: Ranked  # the first match of each query, k = 1
     ranked: Ranked
     separation: Separation
 
@@ -48,5 +49,7 @@ def survey(
     pairs = PairCounter(relevance, squared=not rerank)
     blocks = ranking_blocks(query, gallery, rerank=rerank, budget=budget)
     observe(blocks, relevance.shape, scorer, nearest, pairs)
-    precision, place, _ = scorer.results.T
-    return Survey(scorer.scores, precision, place, nearest.ranked, pairs.separation)
+    precision, place, _, image, distance = scorer.results.T
+    images = np.nan_to_num(image, nan=NONE).astype(np.int64)
+    first = Ranked(images[:, None], distance.astype(np.float32)[:, None])
+    return Survey(scorer.scores, precision, place, first, nearest.ranked, pairs.separation)

@@ -32,7 +32,8 @@ def evaluation(root: Path, precision: list[float]) -> Evaluation:
     place = np.where(np.isnan(values), np.nan, 3.0)
     bins = np.ones(BINS, np.int64)
     scores = Scores(0.5, np.linspace(0, 1, 50), 0.1, count, 0)
-    survey = Survey(scores, values, place, ranked, Separation(bins, bins, 2.0))
+    first = Ranked(np.ones((count, 1), np.int64), np.full((count, 1), 4, np.float32))
+    survey = Survey(scores, values, place, first, ranked, Separation(bins, bins, 2.0))
     return Evaluation("small", images(root, "q", count), images(root, "g", 2), survey, False)
 
 
@@ -93,6 +94,19 @@ def test_matches_are_right_or_wrong_and_distances_are_roots(tmp_path: Path) -> N
     ]
     reranked = plots._result(replace(found, rerank=True), 0)
     assert reranked.matches[0].distance == 0.25
+
+
+def test_cameras_and_the_first_match_are_told(tmp_path: Path) -> None:
+    found = plots._result(evaluation(tmp_path, [0.5, 0.5]), 1)
+    assert (found.camera, [m.camera for m in found.matches]) == (
+        "camera 1",
+        ["camera 0", "camera 1"],
+    )
+    assert found.heading.endswith("average precision 0.500, first match at rank 4")
+    assert found.first == (4, plots.Match(tmp_path / "g" / "001.png", 2.0, True, "camera 1"))
+    near = evaluation(tmp_path, [0.5])
+    near = replace(near, survey=replace(near.survey, place=np.array([1.0])))
+    assert plots._result(near, 0).first is None
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image as Picture
 
 from pplr_cli.errors import DataError
+from pplr_cli.report import ranked
 from pplr_cli.report.ranked import GAP, HEADING, TITLE, WIDE_GAP, Match, Result, draw_ranked
 
 HEIGHT, WIDTH = 40, 20
@@ -91,6 +92,31 @@ def test_images_are_turned_where_the_network_saw_them_turned(tmp_path):
     for upright, expected in ((True, LIME), (False, (0, 0, 255))):
         draw_ranked([Result(path, "", [])], tmp_path / "r.png", height=HEIGHT, upright=upright)
         assert tuple(pixels(tmp_path / "r.png")[HEADING + 5, GAP + 5]) == expected
+
+
+def test_the_first_right_match_stands_apart_with_its_rank(crop, tmp_path, monkeypatch):
+    lines: list[str] = []
+    write = ranked._write
+    monkeypatch.setattr(
+        ranked, "_write", lambda *args, **more: lines.append(args[3]) or write(*args, **more)
+    )
+    wrong, right = (
+        Match(crop, 0.1, False, "camera 2"),
+        Match(crop, 0.75, True, "camera north gate 3"),
+    )
+    results = [
+        Result(crop, "q", [wrong, wrong], "camera 1", (1057, right)),
+        Result(crop, "r", [wrong]),
+    ]
+    draw_ranked(results, tmp_path / "r.png", height=HEIGHT)
+    assert lines[1:4] == ["q", "query", "camera 1"]
+    assert lines[-7:-4] != lines
+    assert [line for line in lines if "0.75" in line or "north" in line or "rank" in line] == [
+        "\N{CHECK MARK} 0.75", "camera north\N{HORIZONTAL ELLIPSIS}", "rank 1,057",
+    ]  # fmt: skip
+    image = pixels(tmp_path / "r.png")
+    assert share(image, BLUE, HEADING, left(2) + WIDE_GAP - GAP) > 0.95
+    assert image.shape[1] == left(3) + WIDE_GAP - GAP
 
 
 def test_a_pdf_for_papers(crop, tmp_path):
