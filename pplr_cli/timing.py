@@ -1,8 +1,9 @@
 """Durations: as text, and of each stage by a monotonic clock."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 
 def clock(seconds: float) -> str:
@@ -12,18 +13,11 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+@dataclass
 class Stopwatch:
-    """Adds up the time of named stages.
+    """Adds up the time of named stages."""
 
-    Args:
-        seconds: times to add to.
-
-    Attributes:
-        seconds: by stage, in the order of their first appearance.
-    """
-
-    def __init__(self, seconds: Mapping[str, float] | None = None) -> None:
-        self.seconds = dict(seconds or {})
+    seconds: dict[str, float] = field(default_factory=dict)  # in order of first appearance
 
     @contextmanager
     def timing(self, stage: str) -> Iterator[None]:

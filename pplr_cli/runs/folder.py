@@ -6,6 +6,7 @@ import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,10 @@ from pplr_cli.engine.checkpoint import previous
 from pplr_cli.engine.epoch import Epoch
 from pplr_cli.errors import PplrError, UsageError
 from pplr_cli.files import TEMPORARY, locked, write_text
-from pplr_cli.retrieval.ranking import Scores
 from pplr_cli.runs.default_folder import CONFIG as CONFIG
 from pplr_cli.runs.labels import LABELS, save_labels
 from pplr_cli.runs.machine import describe
-from pplr_cli.runs.rows import Row, Rows, best_row, flat_row
+from pplr_cli.runs.rows import Row, Rows
 from pplr_cli.runs.status import STATUS, write_status
 from pplr_cli.text import csv_text
 
@@ -109,52 +109,32 @@ def _clean(path: Path, *, everything: bool) -> None:
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
+@dataclass
 class RunFolder:
-    """Writes the files of a run; each of them is complete at every moment.
+    """Writes the files of a run; each of them is complete at every moment."""
 
-    Args:
-        path: the folder, locked.
-        config: the resolved settings.
-        mode: `train` or `train-cam`.
-        origin: extra entries of `environment.json`: the `command` that repeats the run, `data_dir`,
-            `data_digest` and `device`.
-        rows: the rows of the run that is resumed; None for a new run, which deletes an earlier one.
+    path: Path  # the folder, locked
+    config: Config  # the resolved settings
+    mode: Mode
+    origin: Mapping[str, str]  # of the run: further entries of `environment.json`
+    resumed: InitVar[Rows | None] = None  # its rows; None for a new run, which deletes an earlier
+    rows: list[Row] = field(init=False)  # the figures of each epoch, of which records are made
 
-    Attributes:
-        rows: the figures of each recorded epoch, from which all records are written.
-        about: what each state and weights file records of the run.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        config: Config,
-        mode: Mode,
-        origin: Mapping[str, str],
-        rows: Rows | None = None,
-    ) -> None:
-        self.path, self.rows = path, list(rows or [])
-        path.mkdir(parents=True, exist_ok=True)
-        _clean(path, everything=rows is None)
-        self.about: dict[str, Any] = {"mode": mode, "settings": config.document()}
-        environment = {**describe(), **origin}
-        settings = yaml.safe_dump(config.document(), sort_keys=False)
-        header = f"# pplr {environment['pplr']} {mode}, resolved settings\n"
-        write_status(path, "running")  # first: it marks the folder as a run's
-        write_text(path / CONFIG, header + settings)
-        write_text(path / ENVIRONMENT, json.dumps(environment, indent=1) + "\n")
+    def __post_init__(self, resumed: Rows | None) -> None:
+        self.rows = list(resumed or [])
+        self.path.mkdir(parents=True, exist_ok=True)
+        _clean(self.path, everything=resumed is None)
+        environment = {**describe(), **self.origin}
+        settings = yaml.safe_dump(self.config.document(), sort_keys=False)
+        header = f"# pplr {environment['pplr']} {self.mode}, resolved settings\n"
+        write_status(self.path, "running")  # first: it marks the folder as a run's
+        write_text(self.path / CONFIG, header + settings)
+        write_text(self.path / ENVIRONMENT, json.dumps(environment, indent=1) + "\n")
 
     @property
-    def best(self) -> Row | None:
-        """The row of the highest mAP, the first of equals; the start counts as epoch 0."""
-        return best_row(self.rows)
-
-    def add(
-        self, epoch: Epoch, scores: Scores | None, health: Mapping[str, float] | None = None
-    ) -> Row:
-        """Add an epoch to the rows and return its row."""
-        self.rows.append(flat_row(epoch, scores, health))
-        return self.rows[-1]
+    def about(self) -> dict[str, Any]:
+        """What each state and weights file records of the run."""
+        return {"mode": self.mode, "settings": self.config.document()}
 
     def write_records(self, epoch: Epoch) -> None:
         """Write all rows to `metrics.jsonl` and `metrics.csv`, and the epoch's labels."""

@@ -18,7 +18,7 @@ from pplr_cli.runs.folder import BEST, LAST, STATE, RunFolder
 from pplr_cli.runs.health import findings, measure, verdict
 from pplr_cli.runs.labels import read_labels
 from pplr_cli.runs.lines import epoch_details, epoch_lines
-from pplr_cli.runs.rows import Row
+from pplr_cli.runs.rows import Row, best_row, flat_row
 from pplr_cli.timing import Stopwatch
 
 
@@ -69,7 +69,7 @@ class RunRecorder:
     def after_epoch(self, epoch: Epoch) -> None:
         """Evaluate if it is due; record, save the weights, report and log the epoch."""
         self.interrupts.release()
-        watch = Stopwatch(epoch.seconds)
+        watch = Stopwatch(dict(epoch.seconds))
         scores = self._evaluate(epoch.number, watch)
         if self.folder is None or (epoch.number == 0 and scores is None):
             return
@@ -95,7 +95,8 @@ class RunRecorder:
 
     def _record(self, folder: RunFolder, epoch: Epoch, scores: Scores | None) -> Row:
         """Record the epoch; a failure to write the records does not end the run."""
-        row = folder.add(epoch, scores, self._health(folder, epoch))
+        row = flat_row(epoch, scores, self._health(folder, epoch))
+        folder.rows.append(row)
         try:
             folder.write_records(epoch)
         except OSError as error:
@@ -123,7 +124,7 @@ class RunRecorder:
         about = folder.about | figures
         if row["epoch"]:
             save_weights(self.trainer.network, folder.path / LAST, about)
-        if row is folder.best:
+        if row is best_row(folder.rows):
             save_weights(self.trainer.network, folder.path / BEST, about)
 
     def _report(self, folder: RunFolder) -> None:

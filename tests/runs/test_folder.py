@@ -19,6 +19,7 @@ from pplr_cli.errors import PplrError, UsageError
 from pplr_cli.labelling.stage import PseudoLabels
 from pplr_cli.retrieval.ranking import Scores
 from pplr_cli.runs.folder import RunFolder, check_folder, locked_folder
+from pplr_cli.runs.rows import best_row, flat_row
 
 PSEUDO = PseudoLabels(np.array([0, 1, -1, 1]), np.full((4, 3), 0.5, np.float32))
 EPOCH = Epoch(1, PSEUDO, {"loss_total": 2.5}, 1e-3, {"train": 1.5})
@@ -45,8 +46,7 @@ def test_settings_can_be_used_again(tmp_path: Path, config: Config) -> None:
 
 def test_metrics_have_one_line_an_epoch(tmp_path: Path, config: Config) -> None:
     folder = new_run(tmp_path, config)
-    folder.add(Epoch(0), SCORES)
-    folder.add(EPOCH, None)
+    folder.rows += [flat_row(Epoch(0), SCORES), flat_row(EPOCH, None)]
     folder.write_records(EPOCH)
     first, second = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
     assert first == {"epoch": 0, "mAP": 0.5, "mINP": 0.25} | {
@@ -71,13 +71,12 @@ def test_labels_are_kept(tmp_path: Path, config: Config) -> None:
     ("values", "best"), [((0.9, 0.2, 0.5), 0), ((0.1, 0.2, 0.5, 0.5), 2), ((0.0, 0.0), 0)]
 )
 def test_the_best_row_is_the_first_of_the_highest_and_the_start_counts(
-    tmp_path: Path, config: Config, values: tuple[float, ...], best: int
+    values: tuple[float, ...], best: int
 ) -> None:
-    folder = new_run(tmp_path, config)
-    assert folder.best is None
-    for number, score in enumerate(values):
-        folder.add(Epoch(number), Scores(score, np.zeros(50), 0.0, 5, 0))
-    assert folder.best is folder.rows[best]
+    scores = (Scores(value, np.zeros(50), 0.0, 5, 0) for value in values)
+    rows = [flat_row(Epoch(number), each) for number, each in enumerate(scores)]
+    assert best_row(rows) is rows[best]
+    assert best_row([]) is None
 
 
 def test_a_run_is_not_overwritten_unasked(tmp_path: Path, config: Config) -> None:
