@@ -4,6 +4,7 @@ Identities are not among its inputs: it cannot use them.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
@@ -33,10 +34,9 @@ CHECK_EVERY = 10
 _LOWER_RATE = "lower `optim.lr`, or use --precision fp32; the weights saved before are not affected"
 
 
+@dataclass(eq=False, repr=False)
 class Trainer:
     """Trains one network, alone or as one of several processes.
-
-    `with_cameras` adds the inter-camera losses (`train-cam`).
 
     Attributes:
         epoch: the epoch in progress, or the next one, counted from 0.
@@ -44,32 +44,26 @@ class Trainer:
         method: what the epoch trains towards.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        network: Network,
-        images: TrainingImages,
-        runtime: Runtime,
-        *,
-        with_cameras: bool,
-    ) -> None:
-        self.config = config
-        self.network = network.to(runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.images = images
-        self.runtime = runtime
-        self.device = runtime.device
-        self.processes = runtime.processes
+    config: Config
+    network: Network
+    images: TrainingImages
+    runtime: Runtime
+    with_cameras: bool = field(kw_only=True)  # add the inter-camera losses (`train-cam`)
+
+    def __post_init__(self) -> None:
+        self.device, self.processes = self.runtime.device, self.runtime.processes
+        self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.device.type == "cpu":
             host.keep_freed_memory()
         else:
             torch.cuda.set_device(self.device)  # Triton launches on the current device
-        self.optimizer = build_optimizer(network, config.optim)
-        used = (network, self.optimizer, config.loss)
-        self.method = PPLR(*used, with_cameras=with_cameras, processes=self.processes)
-        self.steps = Steps(network, self.optimizer, self.method, runtime)
+        self.optimizer = build_optimizer(self.network, self.config.optim)
+        used = (self.network, self.optimizer, self.config.loss)
+        self.method = PPLR(*used, with_cameras=self.with_cameras, processes=self.processes)
+        self.steps = Steps(self.network, self.optimizer, self.method, self.runtime)
         self.epoch = 0
         self.current: EpochState | None = None
-        set_replicas(network, config.batch.replicas // self.processes.size)
+        set_replicas(self.network, self.config.batch.replicas // self.processes.size)
 
     def run(
         self, after_epoch: Callable[[Epoch], None], at_boundary: Callable[[], None] = lambda: None
