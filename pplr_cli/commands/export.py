@@ -2,9 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from pplr_cli.commands import options
 from pplr_cli.commands.export_output import (
@@ -16,6 +14,7 @@ from pplr_cli.commands.export_output import (
 )
 from pplr_cli.commands.model import WeightsRequest
 from pplr_cli.commands.options import takes
+from pplr_cli.config.options import option
 from pplr_cli.export.choice import Choice, Format, Input, Target, choose
 from pplr_cli.files import check_output, open_output
 
@@ -26,62 +25,38 @@ if TYPE_CHECKING:
     from pplr_cli.data.manifest import ImageSet, Manifest
     from pplr_cli.retrieval.model import Model
 
-To = Annotated[
-    Path,
-    typer.Option(
-        "--to",
-        metavar="FILE|DIR",
-        help="File (.onnx, .safetensors or .torchscript), or folder with a model card.",
-    ),
-]
-FormatName = Annotated[
-    Format | None, typer.Option("--format", help="Format (default: by the suffix of FILE).")
-]
-InputName = Annotated[
-    Input | None,
-    typer.Option(
-        "--input",
-        help="What the model takes: uint8 [N, H, W, 3] (the default), normalised float32 "
-        "[N, 3, H, W], or float32 from 0 to 1.",
-    ),
-]
-TargetName = Annotated[
-    Target | None, typer.Option("--for", help="Program to export for; chooses format and input.")
-]
-Half = Annotated[bool, typer.Option("--half", help="Store and compute in float16.")]
-Batch = Annotated[
-    str, typer.Option("--batch", metavar="dynamic|N", help="Images of every call (ONNX).")
-]
-License = Annotated[
-    str | None,
-    typer.Option(
-        "--license", metavar="ID", help="Licence of the weights, for the model card: mit, ..."
-    ),
-]
-Crops = Annotated[
-    Path | None,
-    typer.Option(
-        "--crops",
-        metavar="DIR",
-        help="Images to check the file with (default: the data set's, else noise).",
-    ),
-]
-
 CHECKED = 32
 """Largest number of crops to check the file with."""
 
 
 @takes(WeightsRequest)
 def export(
-    to: To,
-    kind: FormatName = None,
-    target: TargetName = None,
-    form: InputName = None,
-    half: Half = False,
-    batch: Batch = "dynamic",
-    licence: License = None,
+    to: Path = option(
+        ...,
+        "File (.onnx, .safetensors or .torchscript), or folder with a model card.",
+        metavar="FILE|DIR",
+    ),
+    kind: Format | None = option(None, "Format (default: by the suffix of FILE).", "--format"),
+    target: Target | None = option(
+        None, "Program to export for; chooses format and input.", "--for"
+    ),
+    form: Input | None = option(
+        None,
+        "What the model takes: uint8 [N, H, W, 3] (the default), normalised float32 "
+        "[N, 3, H, W], or float32 from 0 to 1.",
+        "--input",
+    ),
+    half: bool = option(False, "Store and compute in float16."),
+    batch: str = option("dynamic", "Images of every call (ONNX).", metavar="dynamic|N"),
+    licence: str | None = option(
+        None, "Licence of the weights, for the model card: mit, ...", "--license", metavar="ID"
+    ),
     overwrite: options.Overwrite = False,
-    crops: Crops = None,
+    crops: Path | None = option(
+        None,
+        "Images to check the file with (default: the data set's, else noise).",
+        metavar="DIR",
+    ),
     **values: Any,
 ) -> None:
     """Export the retrieval feature of a weights file for other programs."""
