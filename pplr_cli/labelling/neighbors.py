@@ -22,18 +22,14 @@ BLOCK_BYTES = 1 << 28
 
 
 class Neighbors(NamedTuple):
-    """The nearest images of each image, int32 [N, k], nearest first.
+    """The nearest images of each image, int32 [N, k], nearest first."""
 
-    Attributes:
-        ranks: of all images, the image itself in column 0.
-        own: of its own camera, itself in column 0; -1 after the last. None if not searched.
-        others: of all other cameras; -1 after the last. None if not searched.
-        recall: share of the k - 1 nearest others found, over a sample; None = exact search.
-    """
-
-    ranks: NDArray[np.int32]
+    ranks: NDArray[np.int32]  # of all images, the image itself in column 0
+    # of its own camera, itself in column 0; -1 after the last. None if not searched
     own: NDArray[np.int32] | None = None
+    # of all other cameras; -1 after the last. None if not searched
     others: NDArray[np.int32] | None = None
+    # share of the k - 1 nearest others found, over a sample; None = exact search
     recall: float | None = None
 
 

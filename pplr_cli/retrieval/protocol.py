@@ -19,18 +19,15 @@ class Protocol:
     """The rules of an evaluation; the defaults are those of Market-1501.
 
     Gallery images without identity are distractors: they are ranked and match no query.
-
-    Attributes:
-        same_camera: `ignore` leaves images of the query's identity and camera out of its ranking;
-            `keep` counts them as matches, and needs no cameras.
-        leave_one_out: each gallery image with an identity (without a gallery: each training image)
-            is a query against the others.
-        as_one: `track` makes the query images of a track one query.
     """
 
+    # `ignore` leaves images of the query's identity and camera out of its ranking; `keep` counts
+    # them as matches, and needs no cameras
     same_camera: SameCamera = "ignore"
+    # each gallery image with an identity (without a gallery: each training image) is a query
+    # against the others
     leave_one_out: bool = False
-    as_one: Literal["track"] | None = None
+    as_one: Literal["track"] | None = None  # `track` makes the query images of a track one query
 
 
 class Comparison(NamedTuple):
