@@ -79,6 +79,9 @@ class Data(Section):
     name: str = Field(min_length=1, description="data set name under the data folder")
     height: Side = Field(384, description="image height in pixels")
     width: Side = Field(128, description="image width in pixels")
+    cache: Literal["pixels", "compact", "none", "auto"] = Field(
+        "pixels", description="on disk: decoded images, their files' bytes, or nothing"
+    )
 
 
 class Model(Section):

@@ -29,7 +29,7 @@ Pixels = NDArray[np.uint8]
 Marks = NDArray[np.void]
 
 MARK = np.dtype([("key", "S32"), ("crc", "<u4")])
-"""What an image's pixels depend on (`_keys`), and their CRC-32, compared at each use."""
+"""What an image's pixels depend on (`image_keys`), and their CRC-32, compared at each use."""
 TRANSFORM_VERSION = 1
 """Raise it when a file decodes to other pixels than before."""
 NO_ROOM = "make room there, move the cache with PPLR_CACHE_DIR, or use --no-cache (more memory)"
@@ -66,14 +66,14 @@ def map_images(
         DataError: images are broken (all are listed), or the disk is too full for the cache.
     """
     size = (height, width)
-    keys = list(_keys(images, size))
+    keys = list(image_keys(images, size))
     name = hashlib.sha256(b"".join(keys)).hexdigest()[:32]
     path = env.cache_dir() / "images" / f"{name}.npy"
     pixels = _checked(path, size, reporter, workers)
     if pixels is None:
-        with _alone(path.parent, reporter):
+        with cache_lock(path.parent, reporter):
             if not path.is_file():
-                _sweep(path.parent)
+                sweep(path.parent)
                 _write(path, keys, images, size, reporter, workers)
         pixels, _ = _open(path, size)
     with suppress(OSError):  # the cache may be read-only, or another user's
@@ -96,7 +96,7 @@ def stamps(images: ImageSet) -> Iterator[str]:
         yield f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n"
 
 
-def _keys(images: ImageSet, size: tuple[int, int]) -> Iterator[bytes]:
+def image_keys(images: ImageSet, size: tuple[int, int]) -> Iterator[bytes]:
     """Yield a digest of everything that the pixels of each image depend on."""
     head = json.dumps([TRANSFORM_VERSION, str(images.root), *size, images.upright])
     contents = images.contents or ("",) * len(images)
@@ -140,7 +140,7 @@ def _checksums(pixels: Pixels, workers: int) -> NDArray[np.uint32]:
 
 
 @contextmanager
-def _alone(folder: Path, reporter: Reporter) -> Iterator[None]:
+def cache_lock(folder: Path, reporter: Reporter) -> Iterator[None]:
     """Hold the lock of the cache: one process at a time writes into it."""
 
     def wait() -> None:
@@ -155,10 +155,10 @@ def _alone(folder: Path, reporter: Reporter) -> Iterator[None]:
             lock.unlink(missing_ok=True)
 
 
-def _sweep(folder: Path) -> None:
+def sweep(folder: Path) -> None:
     """Remove unfinished files of killed processes, and arrays that nobody uses any more."""
     oldest = time.time() - KEPT_DAYS * 86400
-    for file in (*folder.glob("*.tmp"), *folder.glob("*.npy")):
+    for file in (each for kind in ("tmp", "npy", "pack") for each in folder.glob(f"*.{kind}")):
         with suppress(OSError):  # another user's
             if file.suffix == ".tmp" or file.stat().st_mtime < oldest:
                 file.unlink()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BufferedReader
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,7 +123,7 @@ def open_regular(file: Path) -> BufferedReader:
     raise DataError("no such file")
 
 
-def decode_opened(file: BufferedReader, *, upright: bool) -> Image.Image:
+def decode_opened(file: BinaryIO, *, upright: bool) -> Image.Image:
     """Decode as `decode` does, from the start of an open file."""
     try:
         with Image.open(file, formats=FORMATS) as image:
@@ -140,7 +140,7 @@ def decode_opened(file: BufferedReader, *, upright: bool) -> Image.Image:
         raise DataError(str(error)) from error
 
 
-def _what_instead(file: BufferedReader) -> str:
+def _what_instead(file: BinaryIO) -> str:
     """Return what a file is that holds no image."""
     file.seek(0)
     start = file.read(len(LFS_POINTER))

@@ -78,6 +78,7 @@ class Batches:
             len(rows), height, width, seed=self._seed, epoch=self._epoch, step=step
         )
         own = processes.share(len(rows))
-        images = augment(self._store.take(rows[own]), choices[own])
+        following = torch.from_numpy(self.rows[min(step + 1, len(self) - 1)][own])
+        images = augment(self._store.take(rows[own], following), choices[own])
         there = rows.to(device, non_blocking=True)
         return images, Targets(*(values[there] for values in self._targets))

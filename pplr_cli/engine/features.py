@@ -46,9 +46,9 @@ def extract(
     with runtime.reporter.task("extracting features", own.stop - own.start, "images") as task:
         for start in range(own.start, own.stop, batch):
             rows = slice(start, min(start + batch, own.stop))
-            features[:, rows] = embed_batch(
-                network, images.take(rows), parts=parts, mirrored=mirrored
-            )
+            following = slice(rows.stop, min(rows.stop + batch, own.stop))
+            taken = images.take(rows, following)
+            features[:, rows] = embed_batch(network, taken, parts=parts, mirrored=mirrored)
             task.advance(rows.stop - rows.start)
     runtime.processes.broadcast_each([features[:, rows] for rows in shares])
     return features

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image as Picture
 
 from pplr_cli.config.fields import Clustering
+from pplr_cli.data.compact import Images
 from pplr_cli.data.manifest import UNKNOWN, ImageSet
 from pplr_cli.labelling.clustering import OUTLIER, why_outlier
 from pplr_cli.report.label_quality import purities
 from pplr_cli.text import printable
 
-Pixels = NDArray[np.uint8]
 Arrays = dict[str, NDArray[Any]]
 
 WIDTH = 64
@@ -71,7 +71,7 @@ class Album:
     def __init__(
         self,
         images: ImageSet,
-        pixels: Pixels,
+        pixels: Images,
         arrays: Arrays,
         clustering: Clustering,
         width: int = WIDTH,

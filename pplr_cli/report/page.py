@@ -8,11 +8,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from pplr_cli.config.document import flat
+from pplr_cli.data.compact import Images
 from pplr_cli.data.manifest import ImageSet
 from pplr_cli.files import write_text
 from pplr_cli.labelling.clustering import PRECISION_OR_RECALL, describe
 from pplr_cli.progress import Reporter, optional
-from pplr_cli.report.album import Album, Pixels
+from pplr_cli.report.album import Album
 from pplr_cli.report.charts import number
 from pplr_cli.report.panels import draw_panels
 from pplr_cli.runs.folder import REPORT
@@ -24,7 +25,7 @@ from pplr_cli.text import printable
 from pplr_cli.timing import clock
 
 
-def update_report(folder: Path, images: ImageSet, pixels: Pixels, reporter: Reporter) -> None:
+def update_report(folder: Path, images: ImageSet, pixels: Images, reporter: Reporter) -> None:
     """Write `report.html` of a run in any state; a failure is a warning.
 
     Args:
@@ -37,7 +38,7 @@ def update_report(folder: Path, images: ImageSet, pixels: Pixels, reporter: Repo
         write_text(folder / REPORT, render(Run(folder), images, pixels))
 
 
-def render(run: Run, images: ImageSet, pixels: Pixels) -> str:
+def render(run: Run, images: ImageSet, pixels: Images) -> str:
     """Return the page."""
     epochs, wanted = run.epochs, run.config.optim.epochs
     shown = epochs[-1]["epoch"] if epochs else 0

@@ -12,7 +12,7 @@ from pplr_cli.errors import PplrError, UsageError
 
 CONFIG = "config.yaml"
 EPOCHS = "optim.epochs"
-FREE = {"title", "engine.memory_gb", "engine.save_minutes"}
+FREE = {"title", "data.cache", "engine.memory_gb", "engine.save_minutes"}
 """Settings that cannot change a result; `optim.epochs` may change too, which is reported."""
 
 

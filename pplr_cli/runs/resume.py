@@ -6,7 +6,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
 import torch
 
 from pplr_cli.config import presets
@@ -31,10 +30,9 @@ EXACT = {"processes", "precision"}
 
 def facts(manifest: Manifest, images: TrainingImages, runtime: Runtime) -> dict[str, Any]:
     """Return what the bits of a run depend on besides its settings, as plain values."""
-    pixels = hashlib.sha256(np.ascontiguousarray(images.store.pixels).data)
-    pixels.update(images.cameras.tobytes())
+    pixels = images.store.digest(images.cameras)
     return {
-        "data": hashlib.sha256((manifest.digest + pixels.hexdigest()).encode()).hexdigest(),
+        "data": hashlib.sha256((manifest.digest + pixels).encode()).hexdigest(),
         "processes": runtime.processes.size,
         "precision": runtime.precision,
         "device": device_name(runtime.device),

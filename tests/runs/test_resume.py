@@ -82,7 +82,7 @@ def test_every_changed_setting_is_named_by_its_dotted_key(
 
 
 def test_what_cannot_change_a_result_may_change(tiny_preset: Path, config: Config) -> None:
-    free = ["title=other", "engine.memory_gb=1", "engine.save_minutes=1"]
+    free = ["title=other", "data.cache=none", "engine.memory_gb=1", "engine.save_minutes=1"]
     assert {setting.partition("=")[0] for setting in free} == resume.FREE
     heard = check(state(config), presets.resolve(str(tiny_preset), "train", free))
     assert heard.news == heard.warnings == []
