@@ -50,7 +50,7 @@ def test_runs_with_other_settings_get_other_folders(usual: Path) -> None:
 
 def test_what_cannot_change_a_result_makes_no_other_folder(usual: Path) -> None:
     begin(usual)
-    free = ["title=mine", "engine.memory_gb=1", "engine.save_minutes=9"]
+    free = ["title=mine", "data.cache=none", "engine.memory_gb=1", "engine.save_minutes=9"]
     assert {each.partition("=")[0] for each in free} == FREE
     assert found(usual, *free) == "demo-train"
 
