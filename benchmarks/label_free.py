@@ -18,6 +18,7 @@ import argparse
 import json
 import warnings
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
+from sklearn.metrics import silhouette_score
 from torch import Tensor
 
 from pplr_cli.config.fields import Config
@@ -184,16 +186,9 @@ def of_features(seen: Seen, cameras: Labels, config: Config) -> Figures:
 def silhouette(alike: NDArray[np.float32], labels: Labels) -> float:
     """Return the mean silhouette of the clustered images, distances 1 - `alike`."""
     kept = labels >= 0
-    sizes = np.bincount(labels[kept])
-    if len(sizes) < 2:
-        return 0.0
-    members = np.eye(len(sizes))[labels[kept]]
-    sums = (1 - alike[np.ix_(kept, kept)]) @ members
-    own = sums[np.arange(len(sums)), labels[kept]] / np.maximum(sizes[labels[kept]] - 1, 1)
-    means = sums / sizes
-    means[np.arange(len(sums)), labels[kept]] = np.inf
-    other = means.min(1)
-    return float(((other - own) / np.maximum(np.maximum(own, other), 1e-12)).mean())
+    distances = 1 - alike[np.ix_(kept, kept)]
+    np.fill_diagonal(distances, 0)
+    return float(silhouette_score(distances, labels[kept], metric="precomputed"))
 
 
 def augmented(pixels: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
@@ -227,16 +222,12 @@ def table(runs: Sequence[Scored]) -> Iterator[str]:
             f"| {name} | {np.mean(inside):+.2f}, {share:.0%} of {len(inside)} "
             f"| {across or 0:+.2f} of {len(having)} | {100 * np.mean(best):.1f} |"
         )
-    for name, choose in {"the first": first, "the last": last, "the best": max}.items():
+    for name, choose in {
+        "the first": itemgetter(0),
+        "the last": itemgetter(-1),
+        "the best": max,
+    }.items():
         yield f"| {name} | | | {100 * np.mean([choose(run.maps) for run in runs]):.1f} |"
-
-
-def first(values: Sequence[float]) -> float:
-    return values[0]
-
-
-def last(values: Sequence[float]) -> float:
-    return values[-1]
 
 
 def having_score(run: Scored, name: str) -> Scored | None:
