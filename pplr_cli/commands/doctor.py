@@ -39,8 +39,8 @@ class DoctorDocument(documents.Document, command="doctor"):
     data_dir: Path
     data_sets: dict[str, dict[str, Any]]
     cache_dir: Path
-    weights: dict[str, dict[str, Any]]
-    """Downloaded weights."""
+    downloads: dict[str, dict[str, Any]]
+    """Downloaded weights by name."""
     problems: list[Problem]
     """Empty if the exit code is 0."""
 
@@ -56,7 +56,7 @@ def doctor(data_dir: options.DataDir = None, json: options.Json = False) -> None
         "data_dir": str(folder.resolve()),
         "data_sets": _data_sets(folder, problems),
         "cache_dir": str(env.cache_dir().resolve()),
-        "weights": _weights(problems),
+        "downloads": _downloads(problems),
     }
     console = Console()
     if json:
@@ -97,14 +97,14 @@ def _data_sets(folder: Path, problems: list[PplrError]) -> dict[str, Any]:
     return found
 
 
-def _weights(problems: list[PplrError]) -> dict[str, Any]:
+def _downloads(problems: list[PplrError]) -> dict[str, Any]:
     """Return the downloaded weights, and whether their SHA-256 is right; add their problems."""
     from pplr_cli.weights.catalogue import everything
 
     found: dict[str, Any] = {}
     for name, entry in everything().items():
         if entry.target.is_file():
-            found[name] = {"problem": None, "file": str(entry.target), "checked": False}
+            found[name] = {"problem": None, "weights": str(entry.target), "checked": False}
             with _noting(found[name], problems):
                 found[name]["checked"] = entry.holds()
     return found

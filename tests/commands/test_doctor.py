@@ -64,7 +64,7 @@ def test_shows_versions_devices_and_data_sets(data_dir: Path) -> None:
     assert found == {"problem": "none", "train": "3", "query": "1", "root": str(images)}
     assert rows["data_dir"] == str(data_dir)
     assert "environment.PPLR_DATA_DIR" in rows
-    assert rows["weights"] == "none"
+    assert rows["downloads"] == "none"
     assert "problems" not in out
 
 
@@ -83,7 +83,7 @@ def test_json_is_one_document(data_dir: Path) -> None:
             "images_checked": False,
         }
     }
-    assert facts["weights"] == {}
+    assert facts["downloads"] == {}
     assert facts["problems"] == []
 
 
@@ -125,19 +125,22 @@ def test_weights_are_held_to_their_digests(data_dir: Path) -> None:
     code, out, err = pplr_doctor("--data-dir", str(data_dir))
     rows = table(out)
     assert code == 1
-    assert (rows["weights.market.file"], rows["weights.market.checked"]) == (str(market), "True")
-    assert rows["weights.veri.checked"] == "False"
+    assert (rows["downloads.market.weights"], rows["downloads.market.checked"]) == (
+        str(market),
+        "True",
+    )
+    assert rows["downloads.veri.checked"] == "False"
     sha = hashlib.sha256(content).hexdigest()
     problem = f"`{resnet}`: wrong content: SHA-256 is {sha}, expected 0676ba61..."
-    assert rows["weights.resnet50.problem"] == problem
+    assert rows["downloads.resnet50.problem"] == problem
     assert err == (
         f"error: {problem}\nhint: fetch it again: `pplr download-weights resnet50 --force`\n"
     )
     facts = json.loads(pplr_doctor("--data-dir", str(data_dir), "--json")[1])
-    assert facts["weights"] == {
-        "market": {"problem": None, "file": str(market), "checked": True},
-        "veri": {"problem": None, "file": str(everything()["veri"].target), "checked": False},
-        "resnet50": {"problem": problem, "file": str(resnet), "checked": False},
+    assert facts["downloads"] == {
+        "market": {"problem": None, "weights": str(market), "checked": True},
+        "veri": {"problem": None, "weights": str(everything()["veri"].target), "checked": False},
+        "resnet50": {"problem": problem, "weights": str(resnet), "checked": False},
     }
     assert [each["message"] for each in facts["problems"]] == [problem]
 
@@ -148,7 +151,7 @@ def test_file_that_cannot_be_read_is_a_problem_and_the_rest_is_shown(data_dir: P
     target.symlink_to("/proc/self/mem")  # opens, and fails when it is read
     code, out, err = pplr_doctor("--data-dir", str(data_dir))
     assert code == 1
-    assert table(out)["weights.resnet50.problem"] == f"`{target}`: Input/output error"
+    assert table(out)["downloads.resnet50.problem"] == f"`{target}`: Input/output error"
     assert err.startswith(f"error: `{target}`: Input/output error\nhint: ")
 
 
@@ -187,4 +190,4 @@ def test_broken_packages_are_problems(tmp_path: Path, package: str, error: str) 
     assert "Traceback" not in done.stderr
     rows = table(done.stdout)
     assert "packages.torch" in rows
-    assert rows["weights"] == "none"
+    assert rows["downloads"] == "none"
