@@ -24,7 +24,8 @@ from benchmarks.tools import (
     resident,
 )
 from pplr_cli.config.fields import Agreement, Clustering
-from pplr_cli.distributed.processes import join
+from pplr_cli.distributed.launch import started_by_launcher
+from pplr_cli.distributed.processes import ALONE, Group
 from pplr_cli.labelling import stage
 from pplr_cli.labelling.clustering import dbscan
 from pplr_cli.labelling.stage import PseudoLabels, label
@@ -49,7 +50,10 @@ def main() -> None:
         branch.copy_(make_features(ids, cameras, options.size, options.noise, rng))
     device = chosen_device(options.device)
     clustering, agreement = Clustering(eps=options.eps), Agreement()
-    watch, runtime = Watch(), Runtime(device, processes=join(device))
+    watch, runtime = (
+        Watch(),
+        Runtime(device, processes=Group(device) if started_by_launcher() else ALONE),
+    )
     label(features[:, :200].to(device), cameras[:200], clustering, agreement)  # compiles
     for function, name in PARTS.items():
         watch.watch(stage, function, name)

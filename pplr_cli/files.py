@@ -155,14 +155,15 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def locked(lock: Path, busy: Callable[[], None]) -> Iterator[IO[str]]:
+def locked(
+    lock: Path, busy: Callable[[], None], keep: Callable[[], bool] = lambda: False
+) -> Iterator[IO[str]]:
     """Hold an exclusive lock while the block runs; yield the lock file, open for reading too.
 
-    Only the holder may delete the file, inside the block.
-
     Args:
-        lock: the lock file; created if missing.
+        lock: the lock file; created if missing, and deleted at the end.
         busy: called before waiting for another process.
+        keep: whether the file is kept at the end.
     """
     while True:
         with lock.open("a+", encoding="utf-8") as file:
@@ -172,7 +173,11 @@ def locked(lock: Path, busy: Callable[[], None]) -> Iterator[IO[str]]:
                 busy()
                 fcntl.lockf(file, fcntl.LOCK_EX)
             if lock.exists() and os.path.samestat(lock.stat(), os.fstat(file.fileno())):
-                yield file
+                try:
+                    yield file
+                finally:
+                    if not keep():
+                        lock.unlink(missing_ok=True)
                 return
         # the last holder deleted the file: lock the new one
 

@@ -19,7 +19,7 @@ from pplr_cli.config.fields import Batch, Clustering, Config, Data, Model, Optim
 from pplr_cli.data.cache import decode_images
 from pplr_cli.data.manifest import Manifest, Split
 from pplr_cli.data.store import ImageStore
-from pplr_cli.distributed.processes import Processes, join
+from pplr_cli.distributed.processes import ALONE, Group, Processes
 from pplr_cli.engine import batches, features, trainer
 from pplr_cli.engine.epoch import Epoch
 from pplr_cli.engine.network import initial_network
@@ -50,7 +50,7 @@ def work(rank: int, count: int, port: int, data: Path, out: Path) -> None:
     os.environ |= {"WORLD_SIZE": str(count), "RANK": str(rank), "LOCAL_RANK": str(rank)}
     os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
     os.environ |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0"}
-    processes = join(torch.device("cpu"))
+    processes = Group(torch.device("cpu")) if count > 1 else ALONE
     found = {mode: train(mode, data, processes) for mode in ("train", "train-cam")}
     if processes.first:
         torch.save(found, out)

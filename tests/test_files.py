@@ -147,7 +147,6 @@ lock = Path(sys.argv[1])
 with locked(lock, sys.exit):
     print("held", flush=True)
     sys.stdin.readline()
-    lock.unlink()
 """
 
 

@@ -11,7 +11,7 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -139,20 +139,11 @@ def _checksums(pixels: Pixels, workers: int) -> NDArray[np.uint32]:
         return np.fromiter(threads.map(zlib.crc32, np.asarray(pixels)), np.uint32, len(pixels))
 
 
-@contextmanager
-def cache_lock(folder: Path, reporter: Reporter) -> Iterator[None]:
+def cache_lock(folder: Path, reporter: Reporter) -> AbstractContextManager[object]:
     """Hold the lock of the cache: one process at a time writes into it."""
-
-    def wait() -> None:
-        reporter.info("another pplr is decoding images into the cache; waiting for it")
-
     folder.mkdir(parents=True, exist_ok=True)
-    lock = folder / "lock"
-    with locked(lock, wait):
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
+    busy = "another pplr is decoding images into the cache; waiting for it"
+    return locked(folder / "lock", lambda: reporter.info(busy))
 
 
 def sweep(folder: Path) -> None:

@@ -191,11 +191,6 @@ class _WholeBatch(torch.autograd.Function):
         return gradients[0][ctx.rows], None
 
 
-def join(device: torch.device) -> Processes:
-    """Return the `Group` that `torchrun` started this process in, or `ALONE`."""
-    return Group(device) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else ALONE
-
-
 def _attempt(job: Callable[[], T]) -> T | PplrError:
     try:
         return job()

@@ -31,8 +31,7 @@ def staged(final: Path) -> Iterator[Path]:
 
     final.parent.mkdir(parents=True, exist_ok=True)
     folder = final.with_name(f".{final.name}.staging")
-    lock = final.with_name(f".{final.name}.lock")
-    with locked(lock, refuse):
+    with locked(final.with_name(f".{final.name}.lock"), refuse):
         try:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
@@ -42,7 +41,6 @@ def staged(final: Path) -> Iterator[Path]:
                 sync_folder(final.parent)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-            lock.unlink(missing_ok=True)
 
 
 def copied(manifest: Manifest, images: Path, reporter: Reporter) -> Manifest:

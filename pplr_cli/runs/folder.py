@@ -84,18 +84,17 @@ def locked_folder(path: Path, *, overwrite: bool, resume: bool) -> Iterator[None
     created = [each for each in (path, *path.parents) if not each.exists()]
     path.mkdir(parents=True, exist_ok=True)
     lock = path / LOCK
-    with locked(lock, refuse) as file:
-        check_folder(path, overwrite=overwrite, resume=resume)
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
-        try:
+    try:
+        with locked(lock, refuse) as file:
+            check_folder(path, overwrite=overwrite, resume=resume)
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
             yield
-        finally:
-            lock.unlink(missing_ok=True)
-            with suppress(OSError):  # they are in use
-                for folder in created:
-                    folder.rmdir()
+    finally:
+        with suppress(OSError):  # they are in use
+            for folder in created:
+                folder.rmdir()
 
 
 def _clean(path: Path, *, everything: bool) -> None:

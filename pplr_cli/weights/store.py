@@ -133,11 +133,9 @@ def _sole_writer(part: Path, name: str, reporter: Reporter) -> Iterator[IO[str]]
     It exists as long as the part does; an empty part is removed.
     """
     lock, busy = part.with_suffix(".lock"), f"waiting for another process that fetches `{name}`"
-    with locked(lock, lambda: reporter.info(busy)) as file:
+    with locked(lock, lambda: reporter.info(busy), keep=part.exists) as file:
         try:
             yield file
         finally:
             if part.is_file() and part.stat().st_size == 0:
                 part.unlink()
-            if not part.exists():
-                lock.unlink(missing_ok=True)

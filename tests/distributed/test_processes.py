@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pplr_cli.distributed.failures import Failure
-from pplr_cli.distributed.processes import ALONE, Processes, _connection, join
+from pplr_cli.distributed.processes import ALONE, Processes, _connection
 from pplr_cli.errors import DataError, ProcessError
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +61,6 @@ def test_shares_follow_each_other_and_are_as_equal_as_can_be(size: int, count: i
 
 
 def test_one_process_does_all_itself() -> None:
-    assert join(torch.device("cpu")) is ALONE
     assert ALONE.first
     assert ALONE.gather(1) == [1]
     assert ALONE.on_rank_zero(lambda: "x") == "x"
