@@ -63,9 +63,9 @@ def assign(
         min=0,
         max=2,
     ),
-    to: label_output.To = "csv",
-    output: label_output.Output = None,
-    copy: label_output.Copy = False,
+    to: label_output.Kind = label_output.TO,
+    output: Path | None = label_output.OUTPUT,
+    copy: bool = label_output.COPY,
     overwrite: options.Overwrite = False,
     **values: Any,
 ) -> None:

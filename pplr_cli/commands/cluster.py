@@ -1,6 +1,7 @@
 """`pplr cluster`: identities of a folder of crops, or of a data set, without training."""
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pplr_cli.commands import documents, label_output, options
@@ -21,9 +22,9 @@ class ClusterDocument(label_output.Labelled, command="cluster"):
 
 @takes(CropsRequest)
 def cluster(
-    to: label_output.To = "csv",
-    output: label_output.Output = None,
-    copy: label_output.Copy = False,
+    to: label_output.Kind = label_output.TO,
+    output: Path | None = label_output.OUTPUT,
+    copy: bool = label_output.COPY,
     overwrite: options.Overwrite = False,
     **values: Any,
 ) -> None:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-
 from pplr_cli.commands import documents
 from pplr_cli.config.fields import Fraction
+from pplr_cli.config.options import option
 from pplr_cli.errors import UsageError
 from pplr_cli.files import check_output, open_output
 from pplr_cli.terminal.console import Console
@@ -18,19 +17,13 @@ if TYPE_CHECKING:
     from pplr_cli.runs.labels import AssignedRow, Row
 
 Kind = Literal["csv", "folders"]
-To = Annotated[
-    Kind,
-    typer.Option("--to", help="A table, or one folder per identity with links to the images."),
-]
-Copy = Annotated[bool, typer.Option("--copy", help="For folders: copy the images.")]
-Output = Annotated[
-    Path | None,
-    typer.Option(
-        "--output",
-        metavar="PATH",
-        help="File or folder to write (default: standard output, or the folder `identities`).",
-    ),
-]
+TO: Kind = option("csv", "A table, or one folder per identity with links to the images.")
+COPY: bool = option(False, "For folders: copy the images.")
+OUTPUT: Path | None = option(
+    None,
+    "File or folder to write (default: standard output, or the folder `identities`).",
+    metavar="PATH",
+)
 
 STDOUT = Path("-")
 FOLDERS = Path("identities")

@@ -32,9 +32,9 @@ def labels(
         ..., "Run folder of `pplr train`.", "RUN", autocompletion=completion.run_folders
     ),
     csv: Path | None = option(None, "Short for `--to csv --output FILE`.", metavar="FILE"),
-    to: label_output.To = "csv",
-    output: label_output.Output = None,
-    copy: label_output.Copy = False,
+    to: label_output.Kind = label_output.TO,
+    output: Path | None = label_output.OUTPUT,
+    copy: bool = label_output.COPY,
     known: Path | None = option(
         None, "Table of another run whose numbers to continue.", metavar="FILE"
     ),

@@ -7,7 +7,7 @@ from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from types import GenericAlias
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 from typer.core import TyperCommand
@@ -73,10 +73,6 @@ Cache = Annotated[bool, _training("cache")]
 Verify = Annotated[bool, _training("verify")]
 Quiet = Annotated[bool, _training("quiet")]
 Verbose = Annotated[bool, _training("verbose")]
-AsOne = Annotated[
-    Literal["folder", "track"] | None,
-    typer.Option("--as-one", help="Average the query features of each folder or track."),
-]
 Plots = Annotated[
     Path | None, typer.Option("--plots", metavar="DIR", help="Write pictures into this folder.")
 ]

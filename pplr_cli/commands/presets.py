@@ -9,20 +9,19 @@ from pplr_cli.commands import completion, documents, options
 from pplr_cli.config import presets
 from pplr_cli.config.document import annotated, differences
 from pplr_cli.config.fields import Config
+from pplr_cli.config.options import argument, option
 from pplr_cli.errors import UsageError
 from pplr_cli.files import open_output
 from pplr_cli.terminal.console import Console
 
 app = typer.Typer(help="List, show and copy the presets.", no_args_is_help=True)
 
-Name = Annotated[
-    str,
-    typer.Argument(
-        metavar="NAME",
-        help="Name of a shipped preset, or a YAML file.",
-        autocompletion=completion.preset_names,
-    ),
-]
+NAME: str = argument(
+    ...,
+    "Name of a shipped preset, or a YAML file.",
+    "NAME",
+    autocompletion=completion.preset_names,
+)
 
 COLUMNS = {
     "name": "",
@@ -76,11 +75,10 @@ def list_presets(json: options.Json = False) -> None:
 
 
 @app.command(epilog="\b\nExample:\n  pplr presets show market --camera --set optim.epochs=10")
+@options.takes()
 def show(
-    name: Name,
-    camera: Annotated[
-        bool, typer.Option("--camera", help="Show the settings of train-cam.")
-    ] = False,
+    name: str = NAME,
+    camera: bool = option(False, "Show the settings of train-cam."),
     settings: options.Set = None,
     json: options.Json = False,
 ) -> None:
@@ -97,11 +95,10 @@ def show(
 
 
 @app.command(epilog="\b\nExample:\n  pplr presets copy market my-market.yaml")
+@options.takes()
 def copy(
-    name: Name,
-    destination: Annotated[
-        Path | None, typer.Argument(metavar="[DEST]", help="A folder or a .yaml file.")
-    ] = None,
+    name: str = NAME,
+    destination: Path | None = argument(None, "A folder or a .yaml file.", "[DEST]"),
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:

@@ -2,7 +2,7 @@
 
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pplr_cli.commands import documents, options
 from pplr_cli.commands.model import ModelRequest
@@ -55,7 +55,9 @@ def search(
     gallery: Path = option(..., "Crops to search: folder (any depth) or data set.", metavar="DIR"),
     top: int = option(10, "Matches printed for each query.", min=1),
     max_distance: float | None = option(None, "Leave out matches that are farther.", min=0, max=2),
-    as_one: options.AsOne = None,
+    as_one: Literal["folder", "track"] | None = option(
+        None, "Average the query features of each folder or track."
+    ),
     plots: options.Plots = None,
     overwrite: options.Overwrite = False,
     skip_bad: options.SkipBad = False,

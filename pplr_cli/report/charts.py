@@ -20,20 +20,13 @@ class Series(NamedTuple):
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart of curves, or of columns that stack them.
+    """A chart of curves, or of columns that stack them."""
 
-    Attributes:
-        title: above the chart.
-        curves: one or more, each in a colour of its own.
-        shown: values that the y axis includes.
-        bands: outlines of areas behind the curves.
-        bases: where the column of a curve begins at each epoch; empty for lines.
-    """
-
-    title: str
-    curves: Sequence[Series]
-    shown: Sequence[float] = (0.0,)
-    bands: Sequence[Sequence[Point]] = ()
+    title: str  # above the chart
+    curves: Sequence[Series]  # one or more, each in a colour of its own
+    shown: Sequence[float] = (0.0,)  # values that the y axis includes
+    bands: Sequence[Sequence[Point]] = ()  # outlines of areas behind the curves
+    # where the column of a curve begins at each epoch; empty for lines
     bases: Sequence[Mapping[float, float]] = ()
 
     most_dots: ClassVar = 60

@@ -30,21 +30,13 @@ TABLE = "queries.csv"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The results to draw.
+    """The results to draw."""
 
-    Attributes:
-        name: of the data set.
-        query: the query images.
-        gallery: the gallery images.
-        survey: the results.
-        rerank: whether the distances are re-ranked ones.
-    """
-
-    name: str
-    query: ImageSet
-    gallery: ImageSet
-    survey: Survey
-    rerank: bool
+    name: str  # of the data set
+    query: ImageSet  # the query images
+    gallery: ImageSet  # the gallery images
+    survey: Survey  # the results
+    rerank: bool  # whether the distances are re-ranked ones
 
 
 def draw_plots(evaluation: Evaluation, folder: Path) -> None:
