@@ -84,7 +84,8 @@ def test_bash_itself(tmp_path: Path) -> None:
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pplr_cli "$@"\n')
     program.chmod(0o755)
     lines = """
-        eval "$(_PPLR_COMPLETE=source_bash pplr)"
+        pplr --install-completion
+        source ~/.bashrc
         complete -p pplr
         COMP_WORDS=(pplr train --preset m) COMP_CWORD=3
         _pplr_completion pplr m --preset
@@ -94,6 +95,7 @@ def test_bash_itself(tmp_path: Path) -> None:
         ["bash", "--norc", "-c", lines],
         env={
             **os.environ,
+            "HOME": str(tmp_path),
             "PATH": f"{tmp_path}:{os.environ['PATH']}",
             "PYTHONPATH": str(Path(pplr_cli.__file__).parents[1]),
         },
