@@ -1,6 +1,7 @@
-"""`pplr download-weights`: list and download the official weights and ImageNet backbones."""
+"""`pplr download-weights`: list and download the official weights and weights to start from."""
 
 import string
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote, urlsplit
@@ -37,10 +38,16 @@ class Known(documents.Part):
     description: str
     source: str
     """Web address, or folder of the authors."""
-    bytes: Annotated[int, documents.meaning("Size; approximate before the download.")]
+    bytes: Annotated[int | None, documents.meaning("Size; approximate before the download.")]
     exists: bool
     """Whether they are downloaded."""
     weights: documents.Weights
+    published_sha256: str | None
+    """Its first digits; null = none is published."""
+    licence: str | None
+    """Of the code that the weights were published with."""
+    effect: str | None
+    """Known effect as a start, on PPLR or another method."""
     sha256: str | None = None
     """With NAME, of the file."""
 
@@ -87,7 +94,7 @@ def _list(entries: list["Entry"], console: Console, json: bool) -> None:
         (
             each.name,
             each.description,
-            f"{each.bytes / 1e6:.0f} MB",
+            "?" if each.bytes is None else f"{each.bytes / 1e6:.0f} MB",
             "yes" if each.exists else "no",
             str(each.weights),
         )
@@ -103,9 +110,12 @@ def _known(entry: "Entry", sha256: str | None = None) -> Known:
         name=entry.name,
         description=entry.description,
         source=entry.url,
-        bytes=entry.target.stat().st_size if exists else entry.size,
+        bytes=entry.target.stat().st_size if exists else entry.size or None,
         exists=exists,
         weights=entry.target,
+        published_sha256=entry.sha256 or None,
+        licence=entry.licence,
+        effect=entry.effect,
         sha256=sha256,
     )
 
@@ -114,7 +124,7 @@ def _source(
     entry: "Entry", url: str | None, from_file: Path | None, drive_file: str | None
 ) -> "Source":
     """Return the source that the options name."""
-    from pplr_cli.weights.catalogue import ImageNet
+    from pplr_cli.weights.catalogue import StartFile
     from pplr_cli.weights.store import Source
 
     if sum(option is not None for option in (url, from_file, drive_file)) > 1:
@@ -123,7 +133,7 @@ def _source(
         return Source(url=_checked(url))
     if from_file is not None:
         return Source(file=from_file)
-    if drive_file is not None and isinstance(entry, ImageNet):
+    if drive_file is not None and isinstance(entry, StartFile):
         raise UsageError(
             f"`--drive-file`: `{entry.name}` does not come from the authors' folder", "leave it out"
         )
@@ -150,23 +160,29 @@ def _fetch(entry: "Entry", source: "Source", console: Console, force: bool, json
 
     if entry.target.is_file() and not force and source != PUBLISHED:
         console.warn(f"`{entry.name}` exists already", "`--force` replaces it")
-    path = obtain(entry, console, source, force, _fits)
+    path = obtain(entry, console, source, force, partial(_fits, entry))
     if json:
         console.document(DownloadDocument(downloads=[_known(entry, file_sha256(path))]))
         return
     if isinstance(entry, Official):
         console.info(f"next: `pplr evaluate --preset {entry.data_set} --weights {path}`")
+    else:
+        console.info(f"licence: {entry.licence}; effect: {entry.effect}")
     console.result(str(path))
 
 
-def _fits(state: "StateDict") -> None:
+def _fits(entry: "Entry", state: "StateDict") -> None:
     """Raise `WeightsError` unless the weights fit the network that the authors trained."""
     import torch
 
     from pplr_cli.engine.network import Network
     from pplr_cli.weights.catalogue import Official
-    from pplr_cli.weights.fitting import fit_network
+    from pplr_cli.weights.fitting import fit_backbone, fit_network
 
     with torch.device("meta"):  # no time for random weights
-        network = Network(Official.backbone, Official.parts, classes=1)
-    fit_network(state, network.to_empty(device="cpu"))
+        network = Network(entry.backbone, Official.parts, classes=1)
+    network.to_empty(device="cpu")
+    if isinstance(entry, Official):
+        fit_network(state, network)
+    else:
+        fit_backbone(state, network.base)

@@ -1,15 +1,27 @@
 """The names of the backbones, for settings that are checked without importing torch."""
 
-from typing import Literal
+from typing import Annotated
 
-Backbone = Literal["tiny", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
-"""`engine/backbone.py` builds each of them."""
+from pydantic import AfterValidator
 
-IMAGENET: dict[Backbone, tuple[str, float]] = {
-    "resnet18": ("f37072fd", 44.661),
-    "resnet34": ("b627a593", 83.275),
-    "resnet50": ("0676ba61", 97.781),
-    "resnet101": ("63fe2227", 170.511),
-    "resnet152": ("394f9c45", 230.434),
-}
-"""Those with ImageNet weights in torchvision: the first digits of the file's SHA-256, and MiB."""
+RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+IBN = ("resnet18_ibn_a", "resnet34_ibn_a", "resnet50_ibn_a", "resnet101_ibn_a")
+"""ResNets with instance normalisation in part of their channels (Pan et al., ECCV 2018)."""
+TORCHVISION = (
+    *("mobilenet_v2", "mobilenet_v3_large", "efficientnet_b0"),
+    *("regnet_y_800mf", "convnext_tiny"),
+)
+"""Other networks of torchvision, with the strides that they were published with."""
+NAMES = ("tiny", *RESNETS, *IBN, *TORCHVISION)
+TIMM = "timm:"
+"""Prefix of the networks of the package timm (the extra of that name)."""
+
+
+def _known(name: str) -> str:
+    if name in NAMES or (name.startswith(TIMM) and name != TIMM):
+        return name
+    raise ValueError(f"must be one of {', '.join(NAMES)}, or {TIMM}NAME")
+
+
+Backbone = Annotated[str, AfterValidator(_known)]
+"""`engine/zoo.py` builds each of them."""

@@ -19,7 +19,8 @@ from pydantic import (
     model_validator,
 )
 
-from pplr_cli.config.backbones import IMAGENET, Backbone
+from pplr_cli.config.backbones import Backbone
+from pplr_cli.config.starts import STARTS, starts_of
 
 Mode = Literal["train", "train-cam"]
 Precision = Literal["fp32", "bf16"]
@@ -87,11 +88,16 @@ class Data(Section):
 class Model(Section):
     """The network (paper, section 3.1)."""
 
-    backbone: Backbone = Field("resnet50", description="residual network; layer4 keeps its stride")
+    backbone: Backbone = Field(
+        "resnet50", description="such as resnet18, resnet50_ibn_a, mobilenet_v2 or timm:NAME"
+    )
     weights: str = Field(
         "imagenet",
         min_length=1,
-        description="initial: `imagenet`, `random`, `synthetic` (for tiny, shipped) or a path",
+        description="initial: a name such as `imagenet` or `random`, or the path of a file",
+    )
+    pooling: Literal["avg", "gem"] = Field(
+        "avg", description="pooling of the global feature; gem: generalized mean, learned exponent"
     )
     parts: Count = Field(
         3, le=100, description="horizontal stripes with a feature and classifier each"
@@ -156,6 +162,9 @@ class Loss(Section):
     )
     camera_temperature: Positive = Field(0.07, description="temperature of the inter-camera loss")
     camera_negatives: Count = Field(50, description="hardest proxies of other clusters compared")
+    camera_entropy: bool = Field(
+        False, description="weight each cluster by the entropy of its cameras in the batch"
+    )
 
 
 class Batch(Section):
@@ -237,10 +246,13 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> "Config":
-        backbone = self.model.backbone
-        if self.model.weights == "imagenet" and backbone not in IMAGENET:
-            raise ValueError(f"`model.weights` = `imagenet`: there are none for `{backbone}`")
-        if self.model.weights == "synthetic" and self.model.backbone != "tiny":
+        backbone, weights = self.model.backbone, self.model.weights
+        if weights in STARTS and backbone not in STARTS[weights].files:
+            raise ValueError(
+                f"`model.weights` = `{weights}`: there are none for `{backbone}`; "
+                f"there are {', '.join(starts_of(backbone))}, or a file"
+            )
+        if weights == "synthetic" and backbone != "tiny":
             raise ValueError(
                 "`model.weights` = `synthetic`: available for the `tiny` backbone only"
             )

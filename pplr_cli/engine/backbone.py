@@ -1,17 +1,16 @@
-"""Backbones: images to a map of features, without classifier.
+"""Residual backbones: images to a map of features, without classifier.
 
 ResNets have the official state dict: `base.0` is conv1, `base.1` bn1, `base.4` to `base.7` layer1
 to layer4. Their last stage has stride 1: a 384 x 128 image gives a 24 x 8 map.
 """
 
-from collections.abc import Callable
-from functools import partial
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.resnet import BasicBlock
 
-from pplr_cli.config import backbones
 from pplr_cli.engine.replicas import ReplicaBatchNorm2d
 
 TINY_WIDTHS = (16, 32, 64, 128)
@@ -33,7 +32,35 @@ class Backbone(nn.Sequential):
         return features
 
 
-def _resnet(name: str) -> Backbone:
+class IBN(nn.Module):
+    """Instance normalisation of the first half of the channels, BatchNorm of the others.
+
+    IBN-a of Pan et al., ECCV 2018. `replicas` do not concern the first half: it normalises each
+    image by itself.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.IN = nn.InstanceNorm2d(channels // 2, affine=True)
+        self.BN = ReplicaBatchNorm2d(channels - channels // 2)
+
+    def forward(self, grid: Tensor) -> Tensor:
+        """Normalise [B, C, H, W]."""
+        first, others = grid.split((self.IN.num_features, self.BN.num_features), 1)
+        return torch.cat((self.IN(first.contiguous()), self.BN(others.contiguous())), 1)
+
+
+def resnet_ibn(name: str) -> Backbone:
+    """Return a ResNet with `IBN` as the first norm of the blocks of layer1 to layer3."""
+    backbone = resnet(name.removesuffix("_ibn_a"))
+    stages: Any = list(backbone)[4:7]
+    for stage in stages:
+        for block in stage:
+            block.bn1 = IBN(block.conv1.out_channels)
+    return backbone
+
+
+def resnet(name: str) -> Backbone:
     """Return a ResNet of torchvision, with stride 1 in layer4."""
     net = models.get_model(name, weights=None, norm_layer=ReplicaBatchNorm2d)
     for module in net.layer4[0].modules():
@@ -44,7 +71,7 @@ def _resnet(name: str) -> Backbone:
     return Backbone(*stem, *stages, channels=net.fc.in_features)
 
 
-def _tiny() -> Backbone:
+def tiny() -> Backbone:
     """Return a ResNet of a quarter of ResNet-18's width (about 0.7 M parameters)."""
     width = TINY_WIDTHS[0]
     stem = (
@@ -72,10 +99,3 @@ def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
         )
     first = BasicBlock(inputs, outputs, stride, downsample, norm_layer=ReplicaBatchNorm2d)
     return nn.Sequential(first, BasicBlock(outputs, outputs, norm_layer=ReplicaBatchNorm2d))
-
-
-BACKBONES: dict[backbones.Backbone, Callable[[], Backbone]] = {
-    "tiny": _tiny,
-    **{name: partial(_resnet, name) for name in backbones.IMAGENET},
-}
-"""The backbones with random weights, by the value of `model.backbone`."""

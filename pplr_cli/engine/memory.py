@@ -73,7 +73,7 @@ class Training(NamedTuple):
 def training(config: Config) -> Training:
     """Count the memory of the network by a forward pass on the meta device."""
     with torch.device("meta"):
-        network = Network(config.model.backbone, config.model.parts, config.model.classes)
+        network = Network.of(config.model)
         images = torch.empty(config.batch.size, 3, config.data.height, config.data.width)
     set_replicas(network, config.batch.replicas)
     weights = sum(weight.numel() for weight in network.parameters())

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pplr_cli.config.backbones import Backbone
-from pplr_cli.config.fields import Config
-from pplr_cli.engine.backbone import BACKBONES
-from pplr_cli.engine.replicas import ReplicaBatchNorm1d
+from pplr_cli.config.fields import Config, Model
+from pplr_cli.engine.pooling import GeM
+from pplr_cli.engine.replicas import ReplicaBatchNorm1d, has_replicas
+from pplr_cli.engine.zoo import build_backbone
 from pplr_cli.progress import Reporter
 from pplr_cli.weights.fitting import load_backbone
 
@@ -35,17 +36,30 @@ class Network(nn.Module):
     """Backbone, necks and classifiers, with the state dict of the official release.
 
     P = `parts` horizontal stripes. Of the `classes` rows of each classifier only the first C are
-    used in an epoch of C clusters.
+    used in an epoch of C clusters. `gem` pools the global feature by `GeM`, the parts stay means.
     """
 
-    def __init__(self, backbone: Backbone = "resnet50", parts: int = 3, classes: int = 3000):
+    def __init__(
+        self,
+        backbone: Backbone = "resnet50",
+        parts: int = 3,
+        classes: int = 3000,
+        *,
+        gem: bool = False,
+    ) -> None:
         super().__init__()
         self.parts = parts
-        self.base = BACKBONES[backbone]()
+        self.base = build_backbone(backbone)
         self.feature_size = self.base.channels
         for suffix in self.branches:
             self.add_module(f"bnneck{suffix}", _neck(self.feature_size))
             self.add_module(f"classifier{suffix}", _classifier(self.feature_size, classes))
+        self.pooling = GeM() if gem else None
+
+    @classmethod
+    def of(cls, model: Model) -> "Network":
+        """Return the network of the settings, with random weights."""
+        return cls(model.backbone, model.parts, model.classes, gem=model.pooling == "gem")
 
     @property
     def branches(self) -> list[str]:
@@ -86,7 +100,8 @@ class Network(nn.Module):
     def _features(self, images: Tensor) -> list[Tensor]:
         """Return the global and the P part features [B, D], each through its neck."""
         grid = self.base.map(images)
-        pooled = [grid.mean((2, 3)), *stripe_means(grid, self.parts)]
+        first = grid.mean((2, 3)) if self.pooling is None else self.pooling(grid)
+        pooled = [first, *stripe_means(grid, self.parts)]
         necks = [self.get_submodule(f"bnneck{branch}") for branch in self.branches]
         return [neck(feature) for neck, feature in zip(necks, pooled, strict=True)]
 
@@ -98,8 +113,11 @@ def initial_network(config: Config, weights: Path | None, reporter: Reporter) ->
         WeightsError: the file cannot be read, or does not fit the backbone.
     """
     torch.manual_seed(config.seed)
-    model = config.model
-    network = Network(model.backbone, model.parts, model.classes)
+    network = Network.of(config.model)
+    if config.batch.replicas > 1 and not has_replicas(network.base):
+        reporter.info(
+            f"`{config.model.backbone}` has no BatchNorm: `batch.replicas` concerns the necks only"
+        )
     if weights is not None:
         for note in load_backbone(weights, network.base):
             reporter.info(f"`{weights}`: {note}")

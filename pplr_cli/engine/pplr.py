@@ -17,6 +17,7 @@ from pplr_cli.engine import losses
 from pplr_cli.engine.network import Network, Output
 from pplr_cli.engine.optim import grow_classifiers
 from pplr_cli.engine.prototypes import Proxies, camera_proxies, group_means
+from pplr_cli.engine.weighting import camera_weights
 from pplr_cli.labelling.stage import PseudoLabels
 
 
@@ -79,37 +80,40 @@ class PPLR:
     def losses(self, output: Output, targets: Targets, epoch: int) -> dict[str, Tensor]:
         """Return the losses of a complete batch by name, float32; `loss_total` is the weighted sum.
 
-        Agreement-aware smoothing begins at epoch `loss.aals_epoch`, counted from 0.
+        Agreement-aware smoothing begins at epoch `loss.aals_epoch`, counted from 0. With
+        `loss.camera_entropy` all losses weight their images by the cameras of their cluster.
         """
         settings = self._settings
         output = Output(*(tensor.float() for tensor in output))
-        labels, agreement, _ = targets
+        labels, agreement, cameras = targets
+        weights = camera_weights(labels, cameras) if settings.camera_entropy else None
+        logits = output.part_logits
         if epoch >= settings.aals_epoch:
-            part = losses.agreement_aware_smoothing(output.part_logits, labels, agreement)
+            part = losses.agreement_aware_smoothing(logits, labels, agreement, weights)
         else:
-            part = losses.smooth_cross_entropy(output.part_logits, labels, settings.smoothing)
+            part = losses.smooth_cross_entropy(logits, labels, settings.smoothing, weights)
         values = {
             "loss_refinement": losses.label_refinement(
-                output.global_logits, output.part_logits, labels, agreement, settings.beta
+                output.global_logits, logits, labels, agreement, settings.beta, weights
             ),
-            "loss_triplet": losses.soft_triplet(output.global_feature, labels),
+            "loss_triplet": losses.soft_triplet(output.global_feature, labels, weights),
             "loss_part": part,
         }
         total = torch.stack([*values.values()]).sum()
         if self.proxies is not None:
-            values |= self._camera_losses(output, targets, self.proxies)
+            values |= self._camera_losses(output, targets, self.proxies, weights)
             camera = values["loss_camera"] + values["loss_camera_part"]
             total = total + settings.camera_weight * camera
         return values | {"loss_total": total}
 
     def _camera_losses(
-        self, output: Output, targets: Targets, proxies: Proxies
+        self, output: Output, targets: Targets, proxies: Proxies, weights: Tensor | None
     ) -> dict[str, Tensor]:
         """Return the inter-camera loss of the global feature and its mean over the parts."""
         settings = self._settings
         features = [output.global_feature, *output.part_features.unbind(2)]
         given = (targets.labels, targets.cameras, proxies)
-        strength = (settings.camera_temperature, settings.camera_negatives)
+        strength = (settings.camera_temperature, settings.camera_negatives, weights)
         first, *others = (
             losses.inter_camera(feature, *given, branch, *strength)
             for branch, feature in enumerate(features)

@@ -15,12 +15,12 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 Form = Literal["chunks", "fused"]
 
 
-class _ReplicaBatchNorm(nn.modules.batchnorm._BatchNorm):
+class _ReplicaBatchNorm(_BatchNorm):
     """BatchNorm that, in training, normalises `replicas` consecutive chunks of a batch separately.
 
     Same parameters, buffers and state dict as PyTorch's BatchNorm. With one replica, and in
@@ -40,10 +40,9 @@ class _ReplicaBatchNorm(nn.modules.batchnorm._BatchNorm):
             return super().forward(input)
         first, *others = input.chunk(self.replicas)
         outputs = [super().forward(first)]
-        outputs += [
-            F.batch_norm(chunk, None, None, self.weight, self.bias, training=True, eps=self.eps)
-            for chunk in others
-        ]
+        self.track_running_stats = False
+        outputs += [super(_ReplicaBatchNorm, self).forward(chunk) for chunk in others]
+        self.track_running_stats = True
         return torch.cat(outputs)
 
 
@@ -55,6 +54,24 @@ class ReplicaBatchNorm2d(_ReplicaBatchNorm, nn.BatchNorm2d):
     """BatchNorm over [B, C, H, W] by replicas."""
 
 
+def over_replicas(network: nn.Module) -> None:
+    """Turn every BatchNorm in a network of another package into one over replicas.
+
+    Values and names of the state dict stay. A BatchNorm that also applies an activation keeps it.
+    """
+    for module in network.modules():
+        if isinstance(module, _BatchNorm) and not isinstance(module, _ReplicaBatchNorm):
+            kind = type(module)
+            plain = {nn.BatchNorm1d: ReplicaBatchNorm1d, nn.BatchNorm2d: ReplicaBatchNorm2d}
+            other = type(f"Replica{kind.__name__}", (_ReplicaBatchNorm, kind), {})
+            module.__class__ = plain.get(kind, other)
+
+
+def has_replicas(network: nn.Module) -> bool:
+    """Return whether a network contains a BatchNorm, which replicas concern."""
+    return any(isinstance(module, _ReplicaBatchNorm) for module in network.modules())
+
+
 def set_replicas(network: nn.Module, replicas: int, form: Form | None = None) -> None:
     """Make every BatchNorm in `network` treat a batch as `replicas` chunks.
 
@@ -63,12 +80,14 @@ def set_replicas(network: nn.Module, replicas: int, form: Form | None = None) ->
     """
     for module in network.modules():
         if isinstance(module, _ReplicaBatchNorm):
-            module.replicas, module.form = replicas, form or _best_form(module.weight, replicas)
+            module.replicas, module.form = replicas, form or _best_form(module, replicas)
 
 
-def _best_form(weight: Tensor, replicas: int) -> Form:
-    """Return the faster form on the device of `weight`."""
-    if replicas == 1 or not weight.is_cuda or weight.dtype != torch.float32:
+def _best_form(norm: _ReplicaBatchNorm, replicas: int) -> Form:
+    """Return the faster form on the device of a BatchNorm."""
+    weight = norm.weight
+    plain = isinstance(norm, ReplicaBatchNorm1d | ReplicaBatchNorm2d)
+    if replicas == 1 or not plain or not weight.is_cuda or weight.dtype != torch.float32:
         return "chunks"
     return "fused" if _triton_works(weight.device) else "chunks"
 

@@ -71,8 +71,8 @@ class Model(nn.Module):
         """
         state = read_state_dict(path)
         config = _settings(state, preset, overrides)
-        network = Network(config.model.backbone, config.model.parts, config.model.classes)
-        if is_backbone(state):
+        network = Network.of(config.model)
+        if is_backbone(state, network.base):
             notes = (*fit_backbone(state, network.base), "a backbone, used as before training")
         else:
             notes = (*state.notes, *fit_network(state, network))

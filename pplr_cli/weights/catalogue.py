@@ -1,15 +1,17 @@
 """The weights that can be downloaded, their sources and their local files."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from pplr_cli import env
-from pplr_cli.config.backbones import IMAGENET, Backbone
+from pplr_cli.config.starts import STARTS, Start, starts_of
 from pplr_cli.weights.digest import check_sha256, holds_record
 
 DRIVE_FOLDER = "1m5wDOJG7qk62PjkoOpTspNmk0nhLc4Vi"
 """Id of the Google Drive folder in which the authors of PPLR keep their weights."""
+_DIGITS = re.compile(r"-([0-9a-f]{8,})\.pth$")
 DRIVE_URL = f"https://drive.google.com/drive/folders/{DRIVE_FOLDER}"
 
 
@@ -20,10 +22,13 @@ class Official:
     data_set: str
     camera: bool
     url: ClassVar[str] = DRIVE_URL
-    backbone: ClassVar[Backbone] = "resnet50"
+    backbone: ClassVar[str] = "resnet50"
     parts: ClassVar[int] = 3
     size: ClassVar[int] = 192_680_000
     """Bytes, about: those of the tensors. The folder's listing gives no sizes."""
+    sha256: ClassVar[str] = ""
+    licence: ClassVar[str | None] = None
+    effect: ClassVar[str | None] = None
 
     @property
     def name(self) -> str:
@@ -67,24 +72,47 @@ OFFICIAL = tuple(
 
 
 @dataclass(frozen=True)
-class ImageNet:
-    """Torchvision's ImageNet weights of a backbone, with which the official PPLR starts."""
+class StartFile:
+    """Published weights of a backbone, to start from."""
 
     name: str
+    """The name in `pplr download-weights`."""
+    backbone: str
     url: str
+    """The address of the file, or of the page that links to it."""
+    file: str
+    """The name of the file."""
     size: int
-    """Bytes, within a kilobyte."""
-    description: ClassVar[str] = "torchvision, ImageNet (IMAGENET1K_V1)"
+    """Bytes, within a kilobyte; 0 = not published."""
+    start: Start
+    """What is known about the weights."""
+
+    @property
+    def description(self) -> str:
+        """One line for people."""
+        return self.start.origin
+
+    @property
+    def licence(self) -> str:
+        """The licence."""
+        return self.start.licence
+
+    @property
+    def effect(self) -> str:
+        """What PPLR, or another method, gains or loses."""
+        return self.start.effect
 
     @property
     def sha256(self) -> str:
-        """The first digits of the file's SHA-256, which torchvision puts into its name."""
-        return self.url.rpartition("-")[2].removesuffix(".pth")
+        """The first digits of the SHA-256, which are part of most file names; "" = unknown."""
+        match = _DIGITS.search(self.file)
+        return match[1] if match else ""
 
     @property
     def target(self) -> Path:
-        """The local file, where torchvision itself looks for it (TORCH_HOME is honoured)."""
-        return env.torch_home() / "hub" / "checkpoints" / self.url.rpartition("/")[2]
+        """The local file: with a known SHA-256 where torch.hub keeps it (honours TORCH_HOME)."""
+        hub = env.torch_home() / "hub" / "checkpoints"
+        return (hub if self.sha256 else env.cache_dir() / "weights") / self.file
 
     @property
     def way_out(self) -> str:
@@ -95,12 +123,15 @@ class ImageNet:
         )
 
     def holds(self) -> bool:
-        """Check the local file by the SHA-256 in its name; always True.
+        """Check the local file by its SHA-256; return False if none is published or recorded yet.
 
         Raises:
             WeightsError: the file has changed.
         """
-        check_sha256(self.target, self.sha256, str(self.target), _fetch_again(self.name))
+        again = _fetch_again(self.name)
+        if not self.sha256:
+            return holds_record(self.target, again)
+        check_sha256(self.target, self.sha256, str(self.target), again)
         return True
 
 
@@ -108,21 +139,21 @@ def _fetch_again(name: str) -> str:
     return f"fetch it again: `pplr download-weights {name} --force`"
 
 
-Entry = Official | ImageNet
+Entry = Official | StartFile
 
 
-def imagenet(backbone: str) -> ImageNet:
-    """Return the entry of a backbone with ImageNet weights."""
-    entry = everything()[backbone]
-    assert isinstance(entry, ImageNet)
-    return entry
+def start_file(weights: str, backbone: str) -> StartFile:
+    """Return the entry of a value of `model.weights`: the backbone's first has its name."""
+    start = STARTS[weights]
+    file, mib = start.files[backbone]
+    first = starts_of(backbone)[0] == weights
+    name = backbone if first else f"{backbone}-{weights}"
+    url = f"{start.source}/{file}" if start.direct else start.source
+    return StartFile(name, backbone, url, file, int((mib or 0) * 2**20), start)
 
 
 def everything() -> dict[str, Entry]:
     """Return everything that can be downloaded, by name."""
-    backbones = (
-        ImageNet(name, f"https://download.pytorch.org/models/{name}-{sha}.pth", int(mib * 2**20))
-        for name, (sha, mib) in IMAGENET.items()
-    )
-    entries: tuple[Entry, ...] = (*OFFICIAL, *backbones)
+    starts = (start_file(name, each) for name, start in STARTS.items() for each in start.files)
+    entries: tuple[Entry, ...] = (*OFFICIAL, *starts)
     return {entry.name: entry for entry in entries}

@@ -1,6 +1,6 @@
 """Loads the weights of a file into a network: every name and shape must agree."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -9,6 +9,10 @@ from pplr_cli.errors import WeightsError
 from pplr_cli.text import named
 from pplr_cli.weights.loading import StateDict, read_state_dict
 
+TIMM = "net."
+"""What our names of a network of timm have before its own."""
+CLASSIFIERS = ("fc.", "classifier.", "head.", "head_dist.", "last_linear.")
+"""Prefixes of the classifiers in files of backbones."""
 STAGES = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6", "layer4": "7"}
 """Torchvision's names of a ResNet's stages, and their positions in our sequential backbone."""
 PREFIXES = ("", "encoder_q.", "base_encoder.", "backbone.", "encoder.", "base.", "model.")
@@ -44,10 +48,10 @@ def fit_network(state: StateDict, network: nn.Module) -> tuple[str, ...]:
     return (f"left out {what}: evaluation does not need them",)
 
 
-def is_backbone(state: StateDict) -> bool:
-    """Return whether a file holds a ResNet without the other parts of a PPLR network."""
+def is_backbone(state: StateDict, backbone: nn.Module) -> bool:
+    """Return whether a file holds a backbone without the other parts of a PPLR network."""
     necks = any(name.startswith(NECK) for name in state.tensors)
-    return not necks and _backbone_prefix(state.tensors) is not None
+    return not necks and _prefix(state.tensors, backbone) is not None
 
 
 def load_backbone(path: Path, backbone: nn.Module) -> tuple[str, ...]:
@@ -60,39 +64,75 @@ def load_backbone(path: Path, backbone: nn.Module) -> tuple[str, ...]:
 
 
 def fit_backbone(state: StateDict, backbone: nn.Module) -> tuple[str, ...]:
-    """Load a ResNet in torchvision's naming, or the backbone of a PPLR network.
+    """Load a backbone by its published names, or that of a PPLR network.
 
     Everything else in the file is left out. Returns notes for people.
 
     Raises:
-        WeightsError: the file holds no ResNet, or one of another architecture.
+        WeightsError: the file holds no such backbone.
     """
-    prefix = _backbone_prefix(state.tensors)
+    prefix = _prefix(state.tensors, backbone)
     if prefix is None:
+        first = next(iter(backbone.state_dict())).removeprefix(TIMM)
+        resnet = "ResNet: neither `conv1.weight` nor `base.0.weight`"
+        what = resnet if first == "0.weight" else f"such backbone: no `{first}`"
         raise WeightsError(
-            f"`{state.path}`: holds no ResNet: neither `conv1.weight` nor `base.0.weight`",
-            "give a ResNet with torchvision's names",
+            f"`{state.path}`: holds no {what}",
+            "give a file with the names of torchvision or timm, and its `model.backbone`",
         )
+    notes = [f"took the backbone from the entries `{prefix}...`"] if prefix else []
+    own = backbone.state_dict()
+    stages = {name.removeprefix(TIMM).partition(".")[0] for name in own}
+    lacks_relu = _lacks_relu(state.tensors, prefix, stages)
+    if lacks_relu:
+        notes.append("its network has no ReLU after the first BatchNorm; ours has one")
     tensors, others = {}, []
     for name, value in state.tensors.items():
-        stage, _, rest = name.removeprefix(prefix).partition(".")
-        place = STAGES.get(stage, stage)
-        if name.startswith(prefix) and place in STAGES.values():
-            tensors[f"{place}.{rest}"] = value
+        inner = name.removeprefix(prefix)
+        ours = _own_name(_after_relu(inner) if lacks_relu else inner, own)
+        known = _stage(inner) in stages and not inner.startswith(CLASSIFIERS)
+        if name.startswith(prefix) and (ours in own or known):
+            tensors[ours] = value
         else:
             others.append(name)
     _load(backbone, tensors, state.path)
-    notes = [f"took the backbone from the entries `{prefix}...`"] if prefix else []
     notes += [f"left out {len(others)} other entries (`{others[0]}`, ...)"] if others else []
     return (*state.notes, *notes)
 
 
-def _backbone_prefix(tensors: Mapping[str, Tensor]) -> str | None:
-    """Return the prefix of the first convolution, None if there is none."""
+def _lacks_relu(tensors: Mapping[str, Tensor], prefix: str, stages: Iterable[str]) -> bool:
+    """Return whether a ResNet's stages are numbered without a ReLU, as those of MMT are."""
+    numbers = {n.removeprefix(prefix).partition(".")[0] for n in tensors if n.startswith(prefix)}
+    return {"4", "7"} <= set(stages) and "3" in numbers and "7" not in numbers
+
+
+def _after_relu(name: str) -> str:
+    stage, _, rest = name.partition(".")
+    return f"{int(stage) + 1}.{rest}" if stage in ("3", "4", "5", "6") else name
+
+
+def _prefix(tensors: Mapping[str, Tensor], backbone: nn.Module) -> str | None:
+    """Return the prefix of the first entry of a backbone in a file, None if there is none."""
+    own = backbone.state_dict()
+    first = next(iter(own))
     for prefix in PREFIXES:
-        if f"{prefix}conv1.weight" in tensors or f"{prefix}0.weight" in tensors:
+        inner = (name.removeprefix(prefix) for name in tensors if name.startswith(prefix))
+        if any(_own_name(name, own) == first for name in inner):
             return prefix
     return None
+
+
+def _stage(name: str) -> str:
+    """Return the first part of a name; the stages of a ResNet by their number."""
+    stage = name.partition(".")[0]
+    return STAGES.get(stage, stage)
+
+
+def _own_name(name: str, own: Mapping[str, Tensor]) -> str:
+    """Return our name for an entry of a published file, known or not."""
+    numbered = f"{_stage(name)}.{name.partition('.')[2]}"
+    names = (f"{TIMM}{name}", name, numbered)
+    return next((each for each in names if each in own), numbered)
 
 
 def _load(

@@ -1,15 +1,16 @@
-"""The initial weights of a training run: ImageNet, a local file, the included ones, or random."""
+"""The initial weights of a training run: published, a local file, the included ones, or random."""
 
 from pathlib import Path
 
 from pplr_cli.config.fields import Model
+from pplr_cli.config.starts import RISK, STARTS, starts_of
 from pplr_cli.errors import WeightsError
 from pplr_cli.progress import Reporter
-from pplr_cli.weights.catalogue import imagenet
+from pplr_cli.weights.catalogue import start_file
 from pplr_cli.weights.loading import weights_in
 from pplr_cli.weights.store import obtain
 
-NAMED = ("random", "synthetic", "imagenet")
+_SCORE = "`pplr evaluate --weights FILE` scores a start before training"
 SYNTHETIC = Path(__file__).with_name("tiny_synthetic.pth")
 """Included weights of the `tiny` backbone (from scripts/pretrain_tiny.py)."""
 
@@ -27,15 +28,20 @@ def initial_weights(model: Model, reporter: Reporter) -> Path | None:
         return None
     if model.weights == "synthetic":
         return SYNTHETIC
-    if model.weights == "imagenet":
-        return obtain(imagenet(model.backbone), reporter)
-    return Path(model.weights)
+    if model.weights not in STARTS:
+        reporter.info(f"{RISK}; {_SCORE}")
+        return Path(model.weights)
+    path = obtain(start_file(model.weights, model.backbone), reporter)
+    if model.weights != "imagenet":
+        effect = STARTS[model.weights].effect
+        reporter.warn(f"`model.weights` = `{model.weights}`: {effect}", f"{RISK}; {_SCORE}")
+    return path
 
 
 def check_initial_weights(model: Model) -> None:
     """Check that a file named in the settings exists; `WeightsError` if not."""
     path = Path(model.weights)
-    if model.weights not in NAMED and not path.is_file():
+    if model.weights not in ("random", "synthetic", *STARTS) and not path.is_file():
         what = "a folder, not a weights file" if path.is_dir() else "no such file"
-        hint = "give the path of a ResNet state dict, or one of imagenet, random"
+        hint = f"give the path of a state dict, or one of {', '.join(starts_of(model.backbone))}"
         raise WeightsError(f"`model.weights` = `{path}`: {what}", weights_in(path) or hint)

@@ -1,6 +1,7 @@
 """Reads weights files, our own and foreign ones, without running anything in them.
 
-Every file goes through `torch.load(..., weights_only=True)`; what that refuses is refused here.
+Every file goes through `torch.load(..., weights_only=True)`; what that refuses is refused here,
+but for NumPy numbers, which become placeholders.
 """
 
 import difflib
@@ -13,12 +14,13 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.serialization import safe_globals
 
 from pplr_cli.errors import WeightsError, is_out_of_memory
 from pplr_cli.files import LFS_POINTER, is_web_page
 from pplr_cli.text import named
 from pplr_cli.weights.digest import holds_record, record_path
-from pplr_cli.weights.pickles import foreign_objects
+from pplr_cli.weights.pickles import NUMPY, foreign_objects
 from pplr_cli.weights.safe import SUFFIX, read_safetensors
 
 METADATA = "pplr"
@@ -134,7 +136,7 @@ def _load(path: Path) -> Any:
     if path.suffix == SUFFIX:
         return read_safetensors(path, METADATA)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), safe_globals(NUMPY):
             warnings.simplefilter("ignore")  # torch's notes on formats
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # bytes that are no weights raise anything

@@ -1,19 +1,45 @@
-"""Lists the classes and functions that the pickles of a weights file name; none of them is run."""
+"""Lists the classes and functions that the pickles of a weights file name; none of them is run.
+
+Training scripts save NumPy numbers beside their weights (`best_mAP`). `NUMPY` reads these as
+placeholders, without calling anything of NumPy.
+"""
 
 import pickletools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from torch.serialization import get_unsafe_globals_in_checkpoint
+from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
+
+
+class Placeholder:
+    """Takes the place of a NumPy value in a file; holds nothing."""
+
+    def __init__(self, *parts: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+_NUMPY_NAMES = (
+    *("numpy.core.multiarray.scalar", "numpy.core.multiarray._reconstruct"),  # NumPy 1
+    *("numpy._core.multiarray.scalar", "numpy._core.multiarray._reconstruct"),
+    *("numpy.dtype", "numpy.ndarray", "_codecs.encode"),
+)
+NUMPY: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+    (Placeholder, name) for name in _NUMPY_NAMES
+]
+"""What pickles of NumPy numbers and arrays name, for `torch.serialization.safe_globals`."""
 
 
 def foreign_objects(path: Path) -> list[str]:
     """List the classes and functions in a file that weights do not need; none of them is run."""
     try:
-        return sorted(get_unsafe_globals_in_checkpoint(path))
+        with safe_globals(NUMPY):
+            return sorted(get_unsafe_globals_in_checkpoint(path))
     except Exception:  # an old-style file, or a damaged one
-        known = ("torch.", "collections.OrderedDict")
+        known = ("torch.", "collections.OrderedDict", *_NUMPY_NAMES)
         return sorted({name for name in _pickle_globals(path) if not name.startswith(known)})
 
 

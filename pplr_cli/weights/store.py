@@ -11,7 +11,7 @@ from pplr_cli.errors import WeightsError
 from pplr_cli.files import check_space, locked, naming, sync_folder
 from pplr_cli.progress import Reporter
 from pplr_cli.weights import drive
-from pplr_cli.weights.catalogue import Entry, ImageNet, Official
+from pplr_cli.weights.catalogue import Entry, Official, StartFile
 from pplr_cli.weights.digest import check_sha256, record_path, write_record
 from pplr_cli.weights.download import Transfer
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pplr_cli.weights.loading import StateDict
 
 Fits = Callable[["StateDict"], object]
-"""Raises `WeightsError` if the official weights in a file belong to another network."""
+"""Raises `WeightsError` if the weights in a file belong to another network than an entry's."""
 
 
 class Source(NamedTuple):
@@ -46,8 +46,7 @@ def obtain(
     """Return the local file of some weights; fetch it if it is missing.
 
     The next call continues an interrupted download. Several processes at once fetch only once.
-    `force` replaces an existing file; `fits` checks official weights, which have no published
-    SHA-256.
+    `force` replaces an existing file; `fits` checks weights that have no published SHA-256.
 
     Raises:
         WeightsError: they cannot be fetched, are other weights, or the existing file is damaged.
@@ -75,6 +74,11 @@ def _bring(source: Source, entry: Entry, part: Path, note: IO[str], reporter: Re
         return str(source.file)
     if source.url is None and isinstance(entry, Official):
         return drive.fetch(entry, part, reporter, source.drive_file)
+    if source.url is None and isinstance(entry, StartFile) and not entry.start.direct:
+        raise WeightsError(
+            f"`{entry.name}`: its authors link to it on a page, for a browser",
+            f"open {entry.way_out.removeprefix('fetch ')}",
+        )
     url = source.url or entry.url
     Transfer(url, entry.way_out, reporter).to(part, note)
     return url
@@ -101,7 +105,7 @@ def _take(entry: Entry, part: Path, shown: str, fits: Fits | None) -> None:
         os.fsync(file.fileno())
     record_path(target).unlink(missing_ok=True)
     part.replace(target)
-    if isinstance(entry, Official):
+    if not entry.sha256:
         write_record(target)
     for left in target.parent.glob(f".{target.name}.*.part"):  # interrupted, from another source
         left.unlink()
@@ -110,8 +114,8 @@ def _take(entry: Entry, part: Path, shown: str, fits: Fits | None) -> None:
 
 def _check(entry: Entry, file: Path, shown: str, fits: Fits | None) -> None:
     """Check that a file holds the weights of an entry; errors call it `shown`."""
-    if isinstance(entry, ImageNet):
-        hint = "this is not the file that torchvision publishes: take it from another place"
+    if entry.sha256:
+        hint = f"this is not the file of {entry.url}: take it from another place"
         check_sha256(file, entry.sha256, shown, hint)
         return
     from pplr_cli.weights.loading import read_state_dict
@@ -122,7 +126,7 @@ def _check(entry: Entry, file: Path, shown: str, fits: Fits | None) -> None:
             fits(state)
     except WeightsError as error:
         what = error.message.replace(str(file), shown)
-        hint = f"these are not the official weights; {entry.way_out}"
+        hint = f"these are not the published weights; {entry.way_out}"
         raise WeightsError(what, hint) from error
 
 

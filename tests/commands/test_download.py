@@ -73,15 +73,41 @@ def test_listing_shows_what_there_is_and_what_is_here() -> None:
 def test_listing_as_a_document() -> None:
     documents = json.loads(pplr_download_weights("--json"))["downloads"]
     assert [each["name"] for each in documents] == list(everything())
-    assert documents[-1] == {
+    by_name = {each["name"]: each for each in documents}
+    assert by_name["resnet152"] == {
         "name": "resnet152",
         "description": "torchvision, ImageNet (IMAGENET1K_V1)",
         "source": everything()["resnet152"].url,
         "bytes": everything()["resnet152"].size,
         "exists": False,
         "weights": str(everything()["resnet152"].target),
+        "published_sha256": "394f9c45",
+        "licence": "BSD-3-Clause",
+        "effect": "the paper's start: 81.5 mAP on Market-1501, 31.4 on MSMT17",
         "sha256": None,
     }
+    assert by_name["resnet50-lup"]["published_sha256"] is None
+    assert by_name["resnet50-lup"]["bytes"] is None
+
+
+def test_a_start_that_its_authors_only_link_to(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="its authors link to it on a page") as caught:
+        pplr_download_weights("resnet50-lup")
+    assert str(caught.value.hint).startswith("open https://github.com/DengpanFu/LUPerson ")
+    with torch.device("meta"):
+        shapes = {k: v.shape for k, v in Network("resnet50", classes=1).base.state_dict().items()}
+    one = torch.tensor(0.0)
+    content = {f"module.encoder_q.{name}": one.expand(shape) for name, shape in shapes.items()}
+    torch.save({"state_dict": content}, tmp_path / "lup.pth")
+    taken = pplr_download_weights(
+        "resnet50-lup", "--from-file", str(tmp_path / "lup.pth"), "--json"
+    )
+    (document,) = json.loads(taken)["downloads"]
+    assert document["sha256"] == file_sha256(tmp_path / "lup.pth")
+    assert Path(f"{document['weights']}.sha256").is_file()
+    torch.save({"conv1.weight": torch.ones(3)}, tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match="another architecture"):
+        pplr_download_weights("resnet50-lup", "--force", "--from-file", str(tmp_path / "other.pth"))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +171,7 @@ def test_other_networks_are_refused(tmp_path: Path) -> None:
     file = save_network(tmp_path / "small.pth", 0.0, "resnet18")
     with pytest.raises(WeightsError, match=rf"`{file}`: another architecture: ") as caught:
         pplr_download_weights("veri", "--from-file", str(file))
-    assert "these are not the official weights" in str(caught.value.hint)
+    assert "these are not the published weights" in str(caught.value.hint)
     assert not everything()["veri"].target.exists()
 
 

@@ -16,8 +16,8 @@ import torch
 from pplr_cli.app import run
 from pplr_cli.config import presets
 from pplr_cli.data.manifest import Manifest, Split
-from pplr_cli.engine.backbone import BACKBONES
 from pplr_cli.engine.network import initial_network
+from pplr_cli.engine.zoo import BACKBONES
 from pplr_cli.errors import WeightsError
 from pplr_cli.progress import Silent
 from pplr_cli.session import plan

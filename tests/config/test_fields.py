@@ -145,6 +145,16 @@ def test_batch_holds_two_clusters_and_splits_into_replicas(
 
 
 def test_starts_that_do_not_exist() -> None:
-    for backbone, weights in (("tiny", "imagenet"), ("resnet50", "synthetic")):
+    pairs = (("tiny", "imagenet"), ("resnet50", "synthetic"), ("resnet50", "ibn"))
+    for backbone, weights in pairs:
         values = {**MINIMAL, "model": {"backbone": backbone, "weights": weights}}
         assert wrong_keys(values) == {""}
+
+
+def test_backbones_are_known_or_of_timm() -> None:
+    for backbone, fits in (("timm:vit_small_patch16_224", True), ("timm:", False), ("vgg", False)):
+        values = {**MINIMAL, "model": {"backbone": backbone, "weights": "random"}}
+        if fits:
+            assert Config.model_validate(values).model.backbone == backbone
+        else:
+            assert wrong_keys(values) == {"model.backbone"}

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pplr_cli.config import problems
+from pplr_cli.config.backbones import NAMES
 from pplr_cli.config.fields import Clustering, Config
 
 
@@ -17,7 +18,7 @@ def told(**values: Any) -> list[str]:
     return [str(problem) for problem in problems.problems(caught.value)]
 
 
-BACKBONES = "`tiny`, `resnet18`, `resnet34`, `resnet50`, `resnet101` or `resnet152`"
+BACKBONES = f"one of {', '.join(NAMES)}, or timm:NAME"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,8 @@ def test_rules_between_keys_name_them() -> None:
         "`batch.size` = `62`: must be two or more times `batch.instances` = `4`"
     ]
     assert told(model={"backbone": "tiny"}) == [
-        "`model.weights` = `imagenet`: there are none for `tiny`"
+        "`model.weights` = `imagenet`: there are none for `tiny`; "
+        "there are synthetic, random, or a file"
     ]
 
 

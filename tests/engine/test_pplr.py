@@ -24,11 +24,14 @@ class Copying(Processes):
         self.copied += len(list(tensors))
 
 
-def new_method(*, with_cameras: bool, processes: Processes | None = None) -> tuple[PPLR, Network]:
+def new_method(
+    *, with_cameras: bool, processes: Processes | None = None, settings: Loss | None = None
+) -> tuple[PPLR, Network]:
     network = Network("tiny", classes=4)
     optimizer = build_optimizer(network, Optim())
     processes = processes or Processes()
-    method = PPLR(network, optimizer, Loss(), with_cameras=with_cameras, processes=processes)
+    given = settings or Loss()
+    method = PPLR(network, optimizer, given, with_cameras=with_cameras, processes=processes)
     return method, network
 
 
@@ -88,3 +91,18 @@ def test_a_restored_method_computes_the_same_losses(features: torch.Tensor) -> N
     batch = random_batch()
     for epoch in (0, 5):
         assert method.losses(*batch, epoch) == other.losses(*batch, epoch)
+
+
+def test_camera_entropy_weights_every_loss(features: torch.Tensor) -> None:
+    """Two cameras see each cluster twice and once: equal weights; then one sees the first."""
+    plain, _ = new_method(with_cameras=True)
+    other, _ = new_method(with_cameras=True, settings=Loss(camera_entropy=True))
+    for method in (plain, other):
+        method.begin_epoch(features, PSEUDO, CAMERAS)
+    output, targets = random_batch()
+    for epoch in (0, 5):
+        for cameras, same in ((CAMERAS, True), (CAMERAS[[0, 0, 0, 3, 4, 5]], False)):
+            given = targets._replace(cameras=torch.from_numpy(cameras))
+            before, after = (m.losses(output, given, epoch) for m in (plain, other))
+            for name in before:
+                assert bool(torch.isclose(before[name], after[name])) == same, name

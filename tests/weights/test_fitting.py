@@ -1,12 +1,13 @@
 import json
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torchvision import models
 
-from pplr_cli.engine.backbone import BACKBONES
 from pplr_cli.engine.network import Network
+from pplr_cli.engine.zoo import BACKBONES
 from pplr_cli.errors import WeightsError
 from pplr_cli.weights.fitting import fit_network, load_backbone
 from pplr_cli.weights.loading import read_state_dict
@@ -203,3 +204,38 @@ def test_another_architecture_is_refused(tmp_path, resnet):
 def test_a_file_without_a_resnet_is_refused(tmp_path):
     with pytest.raises(WeightsError, match="holds no ResNet"):
         load_backbone(saved(tmp_path, {"blocks.0.attn": torch.ones(1)}), BACKBONES["tiny"]())
+
+
+def test_a_file_of_mmt_loads_and_says_what_differs(tmp_path, resnet):
+    """MMT numbers the stages without a ReLU: layer1 is `base.3`."""
+    numbers = {"conv1": "0", "bn1": "1", "layer1": "3", "layer2": "4", "layer3": "5", "layer4": "6"}
+    content = {"module.feat_bn.weight": torch.ones(512), "module.classifier.weight": torch.ones(2)}
+    for name, value in resnet.items():
+        stage, _, rest = name.partition(".")
+        if stage in numbers:
+            content[f"module.base.{numbers[stage]}.{rest}"] = value
+    backbone = BACKBONES["resnet18"]()
+    state = {"state_dict": content, "epoch": 40, "best_mAP": np.float64(0.7)}
+    notes = load_backbone(saved(tmp_path, state), backbone)
+    check_loaded(backbone, resnet)
+    assert "its network has no ReLU after the first BatchNorm; ours has one" in notes
+    assert notes[-1] == "left out 2 other entries (`feat_bn.weight`, ...)"
+
+
+def test_a_file_of_spcl_loads(tmp_path, resnet):
+    backbone = BACKBONES["resnet18"]()
+    names = {f"module.base.{n}": v for n, v in random_like(backbone).items()}
+    content = {"state_dict": names | {"module.feat_bn.weight": torch.ones(512)}}
+    notes = load_backbone(saved(tmp_path, content | {"best_mAP": np.float64(0.7)}), backbone)
+    assert torch.equal(backbone.state_dict()["7.1.bn2.bias"], names["module.base.7.1.bn2.bias"])
+    assert notes[-1] == "left out 1 other entries (`feat_bn.weight`, ...)"
+
+
+def test_a_file_of_torchreid_loads(tmp_path, resnet):
+    rest = {"classifier.weight": torch.ones(3, 512), "fc.0.weight": torch.ones(2)}
+    content = {
+        f"module.{n}": v for n, v in (resnet | rest).items() if n[:4] not in ("fc.w", "fc.b")
+    }
+    backbone = BACKBONES["resnet18"]()
+    load_backbone(saved(tmp_path, {"state_dict": content, "rank1": np.float64(0.9)}), backbone)
+    check_loaded(backbone, resnet)

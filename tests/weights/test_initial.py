@@ -4,12 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pplr_cli.config.backbones import IMAGENET
 from pplr_cli.config.fields import Model
 from pplr_cli.errors import WeightsError
 from pplr_cli.progress import Silent
 from pplr_cli.weights import initial
-from pplr_cli.weights.catalogue import imagenet
 from pplr_cli.weights.initial import initial_weights
 
 
@@ -28,9 +26,35 @@ def test_imagenet_weights_are_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     assert initial_weights(Model(backbone="resnet34"), Silent()) == Path("resnet34.pth")
 
 
-@pytest.mark.parametrize("backbone", IMAGENET)
-def test_every_backbone_of_the_settings_has_imagenet_weights(backbone: str) -> None:
-    assert imagenet(backbone).name == backbone
+class Notes(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def info(self, message: str) -> None:
+        self.told.append(message)
+
+    def warn(self, message: str, hint: str) -> None:
+        self.told.append(f"{message} | {hint}")
+
+
+def test_a_start_names_its_effect_and_the_risk(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(initial, "obtain", lambda entry, reporter: Path(f"{entry.name}.pth"))
+    (tmp_path / "own.pth").touch()
+    told = {}
+    for start in ("imagenet", "lup", str(tmp_path / "own.pth"), "random"):
+        notes = Notes()
+        initial_weights(Model(weights=start), notes)
+        told[start] = notes.told
+    assert told["imagenet"] == told["random"] == []
+    (warning,) = told["lup"]
+    assert warning.startswith("`model.weights` = `lup`: 57.5 mAP on Market-1501 (ImageNet 81.5)")
+    assert "`pplr evaluate --weights FILE`" in warning
+    (note,) = told[str(tmp_path / "own.pth")]
+    assert "at 57.5 from LUPerson" in note
 
 
 def test_a_file_is_taken_as_it_is(tmp_path: Path) -> None:

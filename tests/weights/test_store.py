@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 import torch
 
+from pplr_cli.config.starts import STARTS
 from pplr_cli.errors import PplrError, WeightsError
 from pplr_cli.progress import Silent
 from pplr_cli.weights import drive, store
-from pplr_cli.weights.catalogue import OFFICIAL, Entry, ImageNet, imagenet
+from pplr_cli.weights.catalogue import OFFICIAL, Entry, StartFile, start_file
 from pplr_cli.weights.digest import file_sha256
 from pplr_cli.weights.loading import StateDict
 from pplr_cli.weights.store import PUBLISHED, Source, obtain
@@ -78,12 +79,17 @@ def shop(folder: Path, serve: Callable[[ThreadingHTTPServer], str]) -> Shop:
     return shop
 
 
+def start_at(url: str, size: int) -> StartFile:
+    name = url.rpartition("/")[2]
+    return StartFile("resnet18", "resnet18", url, name, size, STARTS["imagenet"])
+
+
 @pytest.fixture
-def entry(folder: Path, shop: Shop) -> ImageNet:
+def entry(folder: Path, shop: Shop) -> StartFile:
     """A backbone that our own server publishes."""
     name = f"resnet18-{SHA256[:8]}.pth"
     (folder / name).write_bytes(CONTENT)
-    return ImageNet("resnet18", f"http://127.0.0.1:{shop.server_address[1]}/{name}", len(CONTENT))
+    return start_at(f"http://127.0.0.1:{shop.server_address[1]}/{name}", len(CONTENT))
 
 
 @pytest.fixture
@@ -121,7 +127,9 @@ def refused(entry: Entry, *arguments: Any, match: str) -> WeightsError:
 # fetched
 
 
-def test_file_arrives_whole_and_alone_and_is_not_fetched_again(entry: ImageNet, shop: Shop) -> None:
+def test_file_arrives_whole_and_alone_and_is_not_fetched_again(
+    entry: StartFile, shop: Shop
+) -> None:
     assert obtain(entry, Silent()) == entry.target
     assert entry.target.read_bytes() == CONTENT
     assert names(entry) == [entry.target.name]
@@ -129,7 +137,7 @@ def test_file_arrives_whole_and_alone_and_is_not_fetched_again(entry: ImageNet, 
     assert len(shop.asked) == 1
 
 
-def test_what_is_here_needs_no_network(entry: ImageNet, shop: Shop) -> None:
+def test_what_is_here_needs_no_network(entry: StartFile, shop: Shop) -> None:
     obtain(entry, Silent())
     shop.shutdown()
     shop.server_close()
@@ -141,7 +149,7 @@ def test_what_is_here_needs_no_network(entry: ImageNet, shop: Shop) -> None:
     assert entry.target.read_bytes() == CONTENT
 
 
-def test_wrong_content_is_thrown_away(entry: ImageNet, folder: Path) -> None:
+def test_wrong_content_is_thrown_away(entry: StartFile, folder: Path) -> None:
     (folder / entry.target.name).write_bytes(b"x" + CONTENT)
     message = refused(entry, match="wrong content").message
     assert hashlib.sha256(b"x" + CONTENT).hexdigest() in message
@@ -149,7 +157,7 @@ def test_wrong_content_is_thrown_away(entry: ImageNet, folder: Path) -> None:
     assert names(entry) == []
 
 
-def test_interrupted_download_is_kept_hidden_and_gone_on_with(entry: ImageNet, shop: Shop) -> None:
+def test_interrupted_download_is_kept_hidden_and_gone_on_with(entry: StartFile, shop: Shop) -> None:
     shop.cut = 5
     refused(entry, match=f"ended after 5 of {len(CONTENT)} bytes")
     name = entry.target.name
@@ -160,13 +168,13 @@ def test_interrupted_download_is_kept_hidden_and_gone_on_with(entry: ImageNet, s
     assert names(entry) == [name]
 
 
-def test_web_page_leaves_nothing(entry: ImageNet, folder: Path) -> None:
+def test_web_page_leaves_nothing(entry: StartFile, folder: Path) -> None:
     (folder / entry.target.name).write_text("<html>quota</html>")
     refused(entry, match="this is a web page")
     assert names(entry) == []
 
 
-def test_damaged_file_is_refused_kept_and_can_be_replaced(entry: ImageNet, shop: Shop) -> None:
+def test_damaged_file_is_refused_kept_and_can_be_replaced(entry: StartFile, shop: Shop) -> None:
     obtain(entry, Silent())
     entry.target.write_bytes(CONTENT[:-1])
     error = refused(entry, match="wrong content")
@@ -185,10 +193,10 @@ def test_publishers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(store.Transfer, "to", lambda self, *_: asked.append(self.url))
     monkeypatch.setattr(drive, "fetch", lambda entry, part, _, chosen: asked.append(chosen))
     with (tmp_path / "note").open("a+") as note:
-        for entry in (imagenet("resnet50"), MARKET):
+        for entry in (start_file("imagenet", "resnet50"), MARKET):
             part = tmp_path / "part"
             store._bring(Source(drive_file="a/b.pth"), entry, part, note, Silent())
-    assert asked == [imagenet("resnet50").url, "a/b.pth"]
+    assert asked == [start_file("imagenet", "resnet50").url, "a/b.pth"]
 
 
 def test_room_for_a_copy_is_checked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,13 +293,16 @@ def test_part_of_another_source_is_not_taken(shop: Shop, network: Path, folder: 
 FETCH = """
 import sys
 from pplr_cli.progress import Silent
-from pplr_cli.weights.catalogue import ImageNet
+from pplr_cli.config.starts import STARTS
+from pplr_cli.weights.catalogue import StartFile
 from pplr_cli.weights.store import obtain
-print(obtain(ImageNet("resnet18", sys.argv[1], 1), Silent()))
+name = sys.argv[1].rpartition("/")[2]
+entry = StartFile("resnet18", "resnet18", sys.argv[1], name, 1, STARTS["imagenet"])
+print(obtain(entry, Silent()))
 """
 
 
-def start(entry: ImageNet) -> "subprocess.Popen[str]":
+def start(entry: StartFile) -> "subprocess.Popen[str]":
     root = str(Path(__file__).parents[2])
     return subprocess.Popen(
         [sys.executable, "-c", FETCH, entry.url],
@@ -302,15 +313,15 @@ def start(entry: ImageNet) -> "subprocess.Popen[str]":
 
 
 @pytest.fixture
-def large(folder: Path, shop: Shop) -> ImageNet:
+def large(folder: Path, shop: Shop) -> StartFile:
     """A backbone of 1 MB."""
     content = bytes(1_000_000)
     name = f"resnet18-{hashlib.sha256(content).hexdigest()[:8]}.pth"
     (folder / name).write_bytes(content)
-    return ImageNet("resnet18", f"http://127.0.0.1:{shop.server_address[1]}/{name}", len(content))
+    return start_at(f"http://127.0.0.1:{shop.server_address[1]}/{name}", len(content))
 
 
-def test_two_at_once_fetch_once(shop: Shop, large: ImageNet) -> None:
+def test_two_at_once_fetch_once(shop: Shop, large: StartFile) -> None:
     shop.delay = 0.5
     processes = [start(large) for _ in range(2)]
     outputs = [process.communicate(timeout=60)[0] for process in processes]
@@ -319,7 +330,7 @@ def test_two_at_once_fetch_once(shop: Shop, large: ImageNet) -> None:
     assert names(large) == [large.target.name]
 
 
-def test_killed_download_leaves_nothing_under_the_final_name(shop: Shop, large: ImageNet) -> None:
+def test_killed_download_leaves_nothing_under_the_final_name(shop: Shop, large: StartFile) -> None:
     shop.pause = 60
     name = large.target.name
     part = large.target.with_name(f".{name}.part")
