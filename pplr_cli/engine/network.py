@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from pplr_cli.config.backbones import Backbone
 from pplr_cli.config.fields import Config, Model
-from pplr_cli.engine.pooling import GeM
+from pplr_cli.engine.pooling import Average, GeM
 from pplr_cli.engine.replicas import ReplicaBatchNorm1d, has_replicas
 from pplr_cli.engine.zoo import build_backbone
 from pplr_cli.progress import Reporter
@@ -54,7 +54,7 @@ class Network(nn.Module):
         for suffix in self.branches:
             self.add_module(f"bnneck{suffix}", _neck(self.feature_size))
             self.add_module(f"classifier{suffix}", _classifier(self.feature_size, classes))
-        self.pooling = GeM() if gem else None
+        self.pooling = GeM() if gem else Average()
 
     @classmethod
     def of(cls, model: Model) -> "Network":
@@ -100,8 +100,7 @@ class Network(nn.Module):
     def _features(self, images: Tensor) -> list[Tensor]:
         """Return the global and the P part features [B, D], each through its neck."""
         grid = self.base.map(images)
-        first = grid.mean((2, 3)) if self.pooling is None else self.pooling(grid)
-        pooled = [first, *stripe_means(grid, self.parts)]
+        pooled = [self.pooling(grid), *stripe_means(grid, self.parts)]
         necks = [self.get_submodule(f"bnneck{branch}") for branch in self.branches]
         return [neck(feature) for neck, feature in zip(necks, pooled, strict=True)]
 

@@ -1,4 +1,4 @@
-"""Generalized-mean pooling (GeM; Radenović et al., PAMI 2019)."""
+"""Global pooling of a map: the average, or the generalized mean (Radenović et al., PAMI 2019)."""
 
 import torch
 from torch import Tensor, nn
@@ -6,6 +6,14 @@ from torch import Tensor, nn
 START = 3.0
 SMALLEST = 1e-6
 """Features below it, negative ones included, count as this much."""
+
+
+class Average(nn.Module):
+    """Pool a map [B, D, H, W] to its mean [B, D]."""
+
+    def forward(self, grid: Tensor) -> Tensor:
+        """Return the pooled features."""
+        return grid.mean((2, 3))
 
 
 class GeM(nn.Module):
@@ -19,7 +27,7 @@ class GeM(nn.Module):
         self.p = nn.Parameter(torch.tensor(START))
 
     def forward(self, grid: Tensor) -> Tensor:
-        """Return the pooled features in float32."""
-        exponent = self.p.clamp_min(1)
+        """Return the pooled features, computed in float32."""
+        exponent = self.p.float().clamp_min(1)
         powers = grid.float().clamp_min(SMALLEST).pow(exponent)
-        return powers.mean((2, 3)).pow(1 / exponent)
+        return powers.mean((2, 3)).pow(1 / exponent).to(grid.dtype)

@@ -31,7 +31,7 @@ NORMALISED = {
 
 
 class Encoder(nn.Module):
-    """Backbone, global neck and L2 norm of a network, without parts and classifiers.
+    """Backbone, pooling, global neck and L2 norm of a network, without parts and classifiers.
 
     Args:
         network: the network, on the CPU; it is copied.
@@ -46,6 +46,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.form, self.kind = form, torch.float16 if half else torch.float32
         self.base = deepcopy(network.base).to(self.kind)
+        self.pooling = deepcopy(network.pooling).to(self.kind)
         self.bnneck = deepcopy(network.get_submodule("bnneck")).to(self.kind)
         # buffers, not constants: they follow the model to another device
         for name, values in (("mean", MEAN), ("std", STD)):
@@ -58,7 +59,7 @@ class Encoder(nn.Module):
             images = images.permute(0, 3, 1, 2).float() / 255
         if self.form is not Input.FLOAT:
             images = (images - self.mean) / self.std
-        feature: Tensor = self.bnneck(self.base.map(images.to(self.kind)).mean((2, 3)))
+        feature: Tensor = self.bnneck(self.pooling(self.base.map(images.to(self.kind))))
         return F.normalize(feature.float())
 
 

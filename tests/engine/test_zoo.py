@@ -3,14 +3,11 @@
 import copy
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torchvision import models
 
 from pplr_cli.config import backbones, presets
-from pplr_cli.config.fields import Model
-from pplr_cli.engine import onnx
 from pplr_cli.engine.network import Network, initial_network
 from pplr_cli.engine.replicas import has_replicas, set_replicas
 from pplr_cli.engine.zoo import BACKBONES, RANDOM, build_backbone
@@ -122,18 +119,3 @@ def test_what_timm_does_not_have() -> None:
     with pytest.raises(UsageError, match=r"64 x 32: Input height") as caught:
         fixed.map(torch.zeros(1, 3, 64, 32))
     assert "`data.height`" in str(caught.value.hint)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("name", ["mobilenet_v2", "resnet18_ibn_a", VIT, CNN])
-def test_export_computes_the_same(name: str) -> None:
-    for package in onnx.PACKAGES:
-        pytest.importorskip(package)
-    if name.startswith("timm:"):
-        pytest.importorskip("timm")
-    torch.manual_seed(0)
-    model = Model(backbone=name, weights="random", classes=2, pooling="gem")
-    network = Network.of(model).eval()
-    content = onnx.build(network, 64, 32, {})
-    images = np.random.default_rng(0).integers(0, 256, (3, 64, 32, 3), dtype=np.uint8)
-    assert onnx.largest_difference(content, network, images) < 1e-3

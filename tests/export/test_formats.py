@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from pplr_cli.config import presets
+from pplr_cli.engine.network import Network
 from pplr_cli.errors import PplrError
 from pplr_cli.export import formats
 from pplr_cli.export.check import check_file
@@ -82,3 +85,24 @@ def test_missing_packages_are_named_with_the_command_that_installs_them(
     with pytest.raises(PplrError, match=f"`import {package}` fails: No module") as caught:
         formats.require_packages(kind)
     assert f"pip install 'pplr[{extra}]'" in str(caught.value.hint)
+
+
+BACKBONES = ("mobilenet_v2", "resnet18_ibn_a", "timm:test_vit", "timm:test_efficientnet")
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize(
+    "kind", [Format.TORCHSCRIPT, pytest.param(Format.ONNX, marks=pytest.mark.long)]
+)
+def test_every_backbone_and_pooling_is_exported(
+    tiny_preset: Path, pixels: NDArray[np.uint8], tmp_path: Path, backbone: str, kind: Format
+) -> None:
+    for name in (*formats.PACKAGES[kind], *(["timm"] if backbone.startswith("timm:") else [])):
+        pytest.importorskip(name)
+    settings = [f"model.backbone={backbone}", "model.pooling=gem", "data.height=64"]
+    config = presets.resolve(str(tiny_preset), "train", settings)
+    torch.manual_seed(0)
+    model = Model(Network.of(config.model), config, Runtime(workers=1, cache=False), {})
+    choice = Choice(tmp_path / f"m.{kind}", None, kind, Input.UINT8)
+    choice.path.write_bytes(formats.build(model, choice))
+    assert check_file(choice.path, choice, model, pixels.repeat(2, 1)).distance < 1e-3
