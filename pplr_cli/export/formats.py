@@ -109,7 +109,7 @@ def _torchscript(encoder: Encoder, images: Tensor, entries: Mapping[str, Any]) -
     content = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore", FutureWarning)
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # sizes are constants on purpose
+        warnings.filterwarnings("ignore", ".*might cause the trace")  # of constant sizes
         traced = torch.jit.trace(encoder, images)
         torch.jit.save(traced, content, _extra_files={"pplr.json": json.dumps(entries)})
     return content.getvalue()
