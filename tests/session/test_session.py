@@ -129,6 +129,26 @@ def test_tracks_can_be_ignored(options: dict[str, Any], tmp_path: Path) -> None:
     np.testing.assert_array_equal(labels_of(tmp_path / "other", 1), plain)
 
 
+def test_settings_that_tracks_ignore_end_a_run_before_it_begins(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    with_tracks(options["data_dir"], tmp_path / "data")
+    with pytest.raises(UsageError, match="`hdbscan` has no effect on tracks"):
+        train(options, data_dir=tmp_path / "data", settings=("clustering.algorithm=hdbscan",))
+    assert not (options["run_dir"] / "metrics.jsonl").exists()
+
+
+def test_other_distances_and_clusterers_train_and_explain(options: dict[str, Any]) -> None:
+    settings = {"distance": "camera_jaccard", "algorithm": "hdbscan", "k1_others": 8}
+    options["settings"] = tuple(f"clustering.{key}={value}" for key, value in settings.items())
+    run = train(options, mode="train-cam")
+    assert run is not None
+    assert {"seconds_label_camera_jaccard", "seconds_label_hdbscan"} <= run.rows[-1].keys()
+    page = (run.path / "report.html").read_text()
+    assert "HDBSCAN" in page
+    assert "camera-aware Jaccard distance" in page
+
+
 @pytest.mark.parametrize("tracked", [False, True])
 def test_answers_shape_the_clusters_and_stay_with_the_run(
     options: dict[str, Any], tmp_path: Path, *, tracked: bool
