@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote, urlsplit
 
-import typer
-
 from pplr_cli.commands import documents, options
+from pplr_cli.config.options import argument, option
 from pplr_cli.errors import UsageError
 from pplr_cli.terminal.console import Console
 from pplr_cli.text import nearest
@@ -17,18 +16,6 @@ if TYPE_CHECKING:
     from pplr_cli.weights.catalogue import Entry
     from pplr_cli.weights.loading import StateDict
     from pplr_cli.weights.store import Source
-
-Name = Annotated[
-    str | None,
-    typer.Argument(metavar="NAME", help="Weights to download (default: list all)."),
-]
-Url = Annotated[str | None, typer.Option("--url", help="Download from this web address.")]
-FromFile = Annotated[Path | None, typer.Option("--from-file", help="Copy a local file.")]
-DriveFile = Annotated[
-    str | None,
-    typer.Option("--drive-file", help="Path in the authors' folder, if names are ambiguous."),
-]
-Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
 
 
 class Known(documents.Part):
@@ -58,12 +45,13 @@ class DownloadDocument(documents.Document, command="download-weights"):
     downloads: list[Known]
 
 
+@options.takes()
 def download_weights(
-    name: Name = None,
-    url: Url = None,
-    from_file: FromFile = None,
-    drive_file: DriveFile = None,
-    force: Force = False,
+    name: str | None = argument(None, "Weights to download (default: list all).", "NAME"),
+    url: str | None = option(None, "Download from this web address."),
+    from_file: Path | None = option(None, "Copy a local file."),
+    drive_file: str | None = option(None, "Path in the authors' folder, if names are ambiguous."),
+    force: bool = option(False, "Replace an existing file."),
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
