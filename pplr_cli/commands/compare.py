@@ -43,6 +43,7 @@ class RunsDocument(documents.Document, command="runs"):
 
     folder: Path
     runs: list[RunOutcome]
+    page: documents.Page
 
 
 class Spread(documents.Part):
@@ -76,17 +77,27 @@ def runs(
     folder: Path = argument(
         Path("runs"), "Folder of the run folders.", "FOLDER", show_default=True
     ),
+    to: Path | None = option(
+        None, "Also write an HTML page that links to the reports.", metavar="FILE"
+    ),
+    overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
     """List the runs of a folder with state, data, figures and age."""
     from pplr_cli.runs.comparison import find_runs, outcome
 
     console, outcomes = Console(), [outcome(run) for run in find_runs(folder)]
+    if to is not None:
+        from pplr_cli.report.comparison import render_runs
+
+        _write(to, render_runs(outcomes, folder, to), overwrite=overwrite)
     if json:
         listed = [RunOutcome(**each) for each in outcomes]
-        console.document(RunsDocument(folder=folder, runs=listed))
-    else:
-        _list(console, outcomes)
+        console.document(RunsDocument(folder=folder, runs=listed, page=to))
+        return
+    _list(console, outcomes)
+    if to is not None:
+        console.result(f"page: {to}")
 
 
 @options.takes()
@@ -101,17 +112,12 @@ def compare(
     json: options.Json = False,
 ) -> None:
     """Compare runs: outcomes, settings that differ, mean and spread over seeds."""
-    from pplr_cli.files import check_output, open_output
     from pplr_cli.report.comparison import render_comparison
     from pplr_cli.runs.comparison import Comparison
 
-    if to is not None:
-        check_output(to, overwrite=overwrite)
     console, comparison = Console(), Comparison.of(runs)
     if to is not None:
-        page = render_comparison(comparison).encode()
-        with open_output(to, overwrite=overwrite) as file:
-            file.write(page)
+        _write(to, render_comparison(comparison, to), overwrite=overwrite)
     if json:
         console.document(_document(comparison, to))
         return
@@ -129,6 +135,13 @@ def compare(
         console.table(("mean and spread", "runs", "mAP", "best mAP", "rank-1"), spread)
     if to is not None:
         console.result(f"page: {to}")
+
+
+def _write(path: Path, page: str, *, overwrite: bool) -> None:
+    from pplr_cli.files import open_output
+
+    with open_output(path, overwrite=overwrite) as file:
+        file.write(page.encode())
 
 
 def _document(comparison: "Comparison", page: Path | None) -> CompareDocument:

@@ -1,11 +1,15 @@
-"""A page that compares runs: curves over each other, differing settings, spread over seeds."""
+"""Pages about several runs: a list with links to the reports, and a comparison with curves."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from pplr_cli.report.charts import Chart, line_chart, series
 from pplr_cli.report.page import templates
-from pplr_cli.runs.comparison import Comparison
+from pplr_cli.runs.comparison import Comparison, Outcome
+from pplr_cli.runs.folder import REPORT
 from pplr_cli.runs.records import Run
 from pplr_cli.text import printable
 
@@ -37,8 +41,24 @@ def draw_comparison(runs: Sequence[Run]) -> list[Chart]:
     return [chart for chart in charts if chart.curves]
 
 
-def render_comparison(comparison: Comparison) -> str:
-    """Return the page, which needs no other file."""
-    charts = draw_comparison(comparison.runs)
-    page = templates().get_template("comparison.html")
-    return printable(page.render(comparison=comparison, charts=charts))
+def render_runs(outcomes: Sequence[Outcome], folder: Path, page: Path) -> str:
+    """Return a page that lists runs and links to their reports, relative to the page."""
+    template, links = templates().get_template("runs.html"), _links(outcomes, page)
+    return printable(template.render(outcomes=outcomes, folder=folder, links=links))
+
+
+def render_comparison(comparison: Comparison, page: Path) -> str:
+    """Return the page, which needs no other file, but links to the reports of the runs."""
+    charts, links = draw_comparison(comparison.runs), _links(comparison.outcomes, page)
+    template = templates().get_template("comparison.html")
+    return printable(template.render(comparison=comparison, charts=charts, links=links))
+
+
+def _links(outcomes: Iterable[Outcome], page: Path) -> dict[str, str]:
+    """Return the links from a page to the reports that exist, by run."""
+    reports = {one["run"]: Path(one["run"], REPORT) for one in outcomes}
+    return {
+        run: quote(os.path.relpath(report.resolve(), page.resolve().parent))
+        for run, report in reports.items()
+        if report.is_file()
+    }

@@ -45,6 +45,16 @@ def test_listed_as_json(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert 0 <= found["runs"][0]["mAP"] <= 1
 
 
+def test_listed_on_a_page(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = runs / "index.html"
+    assert run(["runs", str(runs), "--to", str(page)]) == 0
+    assert capsys.readouterr().out.endswith(f"page: {page}\n")
+    assert 'href="one/report.html"' in page.read_text()
+    assert run(["runs", str(runs), "--to", str(page), "--json"]) != 0
+    assert run(["runs", str(runs), "--to", str(page), "--json", "--overwrite"]) == 0
+    assert json.loads(capsys.readouterr().out)["page"] == str(page)
+
+
 def test_compared_with_a_page(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

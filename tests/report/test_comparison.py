@@ -4,8 +4,8 @@ import re
 import shutil
 from pathlib import Path
 
-from pplr_cli.report.comparison import draw_comparison, render_comparison
-from pplr_cli.runs.comparison import Comparison
+from pplr_cli.report.comparison import draw_comparison, render_comparison, render_runs
+from pplr_cli.runs.comparison import Comparison, find_runs, outcome
 from tests.conftest import Done
 
 
@@ -25,11 +25,26 @@ def test_each_run_has_a_curve_in_each_chart(done: Done, tmp_path: Path) -> None:
 
 
 def test_the_page_is_self_contained_and_escaped(done: Done, tmp_path: Path) -> None:
-    page = render_comparison(compared(done, tmp_path, 7))
+    page = render_comparison(compared(done, tmp_path, 7), tmp_path / "page.html")
     assert "&lt;run 0&gt;" in page
     assert "<run 0>" not in page
-    assert not re.search(r"""(?:src|href)=["'](?!data:)""", page)
+    assert set(re.findall(r"""(?:src|href)=["'](?!data:)([^"']*)""", page)) == {
+        f"%3Crun%20{n}%3E/report.html" for n in range(7)
+    }
     assert "None but the seed." in page
     assert "± 0.0" in page
     assert set(re.findall(r'polyline class="(s\d)', page)) == {f"s{n}" for n in range(5)}
     assert page.count(' dashed" points') == 2 * 6
+
+
+def test_the_index_links_to_the_reports_that_exist(done: Done, tmp_path: Path) -> None:
+    compared(done, tmp_path / "runs", 3)
+    (tmp_path / "runs" / "<run 1>" / "report.html").unlink()
+    (tmp_path / "runs" / "<run 2>" / "config.yaml").write_text("optim: [")
+    outcomes = [outcome(run) for run in find_runs(tmp_path / "runs")]
+    page = render_runs(outcomes, Path("a&b"), tmp_path / "pages" / "index.html")
+    links = re.findall(r'<a href="([^"]*)">', page)
+    assert links == [f"../runs/%3Crun%20{n}%3E/report.html" for n in (0, 2)]
+    assert "Runs in a&amp;b" in page
+    assert page.count("<tr>") == 4
+    assert 'colspan="11"' in page  # the damaged one
