@@ -17,19 +17,12 @@ from pplr_cli.weights.fitting import load_backbone
 
 
 class Output(NamedTuple):
-    """The output in training for a batch of B images with C clusters and P parts.
+    """The output in training for a batch of B images with C clusters and P parts."""
 
-    Attributes:
-        global_feature: [B, D], after the neck, not normalised.
-        part_features: [B, D, P], after the necks, not normalised.
-        global_logits: [B, C].
-        part_logits: [B, C, P].
-    """
-
-    global_feature: Tensor
-    part_features: Tensor
-    global_logits: Tensor
-    part_logits: Tensor
+    global_feature: Tensor  # [B, D], after the neck, not normalised
+    part_features: Tensor  # [B, D, P], after the necks, not normalised
+    global_logits: Tensor  # [B, C]
+    part_logits: Tensor  # [B, C, P]
 
 
 class Network(nn.Module):

@@ -4,6 +4,7 @@ Paper: Cho et al., CVPR 2022; the inter-camera loss is that of CAP (Wang et al.,
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,30 +30,20 @@ class Targets(NamedTuple):
     cameras: Tensor  # int64 [B]
 
 
+@dataclass(eq=False, repr=False)
 class PPLR:
     """Sets up each epoch from its pseudo-labels and computes the losses of its batches.
 
-    The optimiser follows classifiers that grow; all processes get the classifiers and proxies of
-    the first. `with_cameras` adds the inter-camera losses (`train-cam`).
-
-    Attributes:
-        clusters: C, the number of clusters of the epoch.
-        proxies: the camera proxies of the epoch; None without cameras.
+    All processes get the classifiers and proxies of the first.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        optimizer: torch.optim.Optimizer,
-        settings: Loss,
-        *,
-        with_cameras: bool,
-        processes: Processes = ALONE,
-    ) -> None:
-        self.clusters = 0
-        self.proxies: Proxies | None = None
-        self._network, self._optimizer, self._settings = network, optimizer, settings
-        self._with_cameras, self._processes = with_cameras, processes
+    network: Network
+    optimizer: torch.optim.Optimizer  # follows classifiers that grow
+    settings: Loss
+    with_cameras: bool = field(kw_only=True)  # add the inter-camera losses (`train-cam`)
+    processes: Processes = ALONE
+    clusters: int = field(default=0, init=False)  # C, of the epoch
+    proxies: Proxies | None = field(default=None, init=False)  # of the epoch, if with cameras
 
     def begin_epoch(
         self, features: Tensor, pseudo_labels: PseudoLabels, cameras: NDArray[np.int64]
@@ -67,15 +58,15 @@ class PPLR:
             torch.from_numpy(values).to(features.device)
             for values in (pseudo_labels.labels, cameras)
         )
-        grow_classifiers(self._network, self._optimizer, self.clusters)
-        weights = [self._network.head(branch).weight for branch in self._network.branches]
+        grow_classifiers(self.network, self.optimizer, self.clusters)
+        weights = [self.network.head(branch).weight for branch in self.network.branches]
         centroids = group_means(features, labels, self.clusters)
         with torch.no_grad():
             for weight, rows in zip(weights, centroids, strict=True):
                 weight[: self.clusters] = rows
-        self.proxies = camera_proxies(features, labels, seen) if self._with_cameras else None
+        self.proxies = camera_proxies(features, labels, seen) if self.with_cameras else None
         # sums on a GPU differ in their last bits from process to process
-        self._processes.copy_from_first([*weights, *(self.proxies or ())])
+        self.processes.copy_from_first([*weights, *(self.proxies or ())])
 
     def losses(self, output: Output, targets: Targets, epoch: int) -> dict[str, Tensor]:
         """Return the losses of a complete batch by name, float32; `loss_total` is the weighted sum.
@@ -83,7 +74,7 @@ class PPLR:
         Agreement-aware smoothing begins at epoch `loss.aals_epoch`, counted from 0. With
         `loss.camera_entropy` all losses weight their images by the cameras of their cluster.
         """
-        settings = self._settings
+        settings = self.settings
         output = Output(*(tensor.float() for tensor in output))
         labels, agreement, cameras = targets
         weights = camera_weights(labels, cameras) if settings.camera_entropy else None
@@ -110,7 +101,7 @@ class PPLR:
         self, output: Output, targets: Targets, proxies: Proxies, weights: Tensor | None
     ) -> dict[str, Tensor]:
         """Return the inter-camera loss of the global feature and its mean over the parts."""
-        settings = self._settings
+        settings = self.settings
         features = [output.global_feature, *output.part_features.unbind(2)]
         given = (targets.labels, targets.cameras, proxies)
         strength = (settings.camera_temperature, settings.camera_negatives, weights)
@@ -128,5 +119,5 @@ class PPLR:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned, on the network's device."""
         self.clusters, proxies = state["clusters"], state["proxies"]
-        device = self._network.head("").weight.device
+        device = self.network.head("").weight.device
         self.proxies = None if proxies is None else Proxies(*(t.to(device) for t in proxies))

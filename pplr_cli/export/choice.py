@@ -44,25 +44,16 @@ WEIGHTS = {".pt", ".pth"}
 
 @dataclass(frozen=True)
 class Choice:
-    """What to write.
+    """What to write."""
 
-    Attributes:
-        path: the model file.
-        folder: the folder that also gets the model card and the settings; None for one file.
-        format: of the model file.
-        input: of the model; a safetensors file is used through `pplr_cli.load`.
-        half: float16 weights; input and output stay as they are.
-        batch: images of every call; None for any number.
-        target: the program that the model is for.
-    """
-
-    path: Path
+    path: Path  # the model file
+    # the folder that also gets the model card and the settings; None for one file
     folder: Path | None
-    format: Format
-    input: Input
-    half: bool = False
-    batch: int | None = None
-    target: Target | None = None
+    format: Format  # of the model file
+    input: Input  # of the model; a safetensors file is used through `pplr_cli.load`
+    half: bool = False  # float16 weights; input and output stay as they are
+    batch: int | None = None  # images of every call; None for any number
+    target: Target | None = None  # the program that the model is for
 
 
 def choose(

@@ -21,19 +21,12 @@ Source = Literal["query and gallery", "training images"]
 
 
 class Labelled(NamedTuple):
-    """A threshold, and the images that it was chosen on.
+    """A threshold, and the images that it was chosen on."""
 
-    Attributes:
-        threshold: the distance with the largest F-score, its precision and recall.
-        images: their number.
-        identities: their number.
-        source: which ones.
-    """
-
-    threshold: Threshold
-    images: int
-    identities: int
-    source: Source
+    threshold: Threshold  # the distance with the largest F-score, its precision and recall
+    images: int  # their number
+    identities: int  # their number
+    source: Source  # which ones
 
 
 def find_threshold(model: Model, manifest: Manifest) -> Labelled | None:

@@ -25,16 +25,11 @@ Passed = tuple[list[Tensor], list[NDArray[np.float32]]]
 
 
 class Fits(NamedTuple):
-    """How near the features inside a program are to ours.
+    """How near the features inside a program are to ours."""
 
-    Attributes:
-        program: its name and version.
-        cosine: smallest cosine to torch's features of the images that the program prepared.
-        own_cosine: smallest cosine to the features of `pplr`, which resizes with Pillow (bicubic).
-    """
-
-    program: str
-    cosine: float
+    program: str  # its name and version
+    cosine: float  # smallest cosine to torch's features of the images that the program prepared
+    # smallest cosine to the features of `pplr`, which resizes with Pillow (bicubic)
     own_cosine: float
 
 
