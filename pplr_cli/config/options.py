@@ -14,10 +14,8 @@ T = TypeVar("T")
 class Option(NamedTuple):
     """How a field reads on the command line."""
 
-    flags: tuple[str, ...]
-    """Such as `--quiet`, `-q`, or `--cache/--no-cache`; none for an argument."""
-    about: dict[str, Any]
-    """`help`, `min`, `metavar`, `show_default`, as Typer takes them."""
+    flags: tuple[str, ...]  # such as `--quiet`, `-q`, or `--cache/--no-cache`; none for an argument
+    about: dict[str, Any]  # `help`, `min`, `metavar`, `show_default`, as Typer takes them
 
     def words(self, value: Any) -> list[str]:
         """Return the words that give `value` on a command line."""

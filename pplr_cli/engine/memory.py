@@ -63,10 +63,8 @@ def retrieval(queries: int, gallery: int, size: int, memory: int) -> int:
 class Training(NamedTuple):
     """The memory of the network in training, in bytes."""
 
-    state: int
-    """Of the weights, their gradients and Adam's two moments."""
-    batch: int
-    """Kept for the backward pass of one batch, without workspaces."""
+    state: int  # of the weights, their gradients and Adam's two moments
+    batch: int  # kept for the backward pass of one batch, without workspaces
     feature_size: int
 
 

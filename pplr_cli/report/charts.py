@@ -29,8 +29,7 @@ class Chart:
     # where the column of a curve begins at each epoch; empty for lines
     bases: Sequence[Mapping[float, float]] = ()
 
-    most_dots: ClassVar = 60
-    """Curves of more points are drawn without dots."""
+    most_dots: ClassVar = 60  # curves of more points are drawn without dots
 
     @cached_property
     def epochs(self) -> tuple[float, float]:

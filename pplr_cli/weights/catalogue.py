@@ -75,17 +75,12 @@ OFFICIAL = tuple(
 class StartFile:
     """Published weights of a backbone, to start from."""
 
-    name: str
-    """The name in `pplr download-weights`."""
+    name: str  # the name in `pplr download-weights`
     backbone: str
-    url: str
-    """The address of the file, or of the page that links to it."""
-    file: str
-    """The name of the file."""
-    size: int
-    """Bytes, within a kilobyte; 0 = not published."""
-    start: Start
-    """What is known about the weights."""
+    url: str  # the address of the file, or of the page that links to it
+    file: str  # the name of the file
+    size: int  # bytes, within a kilobyte; 0 = not published
+    start: Start  # what is known about the weights
 
     @property
     def description(self) -> str:

@@ -32,8 +32,7 @@ class Transfer:
     """One download from an `http` or `https` address."""
 
     url: str
-    way_out: str
-    """The hint where the server cannot be reached."""
+    way_out: str  # the hint where the server cannot be reached
     reporter: Reporter
     timeout: float = TIMEOUT
     sleep: Callable[[float], None] = time.sleep

@@ -49,12 +49,9 @@ class StateDict(NamedTuple):
     """The content of a weights file."""
 
     path: Path
-    tensors: dict[str, Tensor]
-    """On the CPU, by name, without wrapper prefixes; all values are finite."""
-    about: dict[str, Any] | None
-    """Origin of our own files (settings, mode, epoch, ...)."""
-    notes: tuple[str, ...]
-    """Remarks for people."""
+    tensors: dict[str, Tensor]  # on the CPU, without wrapper prefixes; all values are finite
+    about: dict[str, Any] | None  # origin of our own files (settings, mode, epoch, ...)
+    notes: tuple[str, ...]  # remarks for people
 
 
 def read_state_dict(path: Path) -> StateDict:

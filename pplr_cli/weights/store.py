@@ -25,12 +25,9 @@ Fits = Callable[["StateDict"], object]
 class Source(NamedTuple):
     """A place to take weights from; without arguments the place where they are published."""
 
-    url: str | None = None
-    """Another web address (`http` or `https`), such as a mirror."""
-    file: Path | None = None
-    """A local file, which is copied."""
-    drive_file: str | None = None
-    """Path in the authors' Drive folder, if the names there are ambiguous."""
+    url: str | None = None  # another web address (`http` or `https`), such as a mirror
+    file: Path | None = None  # a local file, which is copied
+    drive_file: str | None = None  # path in the authors' folder, if its names are ambiguous
 
 
 PUBLISHED = Source()
