@@ -20,6 +20,12 @@ Ranks = NDArray[np.int32]
 Floats = NDArray[np.float32]
 
 BLOCK_ROWS = 1024
+MOST_BLOCKS = 128
+"""Of more rows: each block has scratch arrays of N entries."""
+LEFT_OUT = 0.85
+"""Share of a pair's least common weight that may be in columns which are not searched for pairs."""
+MARGIN = 1e-4
+"""Above the rounding error of a common weight."""
 
 
 def jaccard_distance(features: Floats, ranks: Ranks, k1: int, k2: int, eps: float) -> csr_array:
@@ -42,7 +48,7 @@ def jaccard_distance(features: Floats, ranks: Ranks, k1: int, k2: int, eps: floa
     weights = np.concatenate(_run(kernels.softmax, len(vectors), vectors, *pattern))
     encoding = csr_array((weights, *pattern), shape=members.shape)
     encoding = average_rows(encoding, ranks[:, :k2])
-    return set_distance(encoding, encoding, eps)
+    return near_distance(encoding, eps)
 
 
 def camera_jaccard_distance(
@@ -75,7 +81,7 @@ def camera_jaccard_distance(
     encoding = near @ csr_array((weights, *pattern), shape=members.shape)
     encoding.sort_indices()
     encoding.data /= np.repeat(np.diff(near.indptr), np.diff(encoding.indptr)).astype(np.float32)
-    return set_distance(encoding, encoding, eps)
+    return near_distance(encoding, eps)
 
 
 def _mutual(ranks: Ranks) -> csr_array:
@@ -100,7 +106,8 @@ def reciprocal_sets(ranks: Ranks, full: int, half: int) -> csr_array:
     two thirds.
     """
     columns = np.ascontiguousarray(ranks[:, :full])
-    blocks = _run(kernels.expand, len(ranks), columns, half)
+    halves = np.concatenate(_run(kernels.mutual, len(ranks), columns, half))
+    blocks = _run(kernels.expand, len(ranks), columns, halves)
     return _stack([(*block, np.ones(len(block[1]), np.float32)) for block in blocks], len(ranks))
 
 
@@ -124,13 +131,36 @@ def set_distance(encoding: csr_array, others: csr_array, eps: float) -> csr_arra
     return _stack(_run(kernels.distances, rows, *given), size)
 
 
+def near_distance(encoding: csr_array, eps: float) -> csr_array:
+    """Return what `set_distance` returns for all pairs of rows of V, faster for small `eps`.
+
+    Near pairs share a weight m of at least 2 (1 - eps) / (2 - eps). The columns of most entries
+    cost most, and most pairs that meet in them are far apart: each row leaves out its commonest
+    columns, of less weight than a share of m. Near pairs share the rest of m in the others.
+    """
+    common = 2 * (1 - eps) / (2 - eps) - MARGIN
+    if common < 0.25:
+        return set_distance(encoding, encoding, eps)
+    n = len(encoding.indptr) - 1
+    commonness = np.empty(n, np.int32)
+    commonness[np.argsort(np.bincount(encoding.indices, minlength=n), kind="stable")] = np.arange(n)
+    least = np.float32(LEFT_OUT * common)
+    kept = np.concatenate(_run(kernels.suffixes, n, _arrays(encoding), commonness, least))
+    indptr = np.concatenate(([0], np.cumsum(kept)))[encoding.indptr]
+    searched = csr_array((encoding.data[kept], encoding.indices[kept], indptr), encoding.shape)
+    limits = np.float32(eps), np.float32((1 - LEFT_OUT) * common - MARGIN)
+    given = (_arrays(encoding), kept, _arrays(searched.tocsc()), n, *limits)
+    return _stack(_run(kernels.near_distances, n, *given), n)
+
+
 def _arrays(matrix: Any) -> tuple[Floats, NDArray[Any], NDArray[Any]]:
     return matrix.data, matrix.indices, matrix.indptr
 
 
 def _run(work: Callable[..., Any], rows: int, *given: Any) -> list[Any]:
     """Call a kernel for each block of rows; return its results in order."""
-    return by_blocks(rows, lambda first, end: work(*given, first, end), BLOCK_ROWS)
+    size = max(BLOCK_ROWS, -(-rows // MOST_BLOCKS))
+    return by_blocks(rows, lambda first, end: work(*given, first, end), size)
 
 
 def _stack(blocks: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]], n: int) -> csr_array:

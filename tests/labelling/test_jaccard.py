@@ -90,3 +90,31 @@ def test_rows_that_meet_only_in_the_average_are_compared() -> None:
 def test_average_of_one_row_is_the_row() -> None:
     encoding = csr_array(np.eye(3, dtype=np.float32))
     assert jaccard.average_rows(encoding, np.zeros((3, 1), np.int32)) is encoding
+
+
+@given(
+    count=st.integers(1, 60),
+    seed=st.integers(0, 999),
+    common=st.floats(0, 1),
+    limit=st.sampled_from([0.05, 0.3, 0.5, 0.7, 0.8, 0.9]),
+)
+@settings(max_examples=60)
+def test_near_distances_have_the_bits_of_all_distances(
+    count: int, seed: int, common: float, limit: float
+) -> None:
+    """With columns that nearly all rows share, rows of one entry, and rows that are equal."""
+    rng = np.random.default_rng(seed)
+    dense = rng.random((count, count)) ** 4 * (rng.random((count, count)) < 0.3)
+    dense[:, : count // 4] *= rng.random((count, count // 4)) < common
+    dense[np.arange(count), np.arange(count)] += 0.01
+    dense = (dense / dense.sum(1, keepdims=True))[rng.integers(0, count, count)]
+    encoding = csr_array(dense.astype(np.float32))
+    encoding.indices, encoding.indptr = (
+        part.astype(np.int32) for part in (encoding.indices, encoding.indptr)
+    )
+    expected = jaccard.set_distance(encoding, encoding, limit)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jaccard, "BLOCK_ROWS", 7)
+        found = jaccard.near_distance(encoding, limit)
+    for name in ("data", "indices", "indptr"):
+        assert getattr(found, name).tobytes() == getattr(expected, name).tobytes()
