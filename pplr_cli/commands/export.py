@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pplr_cli.data.manifest import ImageSet, Manifest
+    from pplr_cli.export.labelled import Labelled
     from pplr_cli.retrieval.model import Model
 
 CHECKED = 32
@@ -64,16 +65,20 @@ def export(
     check_output(to, overwrite=overwrite, folder=choice.folder is not None)
 
     from pplr_cli.export import formats
+    from pplr_cli.export.card import render, write_card
+    from pplr_cli.export.labelled import find_threshold
 
     formats.require_packages(choice.format)
     request = WeightsRequest(**values)
     model, manifest = request.load(cache=False), None
     if crops is None or choice.folder is not None:
         manifest = _data_set(model, request.data)
+    labelled = find_threshold(model, manifest) if choice.folder and manifest else None
     content, checked = _build(model, choice, *_crops(crops, model, manifest))
-    threshold = None
     if choice.folder is not None:
-        threshold = _write_card(choice, model, manifest, request.weights, licence)
+        prepared = manifest is not None
+        card = render(model, choice, request.weights, labelled, prepared=prepared, licence=licence)
+        write_card(choice.folder, card, model)
     with open_output(choice.path, overwrite=overwrite) as file:
         file.write(content)
     document = ExportDocument(
@@ -87,7 +92,7 @@ def export(
         preprocessing=formats.describe(model, choice)["preprocessing"],
         feature_size=model.network.feature_size,
         checked=checked,
-        threshold=threshold,
+        threshold=_chosen(labelled),
     )
     if request.json:
         request.console.document(document)
@@ -137,7 +142,10 @@ def _some(images: "ImageSet", model: "Model") -> "list[NDArray[np.uint8]]":
 def _build(
     model: "Model", choice: Choice, source: str, crops: "list[NDArray[np.uint8]]"
 ) -> tuple[bytes, Checked]:
-    """Return the content of the model file, and how the check of it went."""
+    """Return the content of the model file, and how the check of it went.
+
+    Nothing may be decoded after it: ultralytics replaces functions of Pillow and torch.
+    """
     from pplr_cli.export import formats
     from pplr_cli.export.check import check_file
     from pplr_cli.export.targets import check_inside
@@ -159,32 +167,16 @@ def _build(
     )
 
 
-def _write_card(
-    choice: Choice,
-    model: "Model",
-    manifest: "Manifest | None",
-    weights: Path,
-    licence: str | None,
-) -> ThresholdChosen | None:
-    """Write settings and card; return the distance threshold, None without labels."""
-    from pplr_cli.export import card
-    from pplr_cli.export.labelled import find_threshold
-
-    assert choice.folder is not None
-    labelled = find_threshold(model, manifest) if manifest else None
-    text = card.render(
-        model, choice, weights, labelled, prepared=manifest is not None, licence=licence
-    )
-    card.write(choice.folder, text, model)
+def _chosen(labelled: "Labelled | None") -> ThresholdChosen | None:
     if labelled is None:
         return None
-    chosen = labelled.threshold
-    assert chosen.precision is not None
-    assert chosen.recall is not None
+    threshold = labelled.threshold
+    assert threshold.precision is not None
+    assert threshold.recall is not None
     return ThresholdChosen(
-        distance=chosen.distance,
-        precision=chosen.precision,
-        recall=chosen.recall,
+        distance=threshold.distance,
+        precision=threshold.precision,
+        recall=threshold.recall,
         images=labelled.images,
         identities=labelled.identities,
         source=labelled.source,

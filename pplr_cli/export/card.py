@@ -26,7 +26,7 @@ INITIAL = {
 }
 
 
-def write(folder: Path, text: str, model: Model) -> None:
+def write_card(folder: Path, text: str, model: Model) -> None:
     """Write the card, and the settings as `config.yaml`."""
     header = f"# pplr {__version__}, resolved settings\n"
     write_text(folder / CONFIG, header + yaml.safe_dump(model.config.document(), sort_keys=False))
@@ -66,6 +66,7 @@ def render(
     return environment.get_template("card.md").render(
         title=(choice.folder or choice.path).resolve().name,
         choice=choice,
+        trained="mode" in model.about,
         facts=list(_facts(model, weights, run, digest).items()),
         before=describe(model, choice)["preprocessing"],
         height=data.height,

@@ -16,8 +16,8 @@ from pplr_cli.retrieval.model import Model
 Features = NDArray[np.float32]
 TOLERANCE = 1e-3
 """Largest Euclidean distance (0 to 2) of a feature to torch's: a cosine of at least 0.9999995."""
-HALF_TOLERANCE = 1.4e-2
-"""The same for float16: a cosine of at least 0.9999."""
+HALF_TOLERANCE = 4.4e-2
+"""The same for float16, whose rounding adds up over the layers: a cosine of at least 0.999."""
 
 
 class Checked(NamedTuple):

@@ -116,11 +116,14 @@ def _torchscript(encoder: Encoder, images: Tensor, entries: Mapping[str, Any]) -
 
 
 def _safetensors(model: Model, *, half: bool) -> bytes:
-    """Return the weights without classifiers; the header has what our weights files record."""
+    """Return the weights without classifiers; the header has what our weights files record.
+
+    Half precision is for the filters: the values of BatchNorm are few, and each shifts a channel.
+    """
     from safetensors.torch import save
 
     tensors = {
-        name: tensor.half() if half and tensor.is_floating_point() else tensor
+        name: tensor.half() if half and tensor.dim() > 1 else tensor
         for name, tensor in model.network.state_dict().items()
         if not name.startswith("classifier")
     }

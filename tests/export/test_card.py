@@ -54,6 +54,7 @@ def test_what_is_unknown_is_not_recorded(model: Model, tmp_path: Path) -> None:
     assert "Not recorded: the data set is not prepared on this machine." in text
     assert "Not stated: choose one" in text
     assert "random weights" in text
+    assert "without identity labels" not in text
 
 
 @pytest.mark.parametrize("kind", Format)
@@ -71,6 +72,6 @@ def test_the_front_matter_names_format_and_library(
 
 
 def test_the_settings_are_those_of_the_model(model: Model, tmp_path: Path) -> None:
-    card.write(tmp_path, "# card\n", model)
+    card.write_card(tmp_path, "# card\n", model)
     assert yaml.safe_load((tmp_path / "config.yaml").read_text()) == model.config.document()
     assert (tmp_path / "README.md").read_text() == "# card\n"

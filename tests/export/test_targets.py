@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -27,9 +28,13 @@ def crops(tiny_data: Path) -> Frames:
 
 
 @pytest.fixture
-def exported(request: pytest.FixtureRequest, model: Model, tmp_path: Path) -> Choice:
+def exported(
+    request: pytest.FixtureRequest, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Choice:
     """A model exported for a target whose package is installed."""
     target: Target = request.param
+    for module, name in ((Image, "open"), (torch, "load"), (torch, "save")):
+        monkeypatch.setattr(module, name, getattr(module, name))  # ultralytics replaces them
     pytest.importorskip(target.value, reason=f"the package {target} is not installed")
     kind, form = EXPECTED[target]
     for name in formats.PACKAGES[kind]:
