@@ -4,8 +4,10 @@ A question is about two parts of the clustering: two tracks or, without tracks, 
 images that are nearly alike. For two parts of one cluster, "different" would separate them; for two
 parts of different clusters, "same" would join them. The probability of that answer depends on how
 alike the parts are, compared with the nearest part in their own clusters and outside. It is
-multiplied by the number of image pairs that would be joined or separated; a track that is alone
-then becomes an outlier, so the pairs within it are lost and subtracted.
+multiplied by the change of the F-score over image pairs. With T right ones among the P pairs that
+share a cluster, and R that should, F = 2 T / (P + R): a right pair more is worth (2 - F) / (P + R),
+a wrong pair less F / (P + R). A track that is alone after an answer is an outlier: the pairs within
+it are lost; those within an outlier are won when it is joined.
 """
 
 from typing import NamedTuple
@@ -34,6 +36,9 @@ CLEAR = 2
 FIRMER = 0.75
 """Weight of the firmer of two parts in what a join is compared with; the other has the rest."""
 
+F_SCORE = 0.6
+"""F-score that is assumed of the clusters: a right pair more counts 2.3 wrong pairs less."""
+
 
 class Parts(NamedTuple):
     """P parts of the clusters, and how alike some of them are."""
@@ -48,6 +53,8 @@ class Parts(NamedTuple):
 
 def questions(parts: Parts, labels: Ints) -> tuple[Ints, Floats]:
     """Return pairs of images int64 [Q, 2], and the expected change of each; largest first.
+
+    The change is one of F-score times P + R, a number of image pairs.
 
     Args:
         parts: of the N images.
@@ -68,16 +75,22 @@ def questions(parts: Parts, labels: Ints) -> tuple[Ints, Floats]:
     joins = parts.alike - FIRMER * ends[1] - (1 - FIRMER) * ends[0]
     divides = (beyond[one] + beyond[other]) / 2 - parts.alike
     probability = 1 / (1 + np.exp(-np.clip(np.where(inside, divides, joins) / spread, -40, 40)))
-    sizes = np.bincount(parts.of, minlength=count)
-    pairs = sizes[one] * sizes[other]
-    if parts.tracks:
-        members = np.bincount(clusters + 1)[clusters + 1]
-        within = sizes * (sizes - 1) // 2
-        lost = np.where(inside & (members[one] == 2), within[one] + within[other], 0)
-        pairs = np.maximum(pairs - lost, 0)
-    change = probability * pairs
+    change = probability * _value(parts, clusters, inside)
     order = np.argsort(-change, kind="stable")
     return parts.centres[parts.pairs[order]], change[order]
+
+
+def _value(parts: Parts, clusters: Ints, inside: NDArray[np.bool_]) -> Floats:
+    """Return what each pair's answer is worth if it changes the clusters, float64 [Q]."""
+    one, other = parts.pairs.T
+    sizes = np.bincount(parts.of, minlength=len(clusters))
+    pairs, within = sizes[one] * sizes[other], sizes * (sizes - 1) // 2
+    alone = np.where(clusters == OUTLIER, within, 0)
+    members = np.bincount(clusters + 1)[clusters + 1]
+    lost = np.where(parts.tracks & (members[one] == 2), within[one] + within[other], 0)
+    divide = np.maximum(F_SCORE * pairs - (2 - F_SCORE) * lost, 0)
+    join: Floats = (2 - F_SCORE) * (pairs + alone[one] + alone[other])
+    return np.where(inside, divide, join)
 
 
 def _largest(parts: Parts, count: int, chosen: NDArray[np.bool_]) -> Floats:

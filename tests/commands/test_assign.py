@@ -79,6 +79,12 @@ def test_copies_in_another_folder_get_the_names_of_folders(call, tiny_data, tmp_
     assert found == ["00000/other.jpg", "anna/anna.jpg", "bob/bob.jpg"]
 
 
+def test_a_threshold_that_is_mostly_wrong_causes_a_warning(call, table, tmp_path):
+    words = ("assign", "tiny", "--known", table, "--output", tmp_path / "all.csv")
+    assert "probably wrong" not in call(*words, "--max-distance", "0.01")[2]
+    assert "probably wrong" in call(*words, "--max-distance", "2", "--overwrite")[2]
+
+
 def test_the_json_documents(call, table, tmp_path, plant):
     people = plant(tmp_path / "people", ["anna/1.jpg", "bob/1.jpg"])
     for words in (
