@@ -20,7 +20,7 @@ class Ranked(NamedTuple):
 
 
 class Nearest:
-    """Collects the k nearest gallery images of each query: an `Observer` of the distances."""
+    """Collects the k nearest gallery images of each query: its `update` is an `Observer`."""
 
     def __init__(self, k: int, left_out: csr_array) -> None:
         size = (left_out.shape[0], k)

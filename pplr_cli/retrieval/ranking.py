@@ -4,9 +4,8 @@ Only the distances of the matches are sorted: the scores need the number of gall
 than each match, and one pass over a row of distances counts them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -29,11 +28,8 @@ ROWS = 64
 Block = NDArray[np.float32]
 
 
-class Observer(Protocol):
-    """Consumes the distances of consecutive queries, on several threads at once."""
-
-    def update(self, block: Block, first: int) -> None:
-        """Process distances [B, G]; `first` is the number of their first query."""
+Observer = Callable[[Block, int], None]
+"""Gets distances [B, G] and the number of their first query, on several threads at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +59,7 @@ class Scores:
 
 
 class Scorer:
-    """Scores each query: an `Observer` of the distances.
+    """Scores each query: its `update` is an `Observer`.
 
     Attributes:
         results: float64 [Q, 5]: average precision, place of the first match (from 0), inverse
@@ -130,7 +126,7 @@ def evaluate(
     """
     scorer = Scorer(relevance)
     blocks = ranking_blocks(query, gallery, rerank=rerank, budget=budget)
-    observe(blocks, relevance.shape, scorer)
+    observe(blocks, relevance.shape, scorer.update)
     return scorer.scores
 
 
@@ -162,7 +158,7 @@ def observe(blocks: Iterable[Block], shape: tuple[int, int], *observers: Observe
 
 def _update(observer: Observer, block: Block, first: int) -> None:
     """Pass the rows of a block to an observer, on threads."""
-    by_blocks(len(block), lambda a, b: observer.update(block[a:b], first + a), ROWS)
+    by_blocks(len(block), lambda a, b: observer(block[a:b], first + a), ROWS)
 
 
 @njit(nogil=True, cache=True)

@@ -58,7 +58,7 @@ def nearest_images(
     nearest = Nearest(min(top, len(searched)), own)
     vectors = groups.mean(query.features[0])
     blocks = ranking_blocks(vectors, gallery.features[0], budget=budget)
-    observe(blocks, (len(vectors), len(searched)), nearest)
+    observe(blocks, (len(vectors), len(searched)), nearest.update)
     found, files = [], searched.files
     names = query_names(wanted, groups, as_one)
     for name, images, squared in zip(names, *nearest.ranked, strict=True):

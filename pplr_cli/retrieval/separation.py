@@ -59,7 +59,7 @@ def _shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 class PairCounter:
-    """Counts the distances of all pairs in bins: an `Observer` of the distances.
+    """Counts the distances of all pairs in bins: its `update` is an `Observer`.
 
     If they are `squared` distances of unit features, their roots (0 to 2) are counted; otherwise
     they are re-ranked distances (0 to 1).

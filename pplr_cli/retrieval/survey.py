@@ -48,7 +48,7 @@ def survey(
     scorer, nearest = Scorer(relevance), Nearest(top, relevance.left_out)
     pairs = PairCounter(relevance, squared=not rerank)
     blocks = ranking_blocks(query, gallery, rerank=rerank, budget=budget)
-    observe(blocks, relevance.shape, scorer, nearest, pairs)
+    observe(blocks, relevance.shape, scorer.update, nearest.update, pairs.update)
     precision, place, _, image, distance = scorer.results.T
     images = np.nan_to_num(image, nan=NONE).astype(np.int64)
     first = Ranked(images[:, None], distance.astype(np.float32)[:, None])

@@ -31,13 +31,9 @@ OTHER_DATA = "the run used another data set of that name: name its folder with -
 
 @dataclass(frozen=True)
 class Run:
-    """The records and results of a run; each file is read when it is first needed.
+    """The records and results of a run; each file is read when it is first needed."""
 
-    Attributes:
-        path: the run folder.
-    """
-
-    path: Path
+    path: Path  # the run folder
 
     @cached_property
     def settings(self) -> dict[str, Any]:

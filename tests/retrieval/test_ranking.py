@@ -21,7 +21,7 @@ from pplr_cli.weights.initial import SYNTHETIC
 def score(blocks, *labels):
     relevance = find_relevance(*labels)
     scorer = Scorer(relevance)
-    observe(blocks, relevance.shape, scorer)
+    observe(blocks, relevance.shape, scorer.update)
     return scorer.scores
 
 
