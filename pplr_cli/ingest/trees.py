@@ -134,7 +134,12 @@ def read_tree(root: Path, layout: Layout) -> Reading:
     """
     reading = Reading()
     problems: list[str] = []
+    official, missing = layout, _lacking(root, layout)
     layout = next(each for each in (layout, *layout.others) if not _lacking(root, each))
+    for part in official.parts[len(layout.parts) :]:
+        folders = sum(len(_find(root, name)) for name in part.folders)
+        reading.notes[f"{part.split} folders left out, as `{missing[0]}` is missing"] = folders
+    reading.notes = +reading.notes
     for part in layout.parts:
         folder = next(name for name in part.folders if _find(root, name))
         names: dict[str, str] = {}

@@ -326,6 +326,15 @@ def test_mars_has_its_query_tracks_in_tables(tmp_path: Path, plant: Plant) -> No
     assert reading.notes == {DISTRACTORS: 1, JUNK: 1}
 
 
+def test_a_test_part_without_its_tables_is_counted(tmp_path: Path, plant: Plant) -> None:
+    root = plant_mars(tmp_path, plant)
+    (root / "info/query_IDX.mat").unlink()
+    reading = read_tree(root, MARS)
+    assert {image.split for image in reading.images} == {Split.TRAIN}
+    reason = "folders left out, as `info/query_IDX.mat` is missing"
+    assert reading.notes == {f"query {reason}": 3, f"gallery {reason}": 3}
+
+
 @pytest.mark.parametrize(
     ("file", "name", "content"),
     [
