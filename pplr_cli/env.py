@@ -53,11 +53,6 @@ def torch_home() -> Path:
     return Path(TORCH_HOME.get() or cache / "torch").expanduser()
 
 
-def debug() -> bool:
-    """Return whether expected failures show their traceback."""
-    return DEBUG.get() == "1"
-
-
 def process_timeout() -> float:
     """Return the seconds after which a process that does not answer counts as hanging.
 

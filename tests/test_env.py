@@ -46,12 +46,6 @@ def test_torch_keeps_its_files_where_torch_says(monkeypatch: pytest.MonkeyPatch)
         assert env.torch_home() / "hub" == Path(hub.get_dir())
 
 
-@pytest.mark.parametrize(("value", "expected"), [("1", True), ("0", False), ("", False)])
-def test_debug(monkeypatch: pytest.MonkeyPatch, value: str, expected: bool) -> None:
-    monkeypatch.setenv("PPLR_DEBUG", value)
-    assert env.debug() is expected
-
-
 def test_every_variable_says_what_it_does() -> None:
     assert {v.name for v in env.ALL} >= {"PPLR_DATA_DIR", "PPLR_CACHE_DIR", "PPLR_DEBUG"}
     assert all(v.purpose for v in env.ALL)

@@ -21,17 +21,11 @@ HALF_TOLERANCE = 4.4e-2
 
 
 class Checked(NamedTuple):
-    """How near the features of a file are to torch's.
+    """How near the features of a file are to torch's."""
 
-    Attributes:
-        distance: largest Euclidean distance between the two features of a crop.
-        cosine: smallest cosine between them.
-        speed: crops per second on this CPU, in one batch.
-    """
-
-    distance: float
-    cosine: float
-    speed: float
+    distance: float  # largest Euclidean distance between the two features of a crop
+    cosine: float  # smallest cosine between them
+    speed: float  # crops per second on this CPU, in one batch
 
 
 def check_file(file: Path, choice: Choice, model: Model, pixels: NDArray[np.uint8]) -> Checked:

@@ -92,7 +92,7 @@ class Console:
 
     def error(self, error: PplrError) -> None:
         """Print an expected failure, after its traceback if PPLR_DEBUG=1."""
-        if env.debug():
+        if env.DEBUG.get() == "1":
             self._err.print(_plain("".join(traceback.format_exception(error)).rstrip()))
         self._labelled("error", "red", error.message, error.hint)
 
