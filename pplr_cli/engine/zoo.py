@@ -37,6 +37,24 @@ def build_backbone(name: str) -> "Backbone | Timm":
     return BACKBONES[name]()
 
 
+def check_backbone(name: str, height: int, width: int) -> None:
+    """Check that a backbone can be built and takes images of a size, without computing anything.
+
+    Raises:
+        PplrError: timm is not installed, knows no such network, or the size does not fit.
+    """
+    if name in ("tiny", *backbones.RESNETS):
+        return  # any size
+    try:
+        with torch.device("meta"):
+            build_backbone(name).train().map(torch.empty(2, 3, height, width))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise UsageError(
+            f"`model.backbone` = `{name}` takes no images of {height} x {width} pixels: {error}",
+            "change `data.height` and `data.width`, or choose another backbone",
+        ) from error
+
+
 def _torchvision(name: str) -> Backbone:
     """Return a network of torchvision up to its map, with torchvision's names."""
     net = models.get_model(name, weights=None)
@@ -68,7 +86,6 @@ class Timm(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.name = name
         self.net: Any = _timm(name)
         self.channels: int = self.net.num_features
         _prepare(self.net)
@@ -77,21 +94,15 @@ class Timm(nn.Module):
         """Return the feature map [B, D, H', W'] of normalised images [B, 3, H, W].
 
         Raises:
-            UsageError: the network takes no images of this size, or gives no map.
+            ValueError: the network gives no map.
         """
-        height, width = images.shape[2:]
-        try:
-            features: Tensor = self.net.forward_features(images)
-        except AssertionError as error:
-            hint = "set `data.height` and `data.width`, or choose another backbone"
-            raise UsageError(f"`timm:{self.name}`, {height} x {width}: {error}", hint) from error
+        features: Tensor = self.net.forward_features(images)
         if features.dim() == 3 and hasattr(self.net, "patch_embed"):
-            grid = self.net.patch_embed.dynamic_feat_size((height, width))
+            grid = self.net.patch_embed.dynamic_feat_size(images.shape[2:])
             tokens = features[:, self.net.num_prefix_tokens :]
             features = tokens.transpose(1, 2).unflatten(2, grid)
         if features.dim() != 4:
-            hint = "choose another backbone"
-            raise UsageError(f"`timm:{self.name}`: gives no map of features", hint)
+            raise ValueError("it gives no map of features")
         if getattr(self.net, "output_fmt", "NCHW") == "NHWC":
             features = features.permute(0, 3, 1, 2)
         return features

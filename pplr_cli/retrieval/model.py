@@ -20,6 +20,7 @@ from pplr_cli.data.decode import Fault, as_rgb, decode, for_all, resize
 from pplr_cli.engine import memory
 from pplr_cli.engine.network import Network
 from pplr_cli.engine.stream import extract_stream
+from pplr_cli.engine.zoo import check_backbone
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.runtime import Runtime
 from pplr_cli.text import listed
@@ -71,6 +72,7 @@ class Model(nn.Module):
         """
         state = read_state_dict(path)
         config = _settings(state, preset, overrides)
+        check_backbone(config.model.backbone, config.data.height, config.data.width)
         network = Network.of(config.model)
         if is_backbone(state, network.base):
             notes = (*fit_backbone(state, network.base), "a backbone, used as before training")

@@ -10,7 +10,7 @@ from torchvision import models
 from pplr_cli.config import backbones, presets
 from pplr_cli.engine.network import Network, initial_network
 from pplr_cli.engine.replicas import has_replicas, set_replicas
-from pplr_cli.engine.zoo import BACKBONES, RANDOM, build_backbone
+from pplr_cli.engine.zoo import BACKBONES, RANDOM, build_backbone, check_backbone
 from pplr_cli.errors import UsageError
 from pplr_cli.progress import Silent
 from pplr_cli.weights.fitting import load_backbone
@@ -115,7 +115,25 @@ def test_what_timm_does_not_have() -> None:
     with pytest.raises(UsageError, match="timm has no such network") as caught:
         build_backbone("timm:test_vitt")
     assert caught.value.hint == "did you mean `timm:test_vit`?"
-    fixed = build_backbone("timm:swin_tiny_patch4_window7_224")
-    with pytest.raises(UsageError, match=r"64 x 32: Input height") as caught:
-        fixed.map(torch.zeros(1, 3, 64, 32))
-    assert "`data.height`" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "height", "what"),
+    [
+        ("timm:swin_tiny_patch4_window7_224", 64, "Input height"),
+        ("convnext_tiny", 16, "Kernel size"),
+        ("resnet18_ibn_a", 16, "spatial element"),
+        ("timm:test_vit", 100, ""),  # padded to patches
+        ("mobilenet_v2", 16, ""),
+    ],
+)
+def test_sizes_that_do_not_fit_are_known_before_the_start(
+    name: str, height: int, what: str
+) -> None:
+    if name.startswith("timm:"):
+        pytest.importorskip("timm")
+    if not what:
+        check_backbone(name, height, 16)
+        return
+    with pytest.raises(UsageError, match=rf"takes no images of {height} x 16 pixels: .*{what}"):
+        check_backbone(name, height, 16)
