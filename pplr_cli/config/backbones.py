@@ -12,7 +12,9 @@ TORCHVISION = (
     *("regnet_y_800mf", "convnext_tiny"),
 )
 """Other networks of torchvision, with the strides that they were published with."""
-NAMES = ("tiny", *RESNETS, *IBN, *TORCHVISION)
+CLIP = "resnet50_clip"
+"""CLIP's ResNet-50 (Radford et al., ICML 2021)."""
+NAMES = ("tiny", *RESNETS, *IBN, CLIP, *TORCHVISION)
 TIMM = "timm:"
 """Prefix of the networks of the package timm (the extra of that name)."""
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from pplr_cli.config.backbones import CLIP
+
 
 class File(NamedTuple):
     """The file of a start for one backbone."""
@@ -105,6 +107,14 @@ STARTS: Mapping[str, Start] = MappingProxyType({
         "84.2 mAP on Market-1501 (ImageNet 81.5), 25.0 on MSMT17 (31.4)",
         "https://github.com/DengpanFu/LUPerson-NL",
         {name: File(f"lup-nl-{name}.pth") for name in _LARGE},
+        direct=False,
+    ),
+    "plip": Start(
+        "PLIP, people and their descriptions",
+        "MIT",
+        "86.6 mAP on Market-1501 (ImageNet 81.5), 46.1 on MSMT17 (31.4)",
+        "https://github.com/Zplusdragon/PLIP",
+        {CLIP: File("plip-resnet50.pth")},
         direct=False,
     ),
 })  # fmt: skip

@@ -17,6 +17,7 @@ from torchvision.ops import StochasticDepth
 
 from pplr_cli.config import backbones
 from pplr_cli.engine.backbone import Backbone, resnet, resnet_ibn, tiny
+from pplr_cli.engine.clip_resnet import clip_resnet
 from pplr_cli.engine.replicas import over_replicas
 from pplr_cli.errors import PplrError, UsageError
 
@@ -131,6 +132,7 @@ BACKBONES: dict[str, Callable[[], Backbone]] = {
     "tiny": tiny,
     **{name: partial(resnet, name) for name in backbones.RESNETS},
     **{name: partial(resnet_ibn, name) for name in backbones.IBN},
+    backbones.CLIP: clip_resnet,
     **{name: partial(_torchvision, name) for name in backbones.TORCHVISION},
 }
 """The backbones that need no other package."""

@@ -138,11 +138,11 @@ Entry = Official | StartFile
 
 
 def start_file(weights: str, backbone: str) -> StartFile:
-    """Return the entry of a value of `model.weights`: the backbone's first has its name."""
+    """Return the entry of a value of `model.weights`; a backbone's first has the plain name."""
     start = STARTS[weights]
     file, mib = start.files[backbone]
     first = starts_of(backbone)[0] == weights
-    name = backbone if first else f"{backbone}-{weights}"
+    name = backbone if first and start.direct else f"{backbone}-{weights}"
     url = f"{start.source}/{file}" if start.direct else start.source
     return StartFile(name, backbone, url, file, int((mib or 0) * 2**20), start)
 

@@ -15,8 +15,11 @@ CLASSIFIERS = ("fc.", "classifier.", "head.", "head_dist.", "last_linear.")
 """Prefixes of the classifiers in files of backbones."""
 STAGES = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6", "layer4": "7"}
 """Torchvision's names of a ResNet's stages, and their positions in our sequential backbone."""
-PREFIXES = ("", "encoder_q.", "base_encoder.", "backbone.", "encoder.", "base.", "model.")
-"""Prefixes of the backbone in pretraining scripts (MoCo, LUPerson, ...) and re-ID baselines."""
+PREFIXES = (
+    *("", "encoder_q.", "base_encoder.", "backbone.", "encoder.", "base.", "model."),
+    "visual.",
+)
+"""Prefixes of the backbone in pretraining scripts (MoCo, CLIP, ...) and re-ID baselines."""
 NECK = "bnneck"
 """Prefix of the necks, which a pretrained backbone does not have."""
 HEAD = "classifier"

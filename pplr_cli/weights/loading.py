@@ -29,7 +29,7 @@ FORMAT = 1
 """Version of that entry; raised if an older pplr would misread it."""
 ABOUT: dict[str, type] = {"format": int, "settings": dict, "mode": str, "epoch": int}
 """The keys of that entry that are read, all optional."""
-NESTS = ("state_dict", "model", "model_state_dict")
+NESTS = ("state_dict", "model", "model_state_dict", "ImgEncoder_state_dict")
 """Keys under which training scripts store the state dict beside other things."""
 DEPTH = 2
 """Largest depth of nesting, e.g. a complete training state under `model`."""

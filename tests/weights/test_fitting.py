@@ -239,3 +239,16 @@ def test_a_file_of_torchreid_loads(tmp_path, resnet):
     backbone = BACKBONES["resnet18"]()
     load_backbone(saved(tmp_path, {"state_dict": content, "rank1": np.float64(0.9)}), backbone)
     check_loaded(backbone, resnet)
+
+
+@pytest.mark.parametrize(("nest", "prefix"), [("ImgEncoder_state_dict", ""), ("model", "visual.")])
+def test_files_of_plip_and_clip_load(tmp_path, nest, prefix):
+    with torch.device("meta"):
+        empty_backbone = BACKBONES["resnet50_clip"]()
+    zeros = zeros_like(empty_backbone)
+    content = {f"{prefix}{name}": value for name, value in zeros.items()}
+    content |= {f"{prefix}avg_proj.weight": torch.ones(2), f"{prefix}attnpool.a": torch.ones(2)}
+    backbone = BACKBONES["resnet50_clip"]()
+    notes = load_backbone(saved(tmp_path, {nest: content, "epoch": 1}), backbone)
+    assert not backbone.state_dict()["layer4.2.conv3.weight"].any()
+    assert notes[-1].startswith("left out 2 other entries")
