@@ -79,7 +79,8 @@ def rows(document: ExportDocument) -> Iterator[tuple[str, str]]:
     yield "resize before", f"{before['width']} x {before['height']} pixels, {before['resize']}"
     mean, std = (", ".join(map(str, before[key])) for key in ("mean", "std"))
     yield "normalise", f"{before['normalised']}; mean {mean}, std {std}"
-    yield "output", f"`features`: float32 [N, {document.feature_size}], each of length 1"
+    shape = f"[{before['shape'][0]}, {document.feature_size}]"
+    yield "output", f"`features`: float32 {shape}, each of length 1"
     yield (
         "checked with",
         f"{checked.images} crops ({checked.crops}), {checked.program}: at most "

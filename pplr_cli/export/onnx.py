@@ -33,6 +33,8 @@ def build(encoder: nn.Module, images: Tensor, entries: Mapping[str, Any], *, fix
     for key, value in entries.items():
         text = value if isinstance(value, str) else json.dumps(value)
         proto.metadata_props.add(key=f"pplr.{key}", value=text)
+    if fixed:  # ultralytics passes so many images at once, otherwise one
+        proto.metadata_props.add(key="batch", value=str(len(images)))
     content: bytes = proto.SerializeToString()
     return content
 

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pplr_cli.errors import WeightsError
 from pplr_cli.export.check import compare, require
 from pplr_cli.export.choice import Choice, Target
 from pplr_cli.export.encoder import expected
@@ -37,7 +38,7 @@ def check_inside(file: Path, choice: Choice, model: Model, crops: Sequence[Frame
     """Run a file in its target on RGB crops of any size; None if the target is not installed.
 
     Raises:
-        WeightsError: the features are too far from torch's.
+        WeightsError: the target cannot run it, or its features are too far from torch's.
     """
     assert choice.target is not None
     name = choice.target.value
@@ -46,12 +47,22 @@ def check_inside(file: Path, choice: Choice, model: Model, crops: Sequence[Frame
             import_module(name)
         except Exception:  # absent, or one of its own requirements is
             return None
-        inputs, features = RUNS[choice.target](file, model, [crop[..., ::-1] for crop in crops])
+        program = f"{name} {metadata.version(name)}"
+        try:
+            inputs, features = RUNS[choice.target](file, model, [each[..., ::-1] for each in crops])
+        except Exception as error:  # of its own, or another version of its interface
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise WeightsError(
+                f"{program} cannot run the file: {reason}: nothing was written",
+                f"try another version of {name}, or leave out --for: `--format {choice.format}` "
+                f"with `--input {choice.input}`",
+            ) from error
     found = [_unit(each) for each in features]
-    near = compare(found, [expected(model.network, each, choice.input) for each in inputs])
+    given = [batch[: len(each)] for batch, each in zip(inputs, features, strict=True)]
+    near = compare(found, [expected(model.network, each, choice.input) for each in given])
     require(near, f"the {choice.format} file in {name}", half=choice.half)
     own = compare(found, [model.embed(list(crops))])
-    return Fits(f"{name} {metadata.version(name)}", near[1], own[1])
+    return Fits(program, near[1], own[1])
 
 
 def _run_reid(file: Path, model: Model, frames: Sequence[Frame]) -> Passed:

@@ -41,8 +41,12 @@ def test_nothing_of_this_machine_and_of_the_parts_is_in_the_file(
 def test_a_fixed_batch_is_filled_up(tmp_path: Path) -> None:
     for name in formats.PACKAGES[Format.ONNX]:
         pytest.importorskip(name)
+    import onnxruntime
+
     built = onnx.build(torch.nn.Softmax(dim=1), torch.zeros(2, 3), {}, fixed=True)
     (tmp_path / "m.onnx").write_bytes(built)
+    meta = onnxruntime.InferenceSession(built, providers=["CPUExecutionProvider"]).get_modelmeta()
+    assert meta.custom_metadata_map["batch"] == "2"  # for ultralytics
     images = torch.rand(5, 3)
     found = onnx.Session(tmp_path / "m.onnx")(images)
     assert np.abs(found - images.softmax(1).numpy()).max() < 1e-6

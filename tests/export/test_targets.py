@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pplr_cli.data.manifest import Manifest
+from pplr_cli.errors import WeightsError
 from pplr_cli.export import card, formats, targets
 from pplr_cli.export.check import check_file
 from pplr_cli.export.choice import EXPECTED, Choice, Target
@@ -32,19 +33,22 @@ def exported(
     request: pytest.FixtureRequest, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Choice:
     """A model exported for a target whose package is installed."""
-    target: Target = request.param
+    target, batch = request.param
     for module, name in ((Image, "open"), (torch, "load"), (torch, "save")):
         monkeypatch.setattr(module, name, getattr(module, name))  # ultralytics replaces them
     pytest.importorskip(target.value, reason=f"the package {target} is not installed")
     kind, form = EXPECTED[target]
     for name in formats.PACKAGES[kind]:
         pytest.importorskip(name)
-    choice = Choice(tmp_path / f"model.{kind}", tmp_path, kind, form, target=target)
+    choice = Choice(tmp_path / f"model.{kind}", tmp_path, kind, form, False, batch, target)
     choice.path.write_bytes(formats.build(model, choice))
     return choice
 
 
-@pytest.mark.parametrize("exported", Target, indirect=True)
+CASES = [(target, None) for target in Target] + [(Target.BOXMOT, 4), (Target.ULTRALYTICS, 4)]
+
+
+@pytest.mark.parametrize("exported", CASES, indirect=True, ids=str)
 def test_features_inside_the_program_are_those_of_torch(
     exported: Choice, model: Model, crops: Frames
 ) -> None:
@@ -62,7 +66,7 @@ def test_features_inside_the_program_are_those_of_torch(
 
 
 @pytest.mark.filterwarnings("ignore")  # of the package
-@pytest.mark.parametrize("exported", [Target.REID], indirect=True)
+@pytest.mark.parametrize("exported", [(Target.REID, None)], indirect=True)
 def test_the_lines_of_the_card_wrap_the_model_for_reid(
     exported: Choice, model: Model, crops: Frames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,7 +83,7 @@ def test_the_lines_of_the_card_wrap_the_model_for_reid(
 
 
 @pytest.mark.filterwarnings("ignore")  # of the package
-@pytest.mark.parametrize("exported", [Target.ULTRALYTICS], indirect=True)
+@pytest.mark.parametrize("exported", [(Target.ULTRALYTICS, None)], indirect=True)
 def test_the_threshold_of_the_card_is_the_one_of_the_tracker(
     exported: Choice, model: Model, tiny_data: Path
 ) -> None:
@@ -110,3 +114,20 @@ def test_a_program_that_is_not_installed_is_not_checked(
     kind, form = EXPECTED[Target.REID]
     choice = Choice(tmp_path / "m", None, kind, form, target=Target.REID)
     assert targets.check_inside(choice.path, choice, model, []) is None
+
+
+def test_a_program_that_cannot_run_the_file_is_named(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise TypeError("unexpected argument\nmore")
+
+    monkeypatch.setattr(targets, "import_module", lambda name: None)
+    monkeypatch.setattr(targets.metadata, "version", lambda name: "9.9")
+    monkeypatch.setitem(targets.RUNS, Target.BOXMOT, fails)
+    choice = Choice(tmp_path / "m", None, *EXPECTED[Target.BOXMOT], target=Target.BOXMOT)
+    with pytest.raises(
+        WeightsError, match=r"boxmot 9\.9 cannot run .*: unexpected argument: "
+    ) as no:
+        targets.check_inside(choice.path, choice, model, [])
+    assert "--format onnx" in str(no.value.hint)
