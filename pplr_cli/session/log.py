@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -9,16 +10,12 @@ from pplr_cli.progress import Reporter, Task
 from pplr_cli.text import printable
 
 
+@dataclass
 class RunLog:
-    """A reporter that passes everything on and, once opened, copies it to a file.
+    """A reporter that passes everything on and, once opened, copies it to a file."""
 
-    Args:
-        reporter: gets every call.
-    """
-
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
-        self._file: IO[str] | None = None
+    reporter: Reporter  # gets every call
+    _file: IO[str] | None = field(default=None, init=False)
 
     @contextmanager
     def open(self, path: Path) -> Iterator[None]:
@@ -38,21 +35,21 @@ class RunLog:
             with suppress(OSError):  # closing flushes, which fails again
                 self._file.close()
             self._file = None
-            self._reporter.warn(f"the log ends here: {error.strerror}", "training continues")
+            self.reporter.warn(f"the log ends here: {error.strerror}", "training continues")
 
     def info(self, message: str) -> None:
         """Pass on, and write."""
-        self._reporter.info(message)
+        self.reporter.info(message)
         self.write(message)
 
     def detail(self, message: str) -> None:
         """Pass on, and write."""
-        self._reporter.detail(message)
+        self.reporter.detail(message)
         self.write(message)
 
     def warn(self, message: str, hint: str | None = None) -> None:
         """Pass on, and write."""
-        self._reporter.warn(message, hint)
+        self.reporter.warn(message, hint)
         self.write(f"warning: {message}")
         if hint:
             self.write(f"hint: {hint}")
@@ -61,4 +58,4 @@ class RunLog:
         self, title: str, total: int, unit: str, done: float = 0
     ) -> AbstractContextManager[Task]:
         """Pass on only: progress is not logged."""
-        return self._reporter.task(title, total, unit, done)
+        return self.reporter.task(title, total, unit, done)

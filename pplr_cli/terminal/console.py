@@ -4,7 +4,7 @@ import json
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from typing import IO, Any
 
 from rich.console import Console as RichConsole
@@ -19,26 +19,18 @@ from pplr_cli.terminal.tables import fit_table
 from pplr_cli.text import printable
 
 
+@dataclass(eq=False, repr=False)
 class Console:
-    """Prints results, and implements the `Reporter` protocol; obeys NO_COLOR.
+    """Prints results, and implements the `Reporter` protocol; obeys NO_COLOR."""
 
-    Args:
-        stdout: for results.
-        stderr: for everything else.
-        verbosity: below 0: results, warnings and errors only; above 0: details too.
-    """
+    stdout: IO[str] | None = None  # for results
+    stderr: IO[str] | None = None  # for everything else
+    verbosity: int = 0  # below 0: results, warnings and errors only; above 0: details too
 
-    def __init__(
-        self,
-        stdout: IO[str] | None = None,
-        stderr: IO[str] | None = None,
-        verbosity: int = 0,
-    ) -> None:
-        self._out = RichConsole(file=stdout, highlight=False, emoji=False, soft_wrap=True)
-        self._err = RichConsole(
-            file=stderr, stderr=stderr is None, highlight=False, emoji=False, soft_wrap=True
-        )
-        self._verbosity = verbosity
+    def __post_init__(self) -> None:
+        look: dict[str, Any] = {"highlight": False, "emoji": False, "soft_wrap": True}
+        self._out = RichConsole(file=self.stdout, **look)
+        self._err = RichConsole(file=self.stderr, stderr=self.stderr is None, **look)
         self._live = LiveView(self._err, self.info)
 
     # results
@@ -84,7 +76,7 @@ class Console:
     @contextmanager
     def task(self, title: str, total: int, unit: str, done: float = 0) -> Iterator[Task]:
         """Show progress: a bar on a terminal, an occasional line elsewhere."""
-        reporter = Silent() if self._verbosity < 0 else self._live
+        reporter = Silent() if self.verbosity < 0 else self._live
         with reporter.task(printable(title), total, unit, done) as task:
             yield task
 
@@ -102,7 +94,7 @@ class Console:
                 self._err.print(Text.assemble((f"{word}: ", f"bold {colour}"), _plain(text)))
 
     def _print(self, message: str, level: int) -> None:
-        if level <= self._verbosity:
+        if level <= self.verbosity:
             self._err.print(_plain(message))
             self._live.printed()
 
