@@ -32,7 +32,10 @@ MARK = np.dtype([("key", "S32"), ("crc", "<u4")])
 """What an image's pixels depend on (`image_keys`), and their CRC-32, compared at each use."""
 TRANSFORM_VERSION = 1
 """Raise it when a file decodes to other pixels than before."""
-NO_ROOM = "make room there, move the cache with PPLR_CACHE_DIR, or use --no-cache (more memory)"
+NO_ROOM = (
+    "make room there, use `--set data.cache=compact`, move the cache with PPLR_CACHE_DIR, or use "
+    "--no-cache (more memory)"
+)
 KEPT_DAYS = 60
 """Arrays unused for this many days are removed when the next one is written."""
 NO_ARRAY = (ValueError, TypeError, OverflowError, EOFError, SyntaxError)

@@ -9,6 +9,7 @@ from pplr_cli import env
 from pplr_cli.config.fields import Config, Mode
 from pplr_cli.config.fitting import fitted
 from pplr_cli.data.manifest import UNKNOWN, ImageSet, Manifest, Split
+from pplr_cli.data.store import cache_kind
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.engine import memory
 from pplr_cli.engine.trainer import Trainer
@@ -120,7 +121,6 @@ def check_replicas(config: Config, processes: int) -> None:
 def plan(config: Config, manifest: Manifest) -> Rows:
     """Return what a run does and needs."""
     counts = {split: len(manifest.split(split)) for split in Split}
-    pixels = 3 * config.data.height * config.data.width
     optim, batch = config.optim, config.batch
     return [
         ("data set", f"{manifest.name} at {manifest.root}"),
@@ -129,7 +129,7 @@ def plan(config: Config, manifest: Manifest) -> Rows:
         ("network", f"{config.model.backbone} from {config.model.weights}"),
         ("training", f"{optim.epochs} epochs of {optim.iters} batches of {batch.size}"),
         ("replicas", f"{batch.replicas} of {batch.size // batch.replicas} images"),
-        ("decoded images on disk", f"{sum(counts.values()) * pixels / 1e9:.2f} GB"),
+        _cache(config, manifest),
         (
             "evaluation",
             "mAP and CMC" if manifest.can_evaluate else "none: no labelled query/gallery",
@@ -154,9 +154,33 @@ def duration(trainer: Trainer, inputs: Inputs, speed: Speed) -> Rows:
         ("device", f"{trainer.device}, processes: {trainer.processes.size}"),
         ("each training image", f"seen {optim.iters * size / images:.1f} times an epoch"),
         ("a step, measured", f"{speed.step:.3f} s ({size / speed.step:,.0f} images/s)"),
+        *_search(trainer, speed),
         ("an epoch", f"about {clock(epoch)}, clustering not included"),
         ("the run", f"about {clock(total)}: {len(numbers)} epochs{scores}"),
     ]
+
+
+def _search(trainer: Trainer, speed: Speed) -> Rows:
+    """Return how long an epoch's neighbour searches take; tracks have none of this kind."""
+    settings = trainer.config.clustering
+    if trainer.images.tracks is not None:
+        return []
+    faster = "" if settings.search == "exact" else f"; `clustering.search` = `{settings.search}`"
+    return [("neighbours, exact", f"about {clock(speed.search)} an epoch{faster}")]
+
+
+def _cache(config: Config, manifest: Manifest) -> tuple[str, str]:
+    """Return what the cache takes on disk; of packed files by the size of some."""
+    sets = [images for split in Split if len(images := manifest.split(split))]
+    total = 0.0
+    for images in sets:
+        kind = cache_kind(len(images), config.data)
+        if kind == "compact":
+            sizes = [file.stat().st_size for file in images.files[:: -(-len(images) // 1000)]]
+            total += len(images) * float(np.mean(sizes))
+        elif kind == "pixels":
+            total += len(images) * 3 * config.data.height * config.data.width
+    return "images in the cache on disk", f"{total / 1e9:.2f} GB"
 
 
 def _evaluations(trainer: Trainer, config: Config, numbers: range) -> int:

@@ -14,6 +14,7 @@ from pplr_cli.data.store import ImageStore
 from pplr_cli.engine.batches import Batches
 from pplr_cli.engine.features import extract
 from pplr_cli.engine.trainer import Trainer
+from pplr_cli.labelling.neighbors import nearest
 from pplr_cli.labelling.stage import PseudoLabels
 from pplr_cli.progress import SILENT
 from pplr_cli.runtime import Runtime
@@ -24,12 +25,16 @@ LEAST, MOST = 2, 12
 SECONDS = 5.0
 """No repetition begins later than this."""
 
+ROWS = 4096
+"""Rows whose neighbours are searched; fewer if there are fewer images."""
+
 
 class Speed(NamedTuple):
-    """Seconds of one training step, and of the features of one image."""
+    """Seconds of one training step, of the features of one image, of an exact neighbour search."""
 
     step: float
     image: float
+    search: float
 
 
 def measure(trainer: Trainer) -> Speed:
@@ -49,7 +54,17 @@ def measure(trainer: Trainer) -> Speed:
             images, targets = batches.load(number % len(batches))
             trainer.steps.take(images, targets, Stopwatch())
 
-        return Speed(_timed(step, runtime), seconds / len(store))
+        return Speed(_timed(step, runtime), seconds / len(store), _search(trainer))
+
+
+def _search(trainer: Trainer) -> float:
+    """Return the seconds of an epoch's exact searches, by that of some rows; they grow as N^2."""
+    images, runtime, network = len(trainer.images.paths), trainer.runtime, trainer.network
+    some = min(images, ROWS)
+    rows = F.normalize(torch.rand(some, network.feature_size, device=runtime.device))
+    k = min(some, trainer.config.clustering.k1)
+    seconds = _timed(lambda _: nearest(rows, k), runtime)
+    return seconds * (1 + network.parts) * (images / some) ** 2 / runtime.processes.size
 
 
 def _begin_epoch(trainer: Trainer) -> Batches:

@@ -34,6 +34,20 @@ def test_the_plan_tells_what_a_run_takes(manifest: Manifest, tiny_preset: Path) 
     assert all(float(value.removesuffix(" GB")) < 1 for value in taken.values())
 
 
+@pytest.mark.parametrize("cache", ["pixels", "compact", "none"])
+def test_the_plan_tells_what_the_cache_takes(
+    manifest: Manifest, tiny_preset: Path, cache: str
+) -> None:
+    config = presets.resolve(str(tiny_preset), "train", [f"data.cache={cache}", "data.height=2000"])
+    bytes_of = {
+        "pixels": 144 * 2000 * 16 * 3,
+        "compact": sum(file.stat().st_size for file in manifest.split(None).files),
+        "none": 0,
+    }
+    rows = dict(plan(config, manifest))
+    assert rows["images in the cache on disk"] == f"{bytes_of[cache] / 1e9:.2f} GB"
+
+
 @pytest.mark.parametrize(
     ("setting", "key", "need"),
     [
@@ -78,18 +92,25 @@ def test_the_time_of_a_run_follows_from_its_measured_speed(
     inputs = Inputs(config, None, manifest, found, None, None)
     images = SimpleNamespace(paths=found.paths, tracks=None)
     trainer: Any = SimpleNamespace(
-        images=images, device="cpu", processes=SimpleNamespace(size=1), epoch=1, current=None
+        config=config,
+        images=images,
+        device="cpu",
+        processes=SimpleNamespace(size=1),
+        epoch=1,
+        current=None,
     )
-    rows = dict(duration(trainer, inputs, Speed(step=2.0, image=0.5)))
+    rows = dict(duration(trainer, inputs, Speed(step=2.0, image=0.5, search=3.0)))
     tested = len(manifest.split(Split.QUERY)) + len(manifest.split(Split.GALLERY))
     assert tested == 48
+    assert rows["neighbours, exact"] == "about 0:03 an epoch"
     assert rows["each training image"] == "seen 0.5 times an epoch"
     assert rows["a step, measured"] == "2.000 s (8 images/s)"
     assert rows["an epoch"].startswith("about 0:54,")  # 3 steps of 2 s, 96 images of 0.5 s
     assert rows["the run"] == "about 9:18: 9 epochs, 3 evaluations"  # of 48 images of 0.5 s
     images.tracks = object()
-    rows = dict(duration(trainer, inputs, Speed(step=2.0, image=0.5)))
+    rows = dict(duration(trainer, inputs, Speed(step=2.0, image=0.5, search=3.0)))
     assert rows["an epoch"].startswith("about 1:42,")
+    assert "neighbours, exact" not in rows
 
 
 @pytest.mark.parametrize(
@@ -120,8 +141,13 @@ def test_the_evaluations_of_a_run_are_counted(
     processes = SimpleNamespace(size=1)
     images = SimpleNamespace(paths=found.paths, tracks=None)
     trainer: Any = SimpleNamespace(
-        images=images, device="cpu", processes=processes, epoch=epoch, current=current
+        config=config,
+        images=images,
+        device="cpu",
+        processes=processes,
+        epoch=epoch,
+        current=current,
     )
     inputs = Inputs(config, None, manifest, found, None, None)
-    rows = dict(duration(trainer, inputs, Speed(step=2.0, image=0.5)))
+    rows = dict(duration(trainer, inputs, Speed(step=2.0, image=0.5, search=3.0)))
     assert rows["the run"].partition(": ")[2] == epochs

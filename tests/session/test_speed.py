@@ -22,3 +22,4 @@ def test_each_mode_is_measured(
     assert rows is not None
     assert 0 < found[0].step < 5
     assert 0 < found[0].image < 1
+    assert 0 < found[0].search < 5
