@@ -4,6 +4,7 @@ All advice on the settings of a clusterer is here, beside the clusterer.
 """
 
 from collections.abc import Callable
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +36,8 @@ MANY_OUTLIERS = (
 ONE_CAMERA = "raise `clustering.eps` a little"
 """Advice if the clusters follow the cameras."""
 TOO_FEW = (
-    "raise `clustering.eps` if most images are outliers, lower it if all are in one cluster, or "
-    "start from better `model.weights`"
+    "raise `clustering.eps` or lower `clustering.min_samples` if most images are outliers, lower "
+    "`clustering.eps` if all are in one cluster, or start from better `model.weights`"
 )
 PRECISION_OR_RECALL = (
     "If precision is high and recall is low, raise `clustering.eps`; if it is the other way round, "
@@ -114,8 +115,13 @@ def infomap(distances: csr_array, eps: float, min_samples: int) -> Labels:
     linked = (rows != columns) & (pairs.data <= np.float32(eps))
     weights = (1 - pairs.data[linked]).astype(np.float64)
     links = csr_matrix((weights, (rows[linked], columns[linked])), shape=distances.shape)
-    modules = run(links, two_level=True, seed=SEED, num_trials=1).modules()
-    groups = np.array([modules[image] for image in range(links.shape[0])])
+    groups = np.zeros(links.shape[0], np.int64)
+    with TemporaryDirectory() as folder:
+        file = f"{folder}/modules.clu"
+        # through a file: where faiss is loaded too, reading the result in Python can crash
+        run(links, two_level=True, seed=SEED, num_trials=1).write_clu(file)
+        images, modules = np.loadtxt(file, np.int64, usecols=(0, 1), ndmin=2).T
+    groups[images] = modules
     kept = np.bincount(groups)[groups] >= min_samples
     labels = np.full(len(groups), OUTLIER)
     labels[kept] = np.unique(groups[kept], return_inverse=True)[1]

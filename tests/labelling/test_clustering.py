@@ -96,6 +96,14 @@ def test_hdbscan_of_few_or_lonely_images(min_samples: int) -> None:
     assert hdbscan(kept(lonely, 0.9), min_samples).tolist() == [OUTLIER] * 9
 
 
+def test_infomap_works_where_faiss_is_loaded_after_it() -> None:
+    """Both are wrapped by SWIG and share its iterators."""
+    pytest.importorskip("infomap")
+    pytest.importorskip("faiss")
+    distances, ids = crowds(0, 5)
+    assert adjusted_rand_score(ids, infomap(kept(distances, 0.9), 0.25, 4)) == 1
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_infomap_finds_the_groups(seed: int) -> None:
     pytest.importorskip("infomap")

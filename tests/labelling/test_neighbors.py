@@ -149,3 +149,12 @@ def test_the_gpu_finds_what_the_cpu_finds(k: int) -> None:
     vectors = features(5000, 64, 0)
     found = neighbors.torch_search(vectors.cuda(), vectors.cuda().square().sum(1), k)
     assert (found == neighbors.nearest(vectors, k)).mean() > 0.99
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_the_gpu_finds_what_the_cpu_finds_of_each_camera() -> None:
+    vectors, seen = features(5000, 64, 0), np.arange(5000) % 7
+    found, expected = (neighbors.nearest_by_camera(v, seen, 20) for v in (vectors.cuda(), vectors))
+    for lists, others in zip(found, expected, strict=True):
+        assert (lists == others).mean() > 0.99
