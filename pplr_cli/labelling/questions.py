@@ -36,8 +36,8 @@ CLEAR = 2
 FIRMER = 0.75
 """Weight of the firmer of two parts in what a join is compared with; the other has the rest."""
 
-F_SCORE = 0.6
-"""F-score that is assumed of the clusters: a right pair more counts 2.3 wrong pairs less."""
+F_SCORE = 0.8
+"""F-score that is assumed of the clusters: a right pair more counts 1.5 wrong pairs less."""
 
 
 class Parts(NamedTuple):

@@ -42,16 +42,16 @@ def slow_change(
         pairs = sizes[a] * sizes[b]
         within = [sizes[p] * (sizes[p] - 1) // 2 for p in (a, b)]
         if inside(a, b):
-            worth = 0.6 * pairs
+            worth = 0.8 * pairs
             against = sum(middle if beyond[p] is None else beyond[p] for p in (a, b)) / 2 - value
             if tracks and clusters.count(clusters[a]) == 2:  # both become outliers
-                worth = max(worth - 1.4 * sum(within), 0)
+                worth = max(worth - 1.2 * sum(within), 0)
         else:
             alone = 0.0 if tracks else middle
             ends = sorted(alone if own[p] is None else own[p] for p in (a, b))
             against = value - 0.25 * ends[0] - 0.75 * ends[1]
             outliers = [clusters[p] == OUTLIER for p in (a, b)]
-            worth = 1.4 * (pairs + sum(np.compress(outliers, within)))
+            worth = 1.2 * (pairs + sum(np.compress(outliers, within)))
         change[a, b] = worth / (1 + exp(-min(max(against / spread, -40), 40)))
     return change
 
