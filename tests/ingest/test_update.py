@@ -67,6 +67,24 @@ def test_an_update_without_the_pattern_drops_no_labels(source: Path, link: bool)
     assert Manifest.load(before.path) == before.manifest
 
 
+def test_an_update_by_a_table(source: Path, plant: Plant, decoded: list[str]) -> None:
+    table = source.parent / "crops.csv"
+    table.write_text(f"path,identity\n{FIRST[0]},leo\n{FIRST[1]},ann\n")
+    first = run(source, pattern=None, table=table).manifest
+    plant(source, ["attic/new.jpg"])
+    table.write_text(f"path,identity\nattic/new.jpg,zoe\n{FIRST[2]},leo\n{FIRST[0]},leo\n")
+    decoded.clear()
+    second = run(source, pattern=None, table=table).manifest
+    assert sorted(decoded) == ["leo_2.jpg", "new.jpg"]
+    assert {path: who for path, (who, _) in labels(second).items()} == {
+        FIRST[0]: "leo", FIRST[2]: "leo", "attic/new.jpg": "zoe",
+    }  # fmt: skip
+    numbers = {i.path: i.identity for i in (*first.images, *second.images)}
+    assert numbers[FIRST[0]] == numbers[FIRST[2]]
+    assert len(set(numbers.values())) == 3
+    assert set(files(second.root)) == set(second.paths)
+
+
 def test_other_labels_are_counted(source: Path) -> None:
     old = run(source, update=False).manifest
     new = run(source, pattern=r"(?P<camera>\w+)/\w+_(?P<identity>\d)").manifest
