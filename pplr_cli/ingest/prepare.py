@@ -7,14 +7,13 @@ files are never deleted.
 
 import re
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pplr_cli.data.decode import Fault
 from pplr_cli.data.manifest import FILE_NAME, Manifest, Names
-from pplr_cli.errors import DataError, PplrError, UsageError
+from pplr_cli.errors import DataError, UsageError
 from pplr_cli.ingest.archive import extract_parts
 from pplr_cli.ingest.counts import SplitCounts, count_splits
 from pplr_cli.ingest.crops import add_tracks, compile_pattern, parse_split_names, read_crops
@@ -25,7 +24,7 @@ from pplr_cli.ingest.mot import cut_crops
 from pplr_cli.ingest.protocol import Concern
 from pplr_cli.ingest.request import PrepareRequest
 from pplr_cli.ingest.rules import SKIPPED, changed, concerns_about, inspect
-from pplr_cli.ingest.staging import copied, staged
+from pplr_cli.ingest.staging import IMAGES, copied, staged
 from pplr_cli.ingest.trees import explain_missing, find_root, find_root_above, read_tree
 from pplr_cli.ingest.update import (
     check_labels_stay,
@@ -38,8 +37,6 @@ from pplr_cli.ingest.walk import Reading
 from pplr_cli.progress import Reporter
 from pplr_cli.text import listed
 
-IMAGES = "images"
-"""Folder beside the manifest for images that were unpacked, copied or drawn."""
 PICTURE = "people.png"
 """The contact sheet beside the manifest."""
 SEED = 1
@@ -126,7 +123,7 @@ class Preparation:
         """Bring a data set up to date with its sources; unchanged images are not decoded."""
         self._old = old = self._load()
         shown = " + ".join(map(str, sources))
-        with staged(self._folder) as staging, _shown_as(staging, self._folder, shown):
+        with staged(self._folder, shown) as staging:
             if self._request.layout == MOT:
                 read = with_other_sequences(self._fill(sources, staging / IMAGES), old)
             else:
@@ -160,7 +157,7 @@ class Preparation:
         if final.exists() and not self._path.is_file() and any(final.iterdir()):
             raise self._foreign()
         shown = " + ".join(map(str, sources)) or str(final)
-        with staged(final) as folder, _shown_as(folder, final, shown):
+        with staged(final, shown) as folder:
             read = self._fill(sources, folder / IMAGES)
             self._check_counts(read, shown)
             manifest = self._inspect(read)
@@ -262,13 +259,3 @@ class Preparation:
     def _foreign(self) -> DataError:
         hint = "move or remove it, or choose another name with `--name`"
         return DataError(f"`{self._folder}`: holds other files", hint)
-
-
-@contextmanager
-def _shown_as(staged: Path, final: Path, source: str) -> Iterator[None]:
-    """Let errors in the staged folder name the source of its files, or the final folder."""
-    try:
-        yield
-    except PplrError as error:
-        message = error.message.replace(str(staged / IMAGES), source)
-        raise type(error)(message.replace(str(staged), str(final)), error.hint) from error

@@ -7,20 +7,23 @@ from dataclasses import replace
 from pathlib import Path
 
 from pplr_cli.data.manifest import Manifest
-from pplr_cli.errors import DataError
+from pplr_cli.errors import DataError, PplrError
 from pplr_cli.files import check_space, locked, sync_folder
 from pplr_cli.progress import Reporter
 
+IMAGES = "images"
+"""Folder beside the manifest for images that were unpacked, copied or drawn."""
 NO_ROOM = "make room there, or choose another data folder with `--data-dir`"
 """The hint where a data set does not fit on the disk."""
 
 
 @contextmanager
-def staged(final: Path) -> Iterator[Path]:
+def staged(final: Path, source: str = "") -> Iterator[Path]:
     """Yield an empty folder beside `final` that is renamed to it when the block succeeds.
 
     Nothing remains if the block fails or removes the folder; the remains of a killed run are
-    removed first. A lock beside the folder is held all the time.
+    removed first. A lock beside the folder is held all the time. Errors in the block name `source`
+    instead of the images in the folder, and `final` instead of the folder.
 
     Raises:
         DataError: another process is preparing the same folder.
@@ -39,6 +42,9 @@ def staged(final: Path) -> Iterator[Path]:
             if folder.exists():
                 folder.rename(final)
                 sync_folder(final.parent)
+        except PplrError as error:
+            message = error.message.replace(str(folder / IMAGES), source or str(final))
+            raise type(error)(message.replace(str(folder), str(final)), error.hint) from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from pplr_cli.data.manifest import FILE_NAME, UNKNOWN, Manifest, Split
 from pplr_cli.errors import DataError
 from pplr_cli.ingest.layouts import FOLDER, MOT
-from pplr_cli.ingest.staging import copied
+from pplr_cli.ingest.staging import IMAGES, copied
 from pplr_cli.progress import Reporter
 
 LABELS = {"identity": UNKNOWN, "camera": UNKNOWN, "track": UNKNOWN, "split": Split.TRAIN}
@@ -46,7 +46,7 @@ def copy_changes(
         if old.contents.get(path) != content or not (old.root / path).is_file()
     }
     part = replace(new, images=tuple(image for image in new.images if image.path in fresh))
-    there = copied(part, staging / "images", reporter)
+    there = copied(part, staging / IMAGES, reporter)
     for path in there.paths:
         target = old.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
