@@ -19,6 +19,8 @@ LARGEST_BLOCK = 1 << 28
 """Bytes of a block of distances: larger ones do not make retrieval faster."""
 ENTRY = 8
 """Bytes of a sparse entry: a float32 and an int32."""
+INFOMAP = 5400
+"""Bytes of Infomap's network for each image, as measured with 200,000 images."""
 
 
 def budget(memory_gb: float | None) -> int:
@@ -45,12 +47,14 @@ def label_stage(images: int, parts: int, clustering: Clustering, agreement: Agre
     many entries in an averaged row, 2 k1 images within eps.
     """
     k1, near = clustering.k1, agreement.k + 1
-    ranks = 4 * max(k1, near) + 4 * parts * near + ENTRY * near
+    lists = 3 if clustering.distance == "camera_jaccard" else 1
+    ranks = 4 * lists * max(k1, near) + 4 * parts * near + ENTRY * near
     sets = ENTRY * k1 + 4 * k1
     averaged = ENTRY * k1 * min(4, clustering.k2)
     kept = ENTRY * 2 * k1
+    own = INFOMAP if clustering.algorithm == "infomap" else 0
     tiles = 2 * 4 * min(TILE, images) ** 2
-    return tiles + images * (ranks + sets + 2 * averaged + 2 * kept)
+    return tiles + images * (ranks + sets + 2 * averaged + 2 * kept + own)
 
 
 def retrieval(queries: int, gallery: int, size: int, memory: int) -> int:
