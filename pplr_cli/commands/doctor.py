@@ -31,6 +31,8 @@ class DoctorDocument(documents.Document, command="doctor"):
     platform: str
     packages: dict[str, str]
     """Versions."""
+    missing_extras: dict[str, str]
+    """What each extra that is not installed is needed for."""
     cpu: dict[str, Any]
     memory_gb: dict[str, float]
     cuda: dict[str, Any]
@@ -53,6 +55,7 @@ def doctor(data_dir: options.DataDir = None, json: options.Json = False) -> None
     problems = machine.problems()
     facts = {
         **machine.describe(),
+        "missing_extras": machine.missing_extras(),
         "data_dir": str(folder.resolve()),
         "data_sets": _data_sets(folder, problems),
         "cache_dir": str(env.cache_dir().resolve()),
@@ -68,6 +71,8 @@ def doctor(data_dir: options.DataDir = None, json: options.Json = False) -> None
             (key, "none" if value in (None, {}, []) else str(value)) for key, value in shown.items()
         ]
         console.table(("what", "value"), rows)
+        if facts["missing_extras"]:
+            console.result("To install a missing extra: pip install 'pplr[NAME]'")
     for problem in problems:
         console.error(problem)
     if problems:

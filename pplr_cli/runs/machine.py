@@ -5,7 +5,8 @@ import re
 import warnings
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pplr_cli import __version__, env, host
 from pplr_cli.errors import PplrError
@@ -19,6 +20,37 @@ PACKAGES = (
 )
 NEEDED = ("torch", "torchvision", "numba", "sklearn", "scipy", "PIL")
 """Compiled modules that training needs."""
+
+
+class Extra(NamedTuple):
+    """An optional part of the installation: its modules, and what needs them."""
+
+    modules: tuple[str, ...]
+    needed_for: str
+
+
+_ONNX = ("onnx", "onnxruntime", "onnxscript")
+EXTRAS = {
+    "export": Extra((*_ONNX, "safetensors"), "pplr export to ONNX and safetensors"),
+    "onnx": Extra(_ONNX, "pplr export to ONNX"),
+    "parquet": Extra(("pyarrow",), "features as .parquet files"),
+    "search": Extra(("faiss",), "clustering.search=approximate"),
+    "infomap": Extra(("infomap",), "clustering.algorithm=infomap"),
+    "timm": Extra(("timm",), "backbones of timm"),
+    "tensorboard": Extra(("tensorboard",), "--log tensorboard"),
+    "wandb": Extra(("wandb",), "--log wandb"),
+    "mlflow": Extra(("mlflow",), "--log mlflow"),
+}
+"""By the name that `pip install 'pplr[NAME]'` takes; a missing one is no problem."""
+
+
+def missing_extras() -> dict[str, str]:
+    """Return what each missing extra is needed for, by name."""
+    return {
+        name: extra.needed_for
+        for name, extra in EXTRAS.items()
+        if any(find_spec(module) is None for module in extra.modules)
+    }
 
 
 def describe() -> dict[str, Any]:

@@ -4,6 +4,7 @@ import builtins
 import json
 import os
 import sys
+import tomllib
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -99,3 +100,16 @@ def test_no_proc_no_facts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     facts = machine.describe()
     assert facts["memory_gb"] == {"total": 0.0, "free": 0.0}
     assert facts["cpu"]["model"]
+
+
+def test_the_extras_are_those_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    declared = {name.replace("-", "_") for name in project["optional-dependencies"]}
+    assert set(machine.EXTRAS) == declared - {"test", "dev"}
+    monkeypatch.setattr(
+        machine, "find_spec", lambda name: None if name == "onnxscript" else object()
+    )
+    assert machine.missing_extras() == {
+        "export": "pplr export to ONNX and safetensors",
+        "onnx": "pplr export to ONNX",
+    }
