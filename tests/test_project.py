@@ -13,7 +13,7 @@ TESTS = {name for name in PROJECT["optional-dependencies"] if name.startswith(("
 
 
 def test_every_dependency_has_a_lower_bound() -> None:
-    """`.ci/lowest` tests these versions; packages that are only tested with may have one version."""
+    """`.ci/lowest` tests these versions; packages of the tests alone may have one version."""
     extras = PROJECT["optional-dependencies"]
     used = [one for name, extra in extras.items() if name not in TESTS for one in extra]
     for requirement in [*PROJECT["dependencies"], *used]:

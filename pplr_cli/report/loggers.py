@@ -65,7 +65,7 @@ class WeightsAndBiases:
         self._run = wandb.init(
             project=env.WANDB_PROJECT.get() or PROJECT,
             name=folder.resolve().name,
-            dir=folder,
+            dir=str(folder),
             id=_recorded(folder / "wandb" / "id", lambda: uuid4().hex[:8]),
             resume="allow",
             config=dict(settings),
