@@ -121,7 +121,7 @@ def test_what_timm_does_not_have() -> None:
     ("name", "height", "what"),
     [
         ("timm:swin_tiny_patch4_window7_224", 64, "Input height"),
-        ("convnext_tiny", 16, "Kernel size"),
+        ("convnext_tiny", 16, "(Kernel|Output) size"),
         ("resnet18_ibn_a", 16, "spatial element"),
         ("timm:test_vit", 100, ""),  # padded to patches
         ("mobilenet_v2", 16, ""),
