@@ -71,9 +71,10 @@ def test_every_folder_that_cannot_be_read_is_named(
         with whole(path) as entries:
             yield entries
 
-    monkeypatch.setattr(walk.os, "scandir", scandir)
-    with pytest.raises(DataError, match="2 folders cannot be read") as caught:
-        found(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(walk.os, "scandir", scandir)
+        with pytest.raises(DataError, match="2 folders cannot be read") as caught:
+            found(tmp_path)
     assert "  b/: Permission denied" in caught.value.message
     assert "  c/deep/: Permission denied" in caught.value.message
     assert "chmod" in (caught.value.hint or "")
