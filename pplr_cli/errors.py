@@ -68,6 +68,17 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(sign in text for sign in signs)
 
 
+def broken_import(name: str, reason: str) -> PplrError:
+    """Return the error to report for a compiled package that cannot be imported."""
+    hint = "`pip install --upgrade --force-reinstall pplr` reinstalls it"
+    if name.startswith("torch"):
+        hint = (
+            "torch and torchvision must come from one release: "
+            "`pip install --upgrade --force-reinstall torch torchvision`"
+        )
+    return PplrError(f"`import {name}` fails: {reason}", hint)
+
+
 def known_failure(error: BaseException) -> PplrError | None:
     """Return the error to report for an exception of the system or a library; None for a bug."""
     if isinstance(error, PplrError):
@@ -77,6 +88,8 @@ def known_failure(error: BaseException) -> PplrError | None:
         return PplrError("the GPU ran out of memory", hint)
     if is_out_of_memory(error):
         return PplrError("this machine ran out of memory", "set `engine.memory_gb` lower")
+    if str(error).startswith("operator torchvision::"):  # torchvision of another torch
+        return broken_import("torchvision", str(error).splitlines()[0])
     if isinstance(error, EOFError):
         hint = "a download may be incomplete; PPLR_DEBUG=1 shows which file was read"
         return PplrError(f"a file ends too early ({error or 'no data left'})", hint)

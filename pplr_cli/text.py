@@ -46,3 +46,8 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     writer.writerow(columns)
     writer.writerows(rows)
     return text.getvalue()
+
+
+def counted(count: int, units: str) -> str:
+    """Return a number with its unit, which is given in the plural: `1 epoch`, `1,200 epochs`."""
+    return f"{count:,} {units.removesuffix('s') if count == 1 else units}"

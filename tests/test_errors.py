@@ -22,6 +22,12 @@ def test_known_failures_of_system_and_libraries() -> None:
     memory = known_failure(MemoryError())
     assert memory is not None
     assert "engine.memory_gb" in str(memory.hint)
+    other_torch = known_failure(RuntimeError("operator torchvision::nms does not exist"))
+    assert other_torch is not None
+    assert other_torch.message == (
+        "`import torchvision` fails: operator torchvision::nms does not exist"
+    )
+    assert "must come from one release" in str(other_torch.hint)
 
 
 @pytest.mark.parametrize("bug", [ValueError("x"), OSError("no number"), KeyError("x")])

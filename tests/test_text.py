@@ -1,6 +1,6 @@
 """Words that several errors share."""
 
-from pplr_cli.text import listed, named, nearest
+from pplr_cli.text import counted, listed, named, nearest
 
 
 def test_long_lists_are_cut() -> None:
@@ -22,3 +22,8 @@ def test_nearest() -> None:
     assert nearest("markt", ["market", "veri"]) == "did you mean `market`?"
     assert nearest("map", ["mAP", "rank1"]) == "did you mean `mAP`?"
     assert nearest("xyz", ["market", "veri"]) == "there are market, veri"
+
+
+def test_counted() -> None:
+    found = [counted(n, "epochs") for n in (0, 1, 2, 1200)]
+    assert found == ["0 epochs", "1 epoch", "2 epochs", "1,200 epochs"]

@@ -115,7 +115,8 @@ def compare(
     from pplr_cli.report.comparison import render_comparison
     from pplr_cli.runs.comparison import Comparison
 
-    console, comparison = Console(), Comparison.of(runs)
+    console = Console()
+    comparison = Comparison.of(_with_runs(runs, console))
     if to is not None:
         _write(to, render_comparison(comparison, to), overwrite=overwrite)
     if json:
@@ -135,6 +136,19 @@ def compare(
         console.table(("mean and spread", "runs", "mAP", "best mAP", "rank-1"), spread)
     if to is not None:
         console.result(f"page: {to}")
+
+
+def _with_runs(paths: Sequence[Path], console: Console) -> list[Path]:
+    """Leave out what a pattern such as `runs/*` matches besides run folders."""
+    from pplr_cli.runs.folder import CONFIG
+
+    kept = [path for path in paths if (path / CONFIG).is_file() or not path.exists()]
+    if len(set(kept)) < 2:
+        return list(paths)  # the comparison reports what is wrong
+    for path in paths:
+        if path not in kept:
+            console.info(f"`{path}`: not a run folder, left out")
+    return kept
 
 
 def _write(path: Path, page: str, *, overwrite: bool) -> None:

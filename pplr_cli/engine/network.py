@@ -113,8 +113,10 @@ def initial_network(config: Config, weights: Path | None, reporter: Reporter) ->
             f"`{config.model.backbone}` has no BatchNorm: `batch.replicas` concerns the necks only"
         )
     if weights is not None:
+        included = config.model.weights == "synthetic"
+        report = reporter.detail if included else reporter.info
         for note in load_backbone(weights, network.base):
-            reporter.info(f"`{weights}`: {note}")
+            report(f"`{weights}`: {note}")
     return network
 
 

@@ -123,7 +123,7 @@ def verdict(rows: Rows, epochs: int | None = None) -> Verdict:
         return Verdict(
             "unclear", f"Cannot tell: runs with {named} went either way. {_figures(last)}"
         )
-    return Verdict("good", f"No sign of trouble without identities. {_figures(last)}")
+    return Verdict("good", f"Judged without identities: no sign of trouble. {_figures(last)}")
 
 
 def _figures(last: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pplr_cli import __version__, env, host
-from pplr_cli.errors import PplrError
+from pplr_cli.errors import PplrError, broken_import
 
 if TYPE_CHECKING:
     import torch
@@ -74,13 +74,7 @@ def problems() -> list[PplrError]:
         try:
             import_module(name)
         except Exception as error:  # a broken binary may raise anything
-            hint = "`pip install --upgrade --force-reinstall pplr` reinstalls it"
-            if name.startswith("torch"):
-                hint = (
-                    "torch and torchvision must come from one release: "
-                    "`pip install --upgrade --force-reinstall torch torchvision`"
-                )
-            found.append(PplrError(f"`import {name}` fails: {_first_line(error)}", hint))
+            found.append(broken_import(name, _first_line(error)))
     return found
 
 

@@ -23,6 +23,7 @@ from pplr_cli.report import loggers
 from pplr_cli.runs.folder import ANSWERS
 from pplr_cli.session.request import TrainingRequest
 from pplr_cli.session.speed import Speed
+from pplr_cli.text import counted
 from pplr_cli.timing import clock
 from pplr_cli.weights.initial import check_initial_weights, initial_weights
 
@@ -124,10 +125,10 @@ def plan(config: Config, manifest: Manifest) -> Rows:
     optim, batch = config.optim, config.batch
     return [
         ("data set", f"{manifest.name} at {manifest.root}"),
-        ("images", ", ".join(f"{count} {split}" for split, count in counts.items())),
+        ("images", ", ".join(f"{count:,} {split}" for split, count in counts.items())),
         ("image size", f"{config.data.height} x {config.data.width}"),
         ("network", f"{config.model.backbone} from {config.model.weights}"),
-        ("training", f"{optim.epochs} epochs of {optim.iters} batches of {batch.size}"),
+        ("training", f"{counted(optim.epochs, 'epochs')} of {optim.iters} batches of {batch.size}"),
         ("replicas", f"{batch.replicas} of {batch.size // batch.replicas} images"),
         _cache(config, manifest),
         (
@@ -149,14 +150,14 @@ def duration(trainer: Trainer, inputs: Inputs, speed: Speed) -> Rows:
     numbers = range(trainer.epoch + 1, optim.epochs + 1)
     evaluations = _evaluations(trainer, config, numbers) if inputs.manifest.can_evaluate else 0
     total = len(numbers) * epoch + evaluations * tested * speed.image
-    scores = f", {evaluations} evaluations" if evaluations else ""
+    scores = f", {counted(evaluations, 'evaluations')}" if evaluations else ""
     return [
         ("device", f"{trainer.device}, processes: {trainer.processes.size}"),
         ("each training image", f"seen {optim.iters * size / images:.1f} times an epoch"),
         ("a step, measured", f"{speed.step:.3f} s ({size / speed.step:,.0f} images/s)"),
         *_search(trainer, speed),
         ("an epoch", f"about {clock(epoch)}, clustering not included"),
-        ("the run", f"about {clock(total)}: {len(numbers)} epochs{scores}"),
+        ("the run", f"about {clock(total)}: {counted(len(numbers), 'epochs')}{scores}"),
     ]
 
 

@@ -81,8 +81,9 @@ def _joined(request: TrainingRequest, reporter: Reporter) -> Session:
 def _report_folder(request: TrainingRequest, reporter: Reporter) -> None:
     """Report a run folder whose name the options do not give."""
     folder = request.folder
-    if request.run_dir is None and re.search(r"-\d+$", folder.name):
-        reporter.info(f"run folder: `{folder}` (without the number: a run with other settings)")
+    if request.run_dir is None and (numbered := re.fullmatch(r"(.+)-\d+", folder.name)):
+        usual = folder.with_name(numbered[1])
+        reporter.info(f"run folder: `{folder}`, as `{usual}` contains a run with other settings")
 
 
 def _launch(request: TrainingRequest) -> None:

@@ -83,7 +83,7 @@ def fit_backbone(state: StateDict, backbone: nn.Module) -> tuple[str, ...]:
             f"`{state.path}`: holds no {what}",
             "give a file with the names of torchvision or timm, and its `model.backbone`",
         )
-    notes = [f"took the backbone from the entries `{prefix}...`"] if prefix else []
+    notes = [f"took the backbone from the entries that begin with `{prefix}`"] if prefix else []
     own = backbone.state_dict()
     stages = {name.removeprefix(TIMM).partition(".")[0] for name in own}
     lacks_relu = _lacks_relu(state.tensors, prefix, stages)

@@ -71,6 +71,22 @@ def test_compared_with_a_page(
     assert found["groups"][0]["figures"]["mAP"]["spread"] == 0
 
 
+def test_a_pattern_may_match_more_than_runs(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (runs / "index.html").touch()
+    (runs / "plots").mkdir()
+    paths = [str(path) for path in sorted(runs.iterdir())]
+    assert run(["compare", *paths, "--json"]) == 0
+    shown = capsys.readouterr()
+    assert [Path(one["run"]).name for one in json.loads(shown.out)["runs"]] == ["one", "two"]
+    assert shown.err.splitlines() == [
+        f"`{runs / name}`: not a run folder, left out" for name in ("index.html", "plots")
+    ]
+    assert run(["compare", *paths, str(runs / "three")]) == 2  # it does not exist
+    assert f"`{runs / 'three'}`" in capsys.readouterr().err
+    assert run(["compare", str(runs / "one"), str(runs / "plots")]) == 2
+    assert f"`{runs / 'plots'}`: not a run folder" in capsys.readouterr().err
+
+
 def test_one_run_is_not_a_comparison(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["compare", str(runs / "one")]) == 2
     assert "`pplr runs` lists them" in capsys.readouterr().err

@@ -47,4 +47,10 @@ def test_the_index_links_to_the_reports_that_exist(done: Done, tmp_path: Path) -
     assert links == [f"../runs/%3Crun%20{n}%3E/report.html" for n in (0, 2)]
     assert "Runs in a&amp;b" in page
     assert page.count("<tr>") == 4
-    assert 'colspan="11"' in page  # the damaged one
+    assert 'colspan="10"' in page  # the damaged one
+    header = re.findall(r'<th scope="col">([^<]*)</th>', page)
+    assert header[:2] == ["run", "mAP (%)"]  # seen on a narrow screen
+    first, damaged = (row.count("<td>") for row in (page.split("<tr>")[2], page.split("<tr>")[4]))
+    assert (first, damaged) == (len(header) - 1, 2)
+    mAP = f"{100 * outcomes[0]['mAP']:.1f}"
+    assert f"</a></th><td>{mAP}</td><td>finished</td>" in page

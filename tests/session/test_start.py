@@ -57,7 +57,9 @@ def test_runs_without_a_named_folder_do_not_collide(
     before = {path: path.read_bytes() for path in Path("runs").rglob("*.p*")}
     assert run([*words, *other]) == 0
     shown = capsys.readouterr()
-    assert shown.err.startswith("run folder: `runs/tiny-train-2` (")
+    assert shown.err.startswith(
+        "run folder: `runs/tiny-train-2`, as `runs/tiny-train` contains a run with other settings\n"
+    )
     assert "weights: runs/tiny-train-2/best.pth" in shown.out
     assert run([*words, *other]) == run(words) == 2  # finished runs are kept
     assert run([*words, *other, "--resume", "--set", "optim.epochs=2"]) == 0
