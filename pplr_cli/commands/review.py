@@ -46,6 +46,7 @@ def review(
         check_output(output, overwrite=overwrite)
 
     from pplr_cli.report.review import REVIEW, write_review
+    from pplr_cli.runs.folder import LAST
     from pplr_cli.runs.relabel import cluster_again
     from pplr_cli.runtime import Runtime, choose_device
 
@@ -59,5 +60,5 @@ def review(
         return
     console.result(
         f"review: {path}\n{found.pairs:,} pairs, {found.clusters:,} of {found.of_clusters:,} "
-        f"clusters, {found.size / 1e6:.1f} MB"
+        f"clusters (computed anew with {LAST}), {found.size / 1e6:.1f} MB"
     )

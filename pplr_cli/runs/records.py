@@ -21,7 +21,7 @@ from pplr_cli.progress import Reporter
 from pplr_cli.runs.folder import BEST, CONFIG, ENVIRONMENT, LAST, METRICS, REPORT
 from pplr_cli.runs.labels import epoch_labels
 from pplr_cli.runs.lines import outcome_line
-from pplr_cli.runs.rows import TOGETHER, Row, stage_seconds
+from pplr_cli.runs.rows import TOGETHER, Row, best_row, stage_seconds
 from pplr_cli.runs.status import read_status
 
 FINISHED, UNFINISHED = "finished", "unfinished"
@@ -159,7 +159,11 @@ class Run:
     def summary(self) -> list[str]:
         """Return the result in three lines: scores, weights, report."""
         scores = outcome_line(self.rows) if self.rows else "no figures could be recorded"
-        return [scores, f"weights: {self.weights}", f"report: {self.report}"]
+        best, weights = best_row(self.rows), f"weights: {self.weights}"
+        if best is not None and best["epoch"] == 0 and self.epochs:
+            trained = self.path / LAST
+            weights += f" (those before training, as no epoch raised the mAP; trained: {trained})"
+        return [scores, weights, f"report: {self.report}"]
 
     def open_data(self, data_dir: Path | None, reporter: Reporter) -> Manifest:
         """Open the data set of the run: its labels are in the order of these images.

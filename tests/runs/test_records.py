@@ -56,6 +56,16 @@ def test_what_the_run_says_of_itself_counts(folder: Path, state: str) -> None:
     assert Run(folder).reason == ""
 
 
+@pytest.mark.parametrize("best", [0, 2])
+def test_the_summary_names_weights_that_training_did_not_improve(folder: Path, best: int) -> None:
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    lines = [json.dumps(row | {"mAP": 0.5 if row["epoch"] == best else 0.4}) for row in rows]
+    (folder / "metrics.jsonl").write_text("\n".join(lines))
+    start = f" (those before training, as no epoch raised the mAP; trained: {folder / 'last.pth'})"
+    expected = f"weights: {folder / 'best.pth'}" + ("" if best else start)
+    assert Run(folder).summary()[1] == expected
+
+
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"not a run folder \(`config.yaml` is missing\)"):
         _ = Run(tmp_path).config
