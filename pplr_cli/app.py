@@ -83,7 +83,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "pplr review runs/market-train",
     ),
     "export": (
-        "Export the retrieval feature as an ONNX model.",
+        "Export the retrieval feature as ONNX, safetensors or TorchScript.",
         "pplr export --weights best.pth --to model.onnx",
     ),
     "download-weights": (

@@ -88,7 +88,7 @@ def assign(
         model, labelled, images, max_distance=max_distance, skip_bad=request.skip_bad
     )
     console.info(_describe(found.threshold, chosen=max_distance is None))
-    if (found.threshold.precision or 1) < 0.5:
+    if not found.threshold.separates:
         hint = "use a better model, or a smaller --max-distance: more become new identities"
         console.warn("more than half of the known identities given are probably wrong", hint)
     rows = list(assigned_rows(found))

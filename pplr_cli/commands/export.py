@@ -65,7 +65,7 @@ def export(
     check_output(to, overwrite=overwrite, folder=choice.folder is not None)
 
     from pplr_cli.export import formats
-    from pplr_cli.export.card import render, write_card
+    from pplr_cli.export.card import is_untrained, render, write_card
     from pplr_cli.export.labelled import find_threshold
 
     formats.require_packages(choice.format)
@@ -74,6 +74,7 @@ def export(
     if crops is None or choice.folder is not None:
         manifest = _data_set(model, request.data)
     labelled = find_threshold(model, manifest) if choice.folder and manifest else None
+    _warn(request, labelled, licence, untrained=is_untrained(model))
     content, checked = _build(model, choice, *_crops(crops, model, manifest))
     if choice.folder is not None:
         prepared = manifest is not None
@@ -98,6 +99,24 @@ def export(
         request.console.document(document)
     else:
         request.console.table(("what", "value"), list(rows(document)))
+
+
+def _warn(
+    request: WeightsRequest, labelled: "Labelled | None", licence: str | None, *, untrained: bool
+) -> None:
+    """Warn of weights that are probably not worth publishing, and of an unusual licence."""
+    from pplr_cli.export.card import LICENCES
+
+    warn = request.console.warn
+    if untrained:
+        hint = "export `last.pth` if you want the trained network"
+        warn(f"`{request.weights}` has the starting weights of its run, before training", hint)
+    if labelled is not None and not labelled.threshold.separates:
+        hint = "use a better model: more than half of the matches at the threshold are wrong"
+        warn("the model does not separate identities", hint)
+    if licence is not None and licence.lower() not in LICENCES.split():
+        hint = "use an SPDX identifier such as mit or cc-by-4.0, or `other`"
+        warn(f"`--license {licence}`: model hubs may not know this licence", hint)
 
 
 def _data_set(model: "Model", data_dir: Path) -> "Manifest | None":

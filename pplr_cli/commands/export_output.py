@@ -96,6 +96,7 @@ def rows(document: ExportDocument) -> Iterator[tuple[str, str]]:
     if chosen := document.threshold:
         yield (
             "threshold",
-            f"{chosen.distance:.3f}: precision {100 * chosen.precision:.1f} %, recall "
-            f"{100 * chosen.recall:.1f} % on {chosen.images:,} images ({chosen.source})",
+            f"{chosen.distance:.3f}: {100 * chosen.precision:.1f} % of the matches are right "
+            f"(precision), {100 * chosen.recall:.1f} % are found (recall), on {chosen.images:,} "
+            f"images ({chosen.source})",
         )

@@ -19,6 +19,13 @@ from pplr_cli.weights.digest import file_sha256
 
 CARD = "README.md"
 UNKNOWN = "not recorded"
+LICENCES = (
+    "afl-3.0 agpl-3.0 apache-2.0 artistic-2.0 bsd bsd-2-clause bsd-3-clause bsl-1.0 cc cc-by-3.0 "
+    "cc-by-4.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nc-nd-4.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 "
+    "cc-by-nd-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 epl-2.0 eupl-1.1 gpl gpl-2.0 gpl-3.0 isc lgpl "
+    "lgpl-2.1 lgpl-3.0 mpl-2.0 ms-pl odbl odc-by openrail other unknown unlicense zlib"
+)
+"""Identifiers that model hubs know, in lower case, with spaces between."""
 INITIAL = {
     "imagenet": "ImageNet weights of torchvision",
     "random": "random weights",
@@ -63,10 +70,12 @@ def render(
     data, run = model.config.data, _run(weights)
     digest = run.environment.get("data_digest") if run else None
     initial = INITIAL.get(model.config.model.weights, f"`{Path(model.config.model.weights).name}`")
+    untrained, name = is_untrained(model), (choice.folder or choice.path).resolve().name
     return environment.get_template("card.md").render(
-        title=(choice.folder or choice.path).resolve().name,
+        title=f"{name}: {data.name}, {model.config.model.backbone}",
         choice=choice,
-        trained="mode" in model.about,
+        trained="mode" in model.about and not untrained,
+        untrained=untrained,
         facts=list(_facts(model, weights, run, digest).items()),
         before=describe(model, choice)["preprocessing"],
         height=data.height,
@@ -76,8 +85,13 @@ def render(
         threshold=labelled.threshold if labelled else None,
         no_threshold=NO_LABELS if prepared else NO_DATA,
         license=licence,
-        origin=f"the images of `{data.name}`, and {initial}",
+        origin=initial if untrained else f"the images of `{data.name}`, and {initial}",
     )
+
+
+def is_untrained(model: Model) -> bool:
+    """Return whether the weights are those that a run started from: its epoch 0."""
+    return model.about.get("epoch") == 0
 
 
 def _run(weights: Path) -> Run | None:
@@ -96,7 +110,7 @@ def _facts(model: Model, weights: Path, run: Run | None, digest: str | None) -> 
     scores = {"mAP": "mAP", **{f"rank-{k}": f"rank{k}" for k in RANKS}, "mINP": "mINP"}
     figures = [f"{name} {100 * row[key]:.1f} %" for name, key in scores.items() if key in row]
     machine = (run.environment if run else {}).get("packages", {}).get("torch")
-    return {
+    facts = {
         "Network": f"{config.model.backbone}, {config.model.parts} parts, "
         f"images of {config.data.width} x {config.data.height} pixels",
         "Data set": f"`{config.data.name}`" + (f", digest `{digest[:12]}`" if digest else ""),
@@ -109,3 +123,7 @@ def _facts(model: Model, weights: Path, run: Run | None, digest: str | None) -> 
         "Exported by": f"pplr {__version__}",
         "SHA-256 of the weights": f"`{file_sha256(weights)}`",
     }
+    if is_untrained(model):
+        facts |= dict.fromkeys(("Training", "Images trained on", "Trained with"), "none")
+        facts["Epoch"] = "0: before training"
+    return facts

@@ -42,6 +42,11 @@ class Threshold(NamedTuple):
     recall: float | None
     trials: int  # number of these crops
 
+    @property
+    def separates(self) -> bool:
+        """Whether at least half of what it accepts is right, as far as this is known."""
+        return self.precision is None or self.precision >= 0.5
+
 
 def run_trials(features: Tensor, identities: Ints, cameras: Ints, budget: int) -> Trials:
     """Find the nearest crops of the same and of other identities.

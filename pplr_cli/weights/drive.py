@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pplr_cli.errors import WeightsError
 from pplr_cli.files import check_space
@@ -51,11 +51,9 @@ def list_folder(entry: Official) -> list[DriveFile]:
     """List the files of the Drive folder that can be weights.
 
     Raises:
-        WeightsError: no network, or refused.
+        WeightsError: no network, refused, or a gdown that is too old.
     """
-    import gdown
-
-    with _asking(DRIVE_URL, entry.way_out):
+    with _asking(DRIVE_URL, entry.way_out) as gdown:
         listing = gdown.download_folder(
             id=DRIVE_FOLDER, skip_download=True, quiet=True, use_cookies=False, timeout=TIMEOUT
         )
@@ -97,11 +95,10 @@ def _fits(entry: Official, path: str) -> bool:
 
 def _download(entry: Official, file: DriveFile, path: Path, reporter: Reporter) -> None:
     """Download a file; an interrupted download stays beside `path` and is continued next time."""
-    import gdown
-
     check_space(path.parent, entry.size, f"`{file.path}`")
     way_out, title, done = entry.by_hand(file.url), f"fetch {file.path}", 0
-    with _asking(file.url, way_out), reporter.task(title, entry.size, "bytes") as task:
+    progress = reporter.task(title, entry.size, "bytes")
+    with _asking(file.url, way_out) as gdown, progress as task:
 
         def advance(so_far: int, _: int | None) -> None:
             nonlocal done
@@ -121,13 +118,18 @@ def _download(entry: Official, file: DriveFile, path: Path, reporter: Reporter) 
 
 
 @contextmanager
-def _asking(url: str, way_out: str) -> Iterator[None]:
-    """Turn errors of gdown and of the network into a `WeightsError`."""
+def _asking(url: str, way_out: str) -> Iterator[Any]:
+    """Yield gdown, and turn its errors and those of the network into a `WeightsError`."""
     import requests
-    from gdown.exceptions import DownloadError
 
     try:
-        yield
+        import gdown
+        from gdown.exceptions import DownloadError
+    except ImportError as error:
+        hint = "`pip install --upgrade gdown` (boxmot replaces it by an older version)"
+        raise WeightsError(f"gdown cannot be used: {error}", hint) from error
+    try:
+        yield gdown
     except (DownloadError, requests.HTTPError) as error:
         raise _refusal(url, str(error), way_out) from error
     except requests.RequestException as error:

@@ -12,9 +12,10 @@ from pplr_cli.config import presets
 from pplr_cli.engine.checkpoint import save_weights
 from pplr_cli.engine.network import Network
 from pplr_cli.errors import PplrError, WeightsError
-from pplr_cli.export import check, formats, targets
+from pplr_cli.export import card, check, formats, labelled, targets
 from pplr_cli.export.choice import Format
 from pplr_cli.retrieval.model import Model
+from pplr_cli.retrieval.threshold import Threshold
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +131,9 @@ def test_a_folder_has_model_card_and_settings(quick, export, tmp_path, monkeypat
     fits = targets.Fits("boxmot 25.0.0", 0.999999, 0.998)
     monkeypatch.setattr(targets, "check_inside", lambda *_: fits)
     folder = tmp_path / "shop"
-    code, out, _ = export("--for", "boxmot", "--license", "mit", "--json", to=folder)
+    code, out, err = export("--for", "boxmot", "--license", "MIT", "--json", to=folder)
     assert code == 0
+    assert "--license" not in err
     document = json.loads(out)
     plain = json.loads(export("--json", "--batch", "4", to=tmp_path / "a.onnx")[1])
     assert (plain["target"], plain["checked"]["inside"], plain["threshold"]) == (None, None, None)
@@ -152,6 +154,21 @@ def test_a_folder_has_model_card_and_settings(quick, export, tmp_path, monkeypat
     code, _, err = export("--for", "boxmot", to=folder)
     assert code == 2
     assert "the folder is not empty" in err
+
+
+def test_starting_weights_a_poor_threshold_and_an_unknown_licence_are_warnings(
+    quick, export, monkeypatch, tmp_path
+):
+    poor = labelled.Labelled(Threshold(0.451, 0.088, 0.171, 40), 50, 6, "query and gallery")
+    monkeypatch.setattr(labelled, "find_threshold", lambda *_: poor)
+    monkeypatch.setattr(card, "is_untrained", lambda _: True)
+    to = tmp_path / "shop"
+    code, out, err = export("--format", "onnx", "--license", "foo", to=to)
+    assert code == 0
+    assert "0.451: 8.8 % of the matches are right (precision), 17.1 % are found" in out
+    assert "has the starting weights of its run, before training\nhint: export `last.pth`" in err
+    assert "warning: the model does not separate identities\n" in err
+    assert "warning: `--license foo`: " in err
 
 
 def test_a_program_that_is_not_installed_is_named(quick, export, monkeypatch):

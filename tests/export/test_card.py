@@ -38,9 +38,11 @@ def test_a_file_of_a_run_has_its_figures(model: Model, tmp_path: Path) -> None:
     assert "digest `0123456789ab`" in text
     assert "torch 2.14.1" in text
     assert "**0.700**" in text
-    assert "Precision 90.0 %, recall 80.0 %" in text
+    assert "then 90.0 % of the matches are right" in text
+    assert "80.0 % of the images with another one of their identity" in text
+    assert "does not separate" not in text
     assert "`mit`, as stated" in text
-    assert "\n# shop\n" in text
+    assert f"\n# PPLR model shop: {model.config.data.name}, tiny\n" in text
 
 
 def test_what_is_unknown_is_not_recorded(model: Model, tmp_path: Path) -> None:
@@ -55,6 +57,20 @@ def test_what_is_unknown_is_not_recorded(model: Model, tmp_path: Path) -> None:
     assert "Not stated: choose one" in text
     assert "random weights" in text
     assert "without identity labels" not in text
+
+
+def test_starting_weights_and_a_poor_threshold_are_named(model: Model, tmp_path: Path) -> None:
+    (tmp_path / "best.pth").write_bytes(b"weights")
+    start = Model(model.network, model.config, model.runtime, {**model.about, "epoch": 0})
+    poor = Labelled(Threshold(0.451, 0.088, 0.171, 40), 50, 6, "query and gallery")
+    weights = tmp_path / "best.pth"
+    text = card.render(start, CHOICE, weights, poor, prepared=True, licence=None)
+    assert "**These are the starting weights, before training.**" in text
+    for fact in ("Training | none", "Images trained on | none", "Epoch | 0: before training"):
+        assert f"| {fact} |" in text
+    assert "without identity labels" not in text
+    assert "may apply: random weights." in text
+    assert "**The model does not separate identities**" in text
 
 
 @pytest.mark.parametrize("kind", Format)

@@ -365,3 +365,9 @@ def test_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
         free.bind(("127.0.0.1", 0))
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free.getsockname()[1]}")
     assert DRIVE_URL in str(refused("no connection").hint)
+
+
+def test_an_older_gdown_is_refused(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("gdown.exceptions.DownloadError")
+    error = refused("^gdown cannot be used: cannot import name 'DownloadError'")
+    assert str(error.hint).startswith("`pip install --upgrade gdown`")
