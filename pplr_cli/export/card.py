@@ -23,7 +23,7 @@ LICENCES = (
     "afl-3.0 agpl-3.0 apache-2.0 artistic-2.0 bsd bsd-2-clause bsd-3-clause bsl-1.0 cc cc-by-3.0 "
     "cc-by-4.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nc-nd-4.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 "
     "cc-by-nd-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 epl-2.0 eupl-1.1 gpl gpl-2.0 gpl-3.0 isc lgpl "
-    "lgpl-2.1 lgpl-3.0 mpl-2.0 ms-pl odbl odc-by openrail other unknown unlicense zlib"
+    "lgpl-2.1 lgpl-3.0 mit mpl-2.0 ms-pl odbl odc-by openrail other unknown unlicense zlib"
 )
 """Identifiers that model hubs know, in lower case, with spaces between."""
 INITIAL = {
