@@ -8,7 +8,7 @@ from pplr_cli.distributed.launch import launch, started_by_launcher
 from pplr_cli.distributed.processes import Group
 from pplr_cli.errors import PplrError, StoppedError
 from pplr_cli.progress import SILENT, Reporter
-from pplr_cli.runs.folder import check_folder
+from pplr_cli.runs.folder import locked_folder
 from pplr_cli.runs.records import Run
 from pplr_cli.runs.status import end_status, read_status
 from pplr_cli.runtime import Runtime, choose_device, use_deterministic_algorithms
@@ -52,7 +52,8 @@ def _session(request: TrainingRequest, reporter: Reporter) -> Session | None:
         return _joined(request, reporter)
     _report_folder(request, reporter)
     device = choose_device(request.device, request.devices)
-    check_folder(request.folder, overwrite=request.overwrite, resume=request.resumes)
+    with locked_folder(request.folder, overwrite=request.overwrite, resume=request.resumes):
+        pass  # to report a folder that is in use before any work
     if request.devices > 1:
         find_inputs(request, request.devices, reporter)  # here, to report errors once
         _launch(request)

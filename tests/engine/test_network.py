@@ -17,6 +17,8 @@ from pplr_cli.engine.network import (
 )
 from pplr_cli.errors import WeightsError
 from pplr_cli.progress import Silent
+from pplr_cli.terminal.console import Console
+from pplr_cli.weights.initial import SYNTHETIC
 
 
 def test_state_dict_is_the_official_one(
@@ -69,6 +71,14 @@ def test_backbone_takes_torchvision_weights(tiny_preset: Path, tmp_path: Path) -
     network = initial_network(config, tmp_path / "r18.pth", Silent())
     torch.testing.assert_close(network.base[0].weight, resnet.conv1.weight)
     torch.testing.assert_close(network.base[7][1].conv2.weight, resnet.layer4[1].conv2.weight)
+
+
+def test_included_weights_are_described_in_detail_only(capsys: pytest.CaptureFixture[str]) -> None:
+    config = presets.resolve("demo", "train", [])
+    initial_network(config, SYNTHETIC, Console())
+    assert capsys.readouterr().err == ""
+    initial_network(config, SYNTHETIC, Console(verbosity=1))
+    assert "took the backbone from the entries that begin with `base.`\n" in capsys.readouterr().err
 
 
 def test_wrong_architecture_is_refused(tiny_preset: Path, tmp_path: Path) -> None:

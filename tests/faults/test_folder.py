@@ -41,9 +41,10 @@ def again(folder: Path, data: Path, *more: str, mode: str = "train") -> int:
 def test_a_second_run_in_the_folder_is_refused(runs: Runs, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     first = in_second_step(runs, folder)
-    second = runs.start(folder, "--resume")
-    assert second.wait() == 1
-    assert f"another pplr trains in this folder (process {first.pid} on " in second.text
+    for words in (["--resume"], ["--dry-run"]):
+        second = runs.start(folder, *words)
+        assert second.wait() == 1
+        assert f"another pplr trains in this folder (process {first.pid} on " in second.text
     assert first.alive()
     assert first.wait() == 0, first.text
     assert status(folder)["state"] == "finished"
