@@ -1,6 +1,7 @@
 """The `pplr` command: its subcommands, and the exit code of each exception."""
 
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -174,7 +175,7 @@ def main() -> None:
 
 def run(arguments: list[str], cli: typer.Typer = app) -> int:
     """Run the command line on `arguments` and return its exit code."""
-    if arguments[:1] == ["help"]:
+    while arguments[:1] == ["help"]:
         arguments = [*arguments[1:], "--help"]
     try:
         code = cli(arguments, standalone_mode=False, prog_name="pplr")
@@ -218,17 +219,30 @@ def _usage_error(error: TyperException, arguments: Sequence[str]) -> UsageError:
     hint = f"`{command} --help` shows the usage"
     extra = re.fullmatch(r"Got unexpected extra arguments? \((.+)\)", text)
     unknown = re.fullmatch(r"No such option `(-.+)`", text)
+    one_of = re.search(r"`([^`]*)` is not one of (.+)", text)
     if extra:
         hint = _for_extra_words(extra[1], arguments, command) or hint
+    elif unknown and (corrected := _after_command(unknown[1], arguments)):
+        hint = f"options come after the command: `{corrected}`"
     elif unknown and context and (meant := _setting(unknown[1], arguments, context)):
         hint = f"did you mean `{meant}`?"
     elif text == "Missing option `--weights`":
         hint = f"name the file: `{command} --weights FILE`"
+    elif one_of:
+        hint = nearest(one_of[1], re.findall("`(.+?)`", one_of[2]))
     elif near:
         hint = "did you mean {}?".format(near.replace("'", "`"))
     elif known and (wrong := re.search("`(.+?)`", text)):
         hint = nearest(wrong[1], known.removesuffix(")").split(", "))
     return UsageError(text[:1].lower() + text[1:], hint)
+
+
+def _after_command(option: str, arguments: Sequence[str]) -> str | None:
+    """Return the command line with the option after its command, if the option came first."""
+    first, *others = arguments
+    if first.partition("=")[0] != option or not others or others[0] not in COMMANDS:
+        return None
+    return shlex.join(["pplr", *others, first])
 
 
 def _for_extra_words(extra: str, arguments: Sequence[str], command: str) -> str | None:

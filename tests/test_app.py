@@ -108,6 +108,8 @@ def test_help_is_a_command_too(words: str, capsys: pytest.CaptureFixture[str]) -
     expected = capsys.readouterr().out
     assert run(["help", *words.split()]) == 0
     assert capsys.readouterr().out == expected
+    assert run(["help", "help", *words.split()]) == 0
+    assert capsys.readouterr().out == expected
 
 
 def cpu_seconds_of_children() -> float:
@@ -183,7 +185,18 @@ def test_without_a_command_the_help_comes_on_stderr(
         (
             "train --preset demo --precision fp16",
             "invalid value for `--precision`: `fp16` is not one of `fp32`, `bf16`",
-            "`pplr train --help` shows the usage",
+            "did you mean `bf16`?",
+        ),
+        (
+            "export --weights a --to b --format onx",
+            "invalid value for `--format`: `onx` is not one of "
+            "`onnx`, `safetensors`, `torchscript`",
+            "did you mean `onnx`?",
+        ),
+        (
+            "--json doctor",
+            "no such option `--json`",
+            "options come after the command: `pplr doctor --json`",
         ),
         (
             "train --preset markt",

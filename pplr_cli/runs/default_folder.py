@@ -1,5 +1,6 @@
 """The run folder where none is named: runs with other settings do not share one."""
 
+import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,6 +46,14 @@ def default_folder(usual: Path, config: Config, seed: int, *, resume: bool) -> P
             "name one with --run-dir",
         )
     return near[0] if near else usual.with_name(name)
+
+
+def similar_run(path: Path) -> Path | None:
+    """Return the run folder with the most similar name, next to `path` or in `runs`."""
+    homes = (Path("runs"), path.parent)
+    runs = {file.parent.name: file.parent for home in homes for file in home.glob(f"*/{CONFIG}")}
+    near = difflib.get_close_matches(path.name, runs, n=1, cutoff=0.6)
+    return runs[near[0]] if near else None
 
 
 def _runs(usual: Path) -> dict[Path, Mapping[str, Any]]:

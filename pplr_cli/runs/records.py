@@ -18,6 +18,7 @@ from pplr_cli.errors import DataError, UsageError
 from pplr_cli.ingest.library import open_dataset
 from pplr_cli.labelling.stage import PseudoLabels
 from pplr_cli.progress import Reporter
+from pplr_cli.runs.default_folder import similar_run
 from pplr_cli.runs.folder import BEST, CONFIG, ENVIRONMENT, LAST, METRICS, REPORT
 from pplr_cli.runs.labels import epoch_labels
 from pplr_cli.runs.lines import outcome_line
@@ -40,13 +41,15 @@ class Run:
         """The resolved settings as plain values.
 
         Raises:
-            UsageError: the folder contains no run, or its settings are not YAML.
+            UsageError: there is no such folder, it contains no run, or its settings are not YAML.
         """
         if not (self.path / CONFIG).is_file():
             home = next((each for each in self.path.parents if (each / CONFIG).is_file()), None)
+            home = home or similar_run(self.path)
+            there = f"not a run folder (`{CONFIG}` is missing)"
             hint = "name the folder that `pplr train` wrote, such as `runs/market-train`"
             raise UsageError(
-                f"`{self.path}`: not a run folder (`{CONFIG}` is missing)",
+                f"`{self.path}`: {there if self.path.exists() else 'no such folder'}",
                 hint if home is None else f"did you mean `{home}`?",
             )
         return presets.read(self.path / CONFIG)

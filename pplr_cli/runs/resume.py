@@ -1,6 +1,7 @@
 """Checks before a saved state is resumed: settings, data, environment."""
 
 import hashlib
+import shlex
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +18,7 @@ from pplr_cli.engine.checkpoint import load_state, newest_state
 from pplr_cli.errors import DataError, StateError, UsageError
 from pplr_cli.labelling.constraints import Answers
 from pplr_cli.progress import Reporter
-from pplr_cli.runs.default_folder import EPOCHS, FREE
+from pplr_cli.runs.default_folder import EPOCHS, FREE, similar_run
 from pplr_cli.runs.folder import ANSWERS, CONFIG, DAMAGED, LAST, PREVIOUS, STATE
 from pplr_cli.runs.machine import device_name
 from pplr_cli.runtime import Runtime
@@ -62,7 +63,7 @@ def find_state(folder: Path, source: Path | None, reporter: Reporter) -> dict[st
     """
     newest = folder / STATE
     if source is None and not (newest.exists() or (folder / PREVIOUS).exists()):
-        reporter.info(f"`{folder}`: no saved state yet; starting from the beginning")
+        _report_no_state(folder, reporter)
         return None
     if source is None:
         state, faults = newest_state(newest)
@@ -77,6 +78,17 @@ def find_state(folder: Path, source: Path | None, reporter: Reporter) -> dict[st
     return state
 
 
+def _report_no_state(folder: Path, reporter: Reporter) -> None:
+    """Report that a run starts; warn if it is a new one, perhaps because of a mistyped name."""
+    what = "no saved state yet; starting from the beginning"
+    if (folder / CONFIG).is_file():
+        reporter.info(f"`{folder}`: {what}")
+        return
+    near = similar_run(folder)
+    hint = f"did you mean `{near}`?" if near else "check --run-dir if a run should continue"
+    reporter.warn(f"`{folder}`: no run to resume, {what}", hint)
+
+
 def _damage(state: Path) -> list[StateError]:
     """Return what is wrong with a state that exists."""
     if state.exists():
@@ -88,6 +100,7 @@ def _damage(state: Path) -> list[StateError]:
 
 
 def check(
+    folder: Path,
     state: Mapping[str, Any],
     config: Config,
     mode: Mode,
@@ -103,7 +116,7 @@ def check(
         DataError: the data set has changed.
         StateError: the number of processes or the precision differs, unless `allow_inexact`.
     """
-    _check_settings(state, config, mode, reporter)
+    _check_settings(folder, state, config, mode, reporter)
     before = state["facts"]
     if before["data"] != now["data"]:
         raise DataError(
@@ -111,7 +124,7 @@ def check(
             "restore it, or start a new run in another --run-dir",
         )
     if before.get("answers") != now.get("answers"):
-        _refuse_answers("answers" in before)
+        _refuse_answers(folder, "answers" in before)
     changed = [
         f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]
     ]
@@ -128,38 +141,45 @@ def check(
         )
 
 
-def _refuse_answers(had: bool) -> NoReturn:
+def _refuse_answers(folder: Path, had: bool) -> NoReturn:
     """Raise `UsageError`: a run that had answers, or none, is resumed with others."""
     if had:
-        hint = f"leave out --answers and restore `{ANSWERS}` in the run folder, or start a new run"
-        raise UsageError("the run began with other answers", hint)
-    options = f"--set model.weights=RUN/{LAST} --answers FILE --run-dir NEW"
+        hint = f"leave out --answers and restore `{folder / ANSWERS}`, or start a new run"
+        raise UsageError(f"`{folder}`: the run began with other answers", hint)
+    weights = shlex.quote(f"model.weights={folder / LAST}")
+    options = f"--set {weights} --answers FILE --run-dir NEW"
     hint = f"leave out --answers, or start a new run from its weights: `{options}`"
-    raise UsageError("the run began without answers", hint)
+    raise UsageError(f"`{folder}`: the run began without answers", hint)
 
 
 def _check_settings(
-    state: Mapping[str, Any], config: Config, mode: Mode, reporter: Reporter
+    folder: Path, state: Mapping[str, Any], config: Config, mode: Mode, reporter: Reporter
 ) -> None:
     about = state["about"]
     if about["mode"] != mode:
-        raise UsageError(f"this is a run of `pplr {about['mode']}`", f"use `pplr {about['mode']}`")
+        raise UsageError(
+            f"`{folder}`: this is a run of `pplr {about['mode']}`", f"use `pplr {about['mode']}`"
+        )
     done = state["epoch"] + (state["current"] is not None)
     began = flat(presets.restore(about["settings"], "the saved state").document())  # with new keys
     changes = {
         key: (began[key], new) for key, new in flat(config.document()).items() if began[key] != new
     }
-    changed = [
-        f"`{key}` was {old}, is {new}"
-        for key, (old, new) in changes.items()
-        if not (key in FREE or (key == EPOCHS and new >= done))
-    ]
-    if changed:
-        raise UsageError(
-            "\n  ".join(["the run began with other settings:", *changed]),
-            f"`pplr {mode} --run-dir RUN --resume`, without --preset, --set and --seed, takes the "
-            f"run's own settings; undo what you changed in its `{CONFIG}`, or start a new run",
+    short = EPOCHS in changes and changes[EPOCHS][1] < done
+    free = FREE if short else {*FREE, EPOCHS}
+    if changed := {key: pair for key, pair in changes.items() if key not in free}:
+        lines = [f"`{key}` was {old}, is {new}" for key, (old, new) in changed.items()]
+        command = shlex.join(["pplr", mode, "--run-dir", str(folder), "--resume"])
+        hint = (
+            f"`{command}`, without --preset, --set and --seed, takes the run's own settings; undo "
+            f"what you changed in its `{CONFIG}`, or start a new run"
         )
+        if short:
+            lines.append(f"a run cannot be shortened below the epochs that it has begun ({done})")
+        if changed.keys() == {EPOCHS}:
+            hint = f"`--set {EPOCHS}={done}` or more, or start a new run in another --run-dir"
+        what = f"`{folder}`: the run began with other settings:"
+        raise UsageError("\n  ".join([what, *lines]), hint)
     if EPOCHS in changes:
         old, new = changes[EPOCHS]
         how = "lengthened" if new > old else "shortened"

@@ -91,7 +91,7 @@ class Session:
         trainer, evaluator = self._assemble(inputs)
         facts = on_rank_zero(lambda: resume.facts(inputs.manifest, trainer.images, self._runtime))
         if state is not None:
-            conditions = (state, inputs.config, request.mode, facts, self._log)
+            conditions = (self._folder, state, inputs.config, request.mode, facts, self._log)
             inexact = request.allow_inexact
             on_rank_zero(lambda: resume.check(*conditions, allow_inexact=inexact))
             trainer.load_state_dict(state)

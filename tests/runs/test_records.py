@@ -71,6 +71,20 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
         _ = Run(tmp_path).config
 
 
+@pytest.mark.parametrize("mistyped", ["runs/demo-trian", "demo-train", "elsewhere/demo-trian"])
+def test_a_folder_that_is_not_there_names_the_most_similar_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mistyped: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("demo-train", "market-train"):
+        Path("runs", name).mkdir(parents=True)
+        Path("runs", name, "config.yaml").touch()
+    with pytest.raises(UsageError) as caught:
+        _ = Run(Path(mistyped)).settings
+    assert caught.value.message == f"`{mistyped}`: no such folder"
+    assert caught.value.hint == "did you mean `runs/demo-train`?"
+
+
 def test_a_file_in_a_run_folder_names_the_folder(folder: Path) -> None:
     with pytest.raises(UsageError) as caught:
         _ = Run(folder / "best.pth").settings

@@ -20,6 +20,8 @@ from pplr_cli.runtime import Runtime
 
 FACTS = {"data": "0a", "processes": 1, "precision": "fp32", "threads": 2, "torch": "2.10"}
 
+FOLDER = Path("runs/a b")
+
 
 class Heard(Silent):
     """A reporter that keeps what it is told."""
@@ -49,7 +51,7 @@ def check(
     saved: dict[str, Any], config: Config, mode: Any = "train", *, inexact: bool = False, **now: Any
 ) -> Heard:
     heard = Heard()
-    resume.check(saved, config, mode, FACTS | now, heard, allow_inexact=inexact)
+    resume.check(FOLDER, saved, config, mode, FACTS | now, heard, allow_inexact=inexact)
     return heard
 
 
@@ -73,11 +75,11 @@ def test_every_changed_setting_is_named_by_its_dotted_key(
         check(state(config), other)
     assert caught.value.exit_code == 2
     assert caught.value.message.splitlines() == [
-        "the run began with other settings:",
+        "`runs/a b`: the run began with other settings:",
         "  `clustering.eps` was 0.6, is 0.5",
         "  `optim.lr` was 0.00035, is 0.01",
     ]
-    own = "`pplr train --run-dir RUN --resume`, without --preset, --set and --seed, takes"
+    own = "`pplr train --run-dir 'runs/a b' --resume`, without --preset, --set and --seed, takes"
     assert own in str(caught.value.hint)
 
 
@@ -104,8 +106,36 @@ def test_the_epochs_may_change_down_to_those_begun(
     if news is not None:
         assert check(saved, other).news == news
         return
-    with pytest.raises(UsageError, match=r"`optim\.epochs` was 2, is 1"):
+    with pytest.raises(UsageError, match=r"`optim\.epochs` was 2, is 1") as caught:
         check(saved, other)
+    assert "cannot be shortened below the epochs that it has begun (2)" in caught.value.message
+    assert "`--set optim.epochs=2` or more" in str(caught.value.hint)
+
+
+def test_too_few_epochs_and_another_setting_are_both_named(
+    tiny_preset: Path, config: Config
+) -> None:
+    other = presets.resolve(str(tiny_preset), "train", ["optim.epochs=1", "optim.lr=0.01"])
+    with pytest.raises(UsageError) as caught:
+        check(state(config, epoch=2), other)
+    assert caught.value.message.splitlines()[1:] == [
+        "  `optim.epochs` was 2, is 1",
+        "  `optim.lr` was 0.00035, is 0.01",
+        "  a run cannot be shortened below the epochs that it has begun (2)",
+    ]
+    assert "--run-dir 'runs/a b' --resume`" in str(caught.value.hint)
+
+
+def test_a_mistyped_folder_is_reported_before_a_new_run(tmp_path: Path) -> None:
+    (tmp_path / "demo-train").mkdir()
+    (tmp_path / "demo-train" / "config.yaml").touch()
+    heard = Heard()
+    assert resume.find_state(tmp_path / "demo-trian", None, heard) is None
+    begins = "no run to resume, no saved state yet; starting from the beginning"
+    hint = f"did you mean `{tmp_path / 'demo-train'}`?"
+    assert heard.warnings == [f"`{tmp_path / 'demo-trian'}`: {begins}; {hint}"]
+    assert resume.find_state(tmp_path / "demo-train", None, heard) is None
+    assert len(heard.warnings) == len(heard.news) == 1
 
 
 def test_a_setting_that_an_older_pplr_did_not_know_has_its_default(config: Config) -> None:
@@ -182,9 +212,9 @@ def test_other_answers_are_refused(config: Config) -> None:
     with pytest.raises(UsageError, match="without answers") as caught:
         check(state(config), config, answers="ab")
     assert "answers-used.csv" not in str(caught.value.hint)
-    new = "`--set model.weights=RUN/last.pth --answers FILE --run-dir NEW`"
+    new = "`--set 'model.weights=runs/a b/last.pth' --answers FILE --run-dir NEW`"
     assert f"start a new run from its weights: {new}" in str(caught.value.hint)
     for now in ({"answers": "cd"}, {}):
         with pytest.raises(UsageError, match="with other answers") as caught:
             check(state(config, facts=FACTS | {"answers": "ab"}), config, **now)
-        assert "restore `answers-used.csv`" in str(caught.value.hint)
+        assert "restore `runs/a b/answers-used.csv`" in str(caught.value.hint)

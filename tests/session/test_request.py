@@ -120,6 +120,13 @@ def test_options_that_do_not_go_together(options: dict[str, Any], message: str) 
         TrainingRequest("train", **options)
 
 
+def test_a_run_is_resumed_by_its_folder() -> None:
+    with pytest.raises(UsageError) as caught:
+        TrainingRequest("train-cam", None, resume=True)
+    how = "`pplr train-cam --run-dir DIR --resume` continues the run in DIR"
+    assert caught.value.hint == how
+
+
 def test_a_run_that_is_there_can_be_continued_where_the_preset_is_missing(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").touch()
     with pytest.raises(UsageError, match="missing option `--preset`") as caught:
