@@ -204,6 +204,24 @@ def test_without_a_command_the_help_comes_on_stderr(
             "did you mean `market`? (or the path of a YAML file)",
         ),
         (
+            "presets show market --set data.cache=compacct",
+            "`market`: `data.cache` = `compacct`: must be `pixels`, `compact`, `none` or `auto` "
+            "(from `--set`)",
+            "did you mean `compact`?",
+        ),
+        (
+            "train --preset demo --set model.backbone=resnet18",
+            "`demo`: `model.weights` = `synthetic`: there are none for `resnet18`; there are "
+            "imagenet, random, or a file (from `--set`)",
+            "`--set model.weights=imagenet`",
+        ),
+        (
+            "train --preset demo --set model.backbone=timm:resnet18",
+            "`demo`: `model.weights` = `synthetic`: there are none for `timm:resnet18`; there are "
+            "random, or a file (from `--set`)",
+            "`--set model.weights=random`",
+        ),
+        (
             "presets show market --set optim.epoch=1",
             "`market`: `optim.epoch`: unknown key; did you mean `optim.epochs`? (from `--set`)",
             "`pplr presets show market` lists every key",

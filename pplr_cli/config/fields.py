@@ -18,6 +18,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from pplr_cli.config.backbones import Backbone
 from pplr_cli.config.starts import STARTS, starts_of
@@ -247,15 +248,14 @@ class Config(Section):
     @model_validator(mode="after")
     def _fits(self) -> "Config":
         backbone, weights = self.model.backbone, self.model.weights
-        if weights in STARTS and backbone not in STARTS[weights].files:
-            raise ValueError(
+        possible = starts_of(backbone)
+        if weights in {*STARTS, "synthetic"} and weights not in possible:
+            what = (
                 f"`model.weights` = `{weights}`: there are none for `{backbone}`; "
-                f"there are {', '.join(starts_of(backbone))}, or a file"
+                f"there are {', '.join(possible)}, or a file"
             )
-        if weights == "synthetic" and backbone != "tiny":
-            raise ValueError(
-                "`model.weights` = `synthetic`: available for the `tiny` backbone only"
-            )
+            hint = f"`--set model.weights={possible[0]}`"
+            raise PydanticCustomError("value_error", "{what}", {"what": what, "hint": hint})
         for k in ("", "_own", "_others"):
             if getattr(self.clustering, f"k2{k}") > getattr(self.clustering, f"k1{k}"):
                 raise ValueError(f"`clustering.k2{k}` must be at most `clustering.k1{k}`")

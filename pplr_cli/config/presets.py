@@ -160,9 +160,10 @@ def _marked(
 def _error(source: str, wrong: Sequence[problems.Problem]) -> UsageError:
     """Return one error for all problems, one per line."""
     if len(wrong) == 1:
-        return UsageError(f"`{source}`: {wrong[0]}", _HINT)
+        return UsageError(f"`{source}`: {wrong[0]}", wrong[0].hint or _HINT)
     lines = [f"`{source}`: {len(wrong)} settings are wrong", *map(str, wrong)]
-    return UsageError("\n  ".join(lines), _HINT)
+    hints = "; ".join(dict.fromkeys(problem.hint for problem in wrong if problem.hint))
+    return UsageError("\n  ".join(lines), hints or _HINT)
 
 
 def _merge(raw: Mapping[str, Any], settings: Iterable[Setting], camera: bool) -> Any:

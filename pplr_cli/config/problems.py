@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from pplr_cli.config.backbones import NAMES
 from pplr_cli.config.fields import Config
 
 SHOWN_CHARACTERS = 60
@@ -15,11 +16,12 @@ SHOWN_CHARACTERS = 60
 
 
 class Problem(NamedTuple):
-    """One invalid setting: its dotted key (None for several), its value, what is wrong."""
+    """One invalid setting: its dotted key (None for several), its value, what is wrong, a hint."""
 
     key: str | None
     value: str | None
     what: str
+    hint: str | None = None
 
     def __str__(self) -> str:
         key = f"`{self.key}`" if self.key is not None else ""
@@ -29,7 +31,7 @@ class Problem(NamedTuple):
 
 def problems(error: ValidationError) -> list[Problem]:
     """Rewrite pydantic's errors for a `Config`."""
-    return [_problem(dict(one)) for one in error.errors(include_url=False, include_context=False)]
+    return [_problem(dict(one)) for one in error.errors(include_url=False)]
 
 
 def _problem(error: Mapping[str, Any]) -> Problem:
@@ -40,11 +42,18 @@ def _problem(error: Mapping[str, Any]) -> Problem:
     if error["type"] in {"extra_forbidden", "invalid_key"}:
         return Problem(key, None, f"unknown key; {_nearest_key(keys)}")
     if error["type"] == "value_error" and isinstance(error["input"], dict):  # a rule between keys
-        return Problem(None, None, what)
+        return Problem(None, None, what, error.get("ctx", {}).get("hint"))
     if error["type"] in {"model_type", "model_attributes_type"}:
         what = "must be a block of settings"
     what = re.sub(r"^\w+ should", "must", what).partition(", unable to ")[0]
-    return Problem(key, _shown(error["input"]), what.replace("'", "`"))
+    return Problem(key, _shown(error["input"]), what.replace("'", "`"), _nearest_value(key, error))
+
+
+def _nearest_value(key: str, error: Mapping[str, Any]) -> str | None:
+    """Suggest the most similar of the allowed values; None if there is none, or no list."""
+    known = NAMES if key == "model.backbone" else schemas().get(key, {}).get("enum", ())
+    match = difflib.get_close_matches(str(error["input"]), known, n=1, cutoff=0.6)
+    return f"did you mean `{match[0]}`?" if match else None
 
 
 def _shown(value: Any) -> str:

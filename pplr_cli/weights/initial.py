@@ -1,5 +1,6 @@
 """The initial weights of a training run: published, a local file, the included ones, or random."""
 
+from difflib import get_close_matches
 from pathlib import Path
 
 from pplr_cli.config.fields import Model
@@ -43,5 +44,8 @@ def check_initial_weights(model: Model) -> None:
     path = Path(model.weights)
     if model.weights not in ("random", "synthetic", *STARTS) and not path.is_file():
         what = "a folder, not a weights file" if path.is_dir() else "no such file"
-        hint = f"give the path of a state dict, or one of {', '.join(starts_of(model.backbone))}"
+        starts = starts_of(model.backbone)
+        hint = f"give the path of a state dict, or one of {', '.join(starts)}"
+        if near := get_close_matches(model.weights, starts, n=1):
+            hint = f"did you mean `{near[0]}`? Else {hint}"
         raise WeightsError(f"`model.weights` = `{path}`: {what}", weights_in(path) or hint)

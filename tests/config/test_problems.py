@@ -74,6 +74,26 @@ def test_the_setting_that_an_option_means(option: str, key: str | None) -> None:
     assert problems.setting_for(option) == key
 
 
+@pytest.mark.parametrize(
+    ("block", "name", "value", "hint"),
+    [
+        ("clustering", "search", "aproximate", "did you mean `approximate`?"),
+        ("model", "backbone", "resnet50_ibn", "did you mean `resnet50_ibn_a`?"),
+        ("data", "cache", "xyz", None),
+        ("optim", "lr", "fast", None),
+    ],
+)
+def test_the_nearest_value_is_the_hint(block: str, name: str, value: str, hint: str | None) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Config.model_validate(
+            {
+                "data": {"name": "market"},
+                block: {name: value} | ({"name": "market"} if block == "data" else {}),
+            }
+        )
+    assert [problem.hint for problem in problems.problems(caught.value)] == [hint]
+
+
 def test_blocks_and_missing_keys() -> None:
     assert told(optim=5) == ["`optim` = `5`: must be a block of settings"]
     assert told(data={}) == ["`data.name`: missing"]
