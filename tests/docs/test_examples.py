@@ -27,6 +27,7 @@ HOME = "/home/me"
 """The working directory in the examples."""
 
 ALIKE = {
+    r"\b1 (epoch|evaluation)\b": r"N \1s",
     r"\d+_c\d+_\d+\.jpg": "IMAGE",
     r"\b[0-9a-f]{12}\b": "DIGEST",
     r"(?<![\w.-])(\d{1,3}(,\d{3})+|\d+)(\.\d+)*(e[+-]?\d+)?": "N",
