@@ -61,6 +61,19 @@ class ProcessError(PplrError):
     """Another process of the run is gone or does not answer."""
 
 
+def missing_package(what: str, package: str, extra: str, instead: str = "") -> PplrError:
+    """Return the error for a feature whose package is not installed or cannot be imported.
+
+    Args:
+        what: the option or setting that needs the package, with its value.
+        package: its name.
+        extra: the extra of `pplr` that installs it.
+        instead: what else can be done.
+    """
+    hint = "; ".join(filter(None, (f"`pip install 'pplr[{extra}]'`", instead)))
+    return PplrError(f"`{what}` needs the package `{package}`", hint)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether host memory ran out; libraries report it in exceptions of many types."""
     text = str(error).lower()

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pplr_cli.errors import PplrError
+from pplr_cli.errors import missing_package
 from pplr_cli.export import onnx
 from pplr_cli.export.choice import Choice, Format
 from pplr_cli.export.encoder import OUTPUT, Encoder, example, preprocessing
@@ -41,9 +41,7 @@ def require_packages(kind: Format) -> None:
             import_module(name)
         except ImportError as error:
             extra = "onnx" if kind is Format.ONNX else "export"
-            raise PplrError(
-                f"`import {name}` fails: {error}", f"`pip install 'pplr[{extra}]'`"
-            ) from error
+            raise missing_package(f"--format {kind}", name, extra) from error
 
 
 def runner(kind: Format) -> str:

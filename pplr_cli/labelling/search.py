@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pplr_cli.config.fields import Clustering
 from pplr_cli.distributed.processes import ALONE, Processes
-from pplr_cli.errors import PplrError
+from pplr_cli.errors import missing_package
 from pplr_cli.labelling.cpu_search import insert
 from pplr_cli.labelling.kernels import dot, kernel
 from pplr_cli.labelling.neighbors import Neighbors, checked, itself_first, nearest, nearest_of
@@ -43,10 +43,8 @@ BLOCK_ROWS, BLOCK_EXACT = 16384, 64
 def require(settings: Clustering) -> None:
     """Raise `PplrError` if the settings demand faiss and it is not installed."""
     if settings.search == "approximate" and find_spec("faiss") is None:
-        raise PplrError(
-            "`clustering.search` = `approximate`: the package `faiss` is not installed",
-            "`pip install 'pplr[search]'`, or use `--set clustering.search=exact`",
-        )
+        instead = "or use `--set clustering.search=exact`"
+        raise missing_package("clustering.search=approximate", "faiss", "search", instead)
 
 
 def search(features: Tensor, k: int, settings: Clustering, runtime: Runtime) -> Neighbors:

@@ -14,7 +14,7 @@ from torch import Tensor
 from pplr_cli.config.fields import Agreement, Clustering
 from pplr_cli.data.manifest import UNKNOWN
 from pplr_cli.data.tracks import Tracks
-from pplr_cli.errors import DataError, UsageError
+from pplr_cli.errors import DataError, UsageError, missing_package
 from pplr_cli.labelling.agreement import cross_agreement
 from pplr_cli.labelling.clustering import OUTLIER, cluster, reach
 from pplr_cli.labelling.constraints import Answers, constrain
@@ -97,12 +97,20 @@ def find_neighbors(
     return nearest_by_camera(features, cameras, most, runtime.processes)
 
 
+def require_packages(settings: Clustering) -> None:
+    """Raise `PplrError` if a package that the settings demand is not installed."""
+    if settings.algorithm == "infomap" and find_spec("infomap") is None:
+        raise missing_package("clustering.algorithm=infomap", "infomap", "infomap")
+    require(settings)
+
+
 def check_clustering(settings: Clustering, cameras: Ints, tracks: Tracks | None) -> None:
     """Check that images can be clustered by these settings.
 
     Raises:
         DataError: the distance needs cameras that the images do not have.
-        UsageError: settings that have no effect on tracks, or a package is missing.
+        UsageError: settings that have no effect on tracks.
+        PplrError: a package is missing.
     """
     if tracks is not None:
         for name in ("distance", "algorithm"):
@@ -121,12 +129,7 @@ def check_clustering(settings: Clustering, cameras: Ints, tracks: Tracks | None)
             "cameras or more",
             "use `--set clustering.distance=jaccard`, or prepare the images with their cameras",
         )
-    if settings.algorithm == "infomap" and find_spec("infomap") is None:
-        raise UsageError(
-            "`clustering.algorithm` = `infomap` needs the package infomap",
-            "pip install 'pplr[infomap]'",
-        )
-    require(settings)
+    require_packages(settings)
 
 
 def _jaccard(features: Tensor, found: Neighbors, settings: Clustering) -> csr_array:

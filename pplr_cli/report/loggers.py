@@ -10,7 +10,7 @@ from uuid import uuid4
 from pplr_cli import env
 from pplr_cli.config.document import flat
 from pplr_cli.config.fields import LoggerName
-from pplr_cli.errors import PplrError
+from pplr_cli.errors import PplrError, missing_package
 from pplr_cli.files import write_text
 from pplr_cli.progress import Reporter, optional
 
@@ -121,10 +121,8 @@ LOGGERS: dict[LoggerName, type[Logger]] = {
 def require(name: LoggerName) -> None:
     """Raise `PplrError` if the package of a logger is not installed, without importing it."""
     if find_spec(name) is None:
-        raise PplrError(
-            f"--log {name}: the package `{name}` is not installed",
-            f"`pip install 'pplr[{name}]'`; `metrics.csv` of the run has the same figures",
-        )
+        instead = "`metrics.csv` of the run has the same figures"
+        raise missing_package(f"--log {name}", name, name, instead)
 
 
 @contextmanager

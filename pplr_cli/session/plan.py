@@ -17,7 +17,7 @@ from pplr_cli.errors import DataError, UsageError
 from pplr_cli.ingest.library import find_dataset, open_dataset
 from pplr_cli.labelling.answers import read_answers
 from pplr_cli.labelling.constraints import Answers
-from pplr_cli.labelling.stage import check_clustering
+from pplr_cli.labelling.stage import check_clustering, require_packages
 from pplr_cli.progress import Reporter
 from pplr_cli.report import loggers
 from pplr_cli.runs.folder import ANSWERS
@@ -54,6 +54,7 @@ def find_inputs(request: TrainingRequest, processes: int, reporter: Reporter) ->
     for log in request.log:
         loggers.require(log)
     check_replicas(config, processes)
+    require_packages(config.clustering)
     check_initial_weights(config.model)
     name, folder = config.data.name, env.data_dir(request.data_dir)
     manifest = find_dataset(name, folder)

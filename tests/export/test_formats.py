@@ -82,7 +82,9 @@ def test_missing_packages_are_named_with_the_command_that_installs_them(
             raise ModuleNotFoundError(f"No module named '{name}'", name=name)
 
     monkeypatch.setattr(formats, "import_module", missing)
-    with pytest.raises(PplrError, match=f"`import {package}` fails: No module") as caught:
+    with pytest.raises(
+        PplrError, match=f"`--format {kind}` needs the package `{package}`"
+    ) as caught:
         formats.require_packages(kind)
     assert f"pip install 'pplr[{extra}]'" in str(caught.value.hint)
 

@@ -126,7 +126,7 @@ def test_faiss_is_needed_where_it_is_demanded(
     monkeypatch.setattr(search, "find_spec", lambda name: util.find_spec("no_such_package"))
     monkeypatch.setattr(search, "MANY", 1)
     assert found(vectors, 5, search="auto")[0].recall is None
-    with pytest.raises(PplrError, match="`faiss` is not installed") as caught:
+    with pytest.raises(PplrError, match="=approximate` needs the package `faiss`") as caught:
         found(vectors, 5, search="approximate")
     assert "pip install 'pplr[search]'" in str(caught.value.hint)
 

@@ -14,7 +14,7 @@ from benchmarks import dense
 from benchmarks.dense import TIE
 from pplr_cli.config.fields import Agreement, Clustering
 from pplr_cli.data.tracks import Tracks
-from pplr_cli.errors import DataError, UsageError
+from pplr_cli.errors import DataError, PplrError, UsageError
 from pplr_cli.labelling import agreement as agreement_module
 from pplr_cli.labelling import jaccard, neighbors, stage
 from pplr_cli.labelling.constraints import Answers
@@ -221,7 +221,7 @@ def test_what_has_no_effect_on_tracks_is_refused(name: str, value: str) -> None:
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match="needs the package infomap"):
+    with pytest.raises(PplrError, match="=infomap` needs the package `infomap`"):
         labelled(made(6, 6), Clustering(algorithm="infomap", k1=5), Agreement(k=4))
 
 
