@@ -41,7 +41,8 @@ def require_packages(kind: Format) -> None:
             import_module(name)
         except ImportError as error:
             extra = "onnx" if kind is Format.ONNX else "export"
-            raise missing_package(f"--format {kind}", name, extra) from error
+            reason = f"`import {name}` fails: {error}"
+            raise missing_package(f"--format {kind}", name, extra, reason) from error
 
 
 def runner(kind: Format) -> str:
