@@ -13,7 +13,7 @@ from pplr_cli.engine.pooling import Average, GeM
 from pplr_cli.engine.replicas import ReplicaBatchNorm1d, has_replicas
 from pplr_cli.engine.zoo import build_backbone, check_backbone
 from pplr_cli.progress import Reporter
-from pplr_cli.weights.fitting import load_backbone
+from pplr_cli.weights.fitting import load_start
 
 
 class Output(NamedTuple):
@@ -99,7 +99,9 @@ class Network(nn.Module):
 
 
 def initial_network(config: Config, weights: Path | None, reporter: Reporter) -> Network:
-    """Return the network of `config`: the backbone from a file, all other weights from the seed.
+    """Return the network of `config`: backbone, or all but the classifiers, from a file.
+
+    All other weights come from the seed.
 
     Raises:
         UsageError: the backbone does not exist, or takes no images of this size.
@@ -115,7 +117,7 @@ def initial_network(config: Config, weights: Path | None, reporter: Reporter) ->
     if weights is not None:
         included = config.model.weights == "synthetic"
         report = reporter.detail if included else reporter.info
-        for note in load_backbone(weights, network.base):
+        for note in load_start(weights, network, network.base):
             report(f"`{weights}`: {note}")
     return network
 

@@ -57,6 +57,30 @@ def is_backbone(state: StateDict, backbone: nn.Module) -> bool:
     return not necks and _prefix(state.tensors, backbone) is not None
 
 
+def load_start(path: Path, network: nn.Module, backbone: nn.Module) -> tuple[str, ...]:
+    """Load what a run starts from: a PPLR network without its classifiers, else a backbone.
+
+    Args:
+        path: the file.
+        network: the complete network.
+        backbone: the backbone in it.
+
+    Returns:
+        notes for people.
+
+    Raises:
+        WeightsError: as `load_backbone`.
+    """
+    state, own = read_state_dict(path), network.state_dict()
+    kept = {name: state.tensors.get(name) for name in own if not name.startswith(HEAD)}
+    known = {name: value for name, value in kept.items() if value is not None}
+    fits = all(value.shape == own[name].shape for name, value in known.items())
+    if not fits or any(not name.endswith(COUNTER) for name in kept if name not in known):
+        return fit_backbone(state, backbone)
+    network.load_state_dict(known, strict=False)
+    return ("took backbone and necks; the first clusters determine the classifiers",)
+
+
 def load_backbone(path: Path, backbone: nn.Module) -> tuple[str, ...]:
     """Read a file and load it as `fit_backbone` does.
 

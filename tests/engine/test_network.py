@@ -81,6 +81,30 @@ def test_included_weights_are_described_in_detail_only(capsys: pytest.CaptureFix
     assert "took the backbone from the entries that begin with `base.`\n" in capsys.readouterr().err
 
 
+def test_a_trained_network_goes_on_with_its_necks(tiny_preset: Path, tmp_path: Path) -> None:
+    config = presets.resolve(str(tiny_preset), "train")
+    trained = Network.of(config.model)
+    for tensor in trained.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.uniform_(0.5, 1.5)
+    torch.save(trained.state_dict(), tmp_path / "last.pth")
+    network = initial_network(config, tmp_path / "last.pth", Silent())
+    images = torch.rand(2, 3, 32, 16)
+    torch.testing.assert_close(network.eval().embed(images), trained.eval().embed(images))
+    assert not torch.equal(network.head("").weight, trained.head("").weight)
+
+
+def test_of_a_network_with_other_parts_the_backbone_is_taken(
+    tiny_preset: Path, tmp_path: Path
+) -> None:
+    config = presets.resolve(str(tiny_preset), "train")
+    other = Network(config.model.backbone, config.model.parts + 1, 5)
+    torch.save(other.state_dict(), tmp_path / "last.pth")
+    network = initial_network(config, tmp_path / "last.pth", Silent())
+    own = next(iter(network.base.state_dict().values()))
+    torch.testing.assert_close(own, next(iter(other.base.state_dict().values())))
+
+
 def test_wrong_architecture_is_refused(tiny_preset: Path, tmp_path: Path) -> None:
     torch.save(models.resnet18().state_dict(), tmp_path / "r18.pth")
     config = presets.resolve(str(tiny_preset), "train", ["model.backbone=resnet50"])
