@@ -84,7 +84,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "pplr review runs/market-train",
     ),
     "export": (
-        "Export the retrieval feature as ONNX, safetensors or TorchScript.",
+        "Export the model: ONNX, safetensors or TorchScript.",
         "pplr export --weights best.pth --to model.onnx",
     ),
     "download-weights": (
