@@ -184,7 +184,9 @@ camera_mode = pytest.mark.parametrize("undisturbed", ["train-cam"], indirect=Tru
 """For tests where the mode makes no difference: the mode with more state."""
 
 
-@pytest.fixture(scope="session", params=["train", "train-cam"])
+@pytest.fixture(
+    scope="session", params=[pytest.param("train", marks=pytest.mark.long), "train-cam"]
+)
 def undisturbed(
     request: pytest.FixtureRequest, runs: Runs, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, dict[str, Any], float]:
