@@ -16,9 +16,9 @@ from pplr_cli.engine.optim import build_optimizer
 from pplr_cli.engine.pplr import PPLR, Targets
 from pplr_cli.engine.prototypes import Proxies
 from pplr_cli.engine.replicas import set_replicas
-from pplr_cli.progress import Silent
 from pplr_cli.runtime import Runtime
 from pplr_cli.timing import Stopwatch
+from tests.shared_reporter import Recorder
 
 CPU = torch.device("cpu")
 EPOCHS = ((0, 4), (5, 6))
@@ -106,14 +106,6 @@ def test_replayed_steps_are_those_taken_eagerly(
     assert len(recorded) == len(EPOCHS)  # C and the proxies change
 
 
-class Heard(Silent):
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, message: str, hint: str | None = None) -> None:
-        self.warnings.append(message)
-
-
 def test_a_graph_that_cannot_be_recorded_costs_one_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -121,7 +113,7 @@ def test_a_graph_that_cannot_be_recorded_costs_one_warning(
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
     monkeypatch.setattr(graph, "record", fails)
-    network, heard = Network("tiny", classes=8), Heard()
+    network, heard = Network("tiny", classes=8), Recorder()
     runtime = Runtime(reporter=heard)
     found = trained(copy.deepcopy(network), runtime, by_graph=True, with_cameras=False)
     expected = trained(network, Runtime(), by_graph=False, with_cameras=False)
@@ -144,7 +136,7 @@ def test_graphs_are_for_one_process_with_a_gpu() -> None:
 @pytest.mark.parametrize("with_cameras", [False, True])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_cuda_graph_takes_the_steps(precision: Any, with_cameras: bool) -> None:
-    heard, network = Heard(), Network("tiny", classes=8)
+    heard, network = Recorder(), Network("tiny", classes=8)
     runtime = Runtime(torch.device("cuda", 0), heard, precision)
     weights, losses = trained(
         copy.deepcopy(network), runtime, by_graph=True, with_cameras=with_cameras

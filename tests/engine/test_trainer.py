@@ -23,6 +23,7 @@ from pplr_cli.errors import TrainingError
 from pplr_cli.labelling import stage as labels_module
 from pplr_cli.progress import Silent
 from pplr_cli.runtime import Runtime
+from tests.shared_reporter import Recorder
 
 
 @pytest.fixture
@@ -35,16 +36,6 @@ def images(tiny_data: Path) -> TrainingImages:
 @pytest.fixture(params=["train", "train-cam"])
 def config(request: pytest.FixtureRequest, tiny_preset: Path) -> Config:
     return presets.resolve(str(tiny_preset), request.param)
-
-
-class Heard(Silent):
-    """Keeps the warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, message: str, hint: str | None = None) -> None:
-        self.warnings.append(message)
 
 
 def new_trainer(config: Config, images: TrainingImages, *, with_cameras: bool) -> Trainer:
@@ -224,7 +215,7 @@ def test_a_state_saved_on_a_gpu_leads_to_the_same_end(
     tiny_preset: Path, images: TrainingImages, tmp_path: Path, precision: Any
 ) -> None:
     config = presets.resolve(str(tiny_preset), "train-cam", ["optim.iters=8"])
-    heard = Heard()
+    heard = Recorder()
     runtime = Runtime(torch.device("cuda", 0), heard, precision)
     images = images._replace(store=ImageStore(images.store.pixels, runtime.device))
 

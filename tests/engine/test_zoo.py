@@ -12,8 +12,8 @@ from pplr_cli.engine.network import Network, initial_network
 from pplr_cli.engine.replicas import has_replicas, set_replicas
 from pplr_cli.engine.zoo import BACKBONES, RANDOM, build_backbone, check_backbone
 from pplr_cli.errors import UsageError
-from pplr_cli.progress import Silent
 from pplr_cli.weights.fitting import load_backbone
+from tests.shared_reporter import Recorder
 
 VIT = "timm:test_vit"
 CNN = "timm:test_efficientnet"
@@ -38,27 +38,17 @@ def test_every_backbone_gives_a_map_and_learns(name: str) -> None:
     assert all(m.p == 0 for m in network.modules() if isinstance(m, RANDOM))
 
 
-class Notes(Silent):
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def info(self, message: str) -> None:
-        self.told.append(message)
-
-
 @pytest.mark.parametrize("name", ["mobilenet_v2", CNN, "resnet18_ibn_a", VIT])
 def test_replicas_hold_for_every_batchnorm(name: str, tiny_preset: Path) -> None:
     """Two replicas are two networks with half of the batch each; without any it says so."""
     if name.startswith("timm:"):
         pytest.importorskip("timm")
-    notes = Notes()
+    notes = Recorder()
     settings = [f"model.backbone={name}", "batch.replicas=2"]
     base = initial_network(presets.resolve(str(tiny_preset), "train", settings), None, notes).base
     none = name == VIT
     assert has_replicas(base) != none
-    assert notes.told == none * [
+    assert notes.news == none * [
         f"`{name}` has no BatchNorm: `batch.replicas` concerns the necks only"
     ]
     first, second = copy.deepcopy(base).train(), copy.deepcopy(base).train()

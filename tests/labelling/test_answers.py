@@ -7,21 +7,14 @@ from pplr_cli.errors import DataError
 from pplr_cli.labelling.answers import read_answers
 from pplr_cli.labelling.constraints import Answers
 from pplr_cli.progress import Silent
+from tests.shared_reporter import Recorder
 
 PATHS = [f"{letter}.jpg" for letter in "abcdef"]
 HEADER = "path_a,path_b,answer\n"
 
 
-class Warnings(Silent):
-    def __init__(self) -> None:
-        self.found: list[str] = []
-
-    def warn(self, message: str, hint: str | None = None) -> None:
-        self.found.append(f"{message}; {hint}")
-
-
 def read(
-    folder: Path, lines: str, tracks: list[int] | None = None, warnings: Warnings | None = None
+    folder: Path, lines: str, tracks: list[int] | None = None, warnings: Recorder | None = None
 ) -> Answers:
     file = folder / "answers.csv"
     file.write_text(lines)
@@ -43,10 +36,10 @@ def test_a_file_without_answers(tmp_path: Path) -> None:
 
 
 def test_other_images_are_ignored_with_a_warning(tmp_path: Path) -> None:
-    warnings = Warnings()
+    warnings = Recorder()
     found = read(tmp_path, f"{HEADER}a.jpg,b.jpg,same\na.jpg,x.jpg,same\n", None, warnings)
     assert len(found.same) == 1
-    assert "1 of 2 answers name images that the data set does not have" in warnings.found[0]
+    assert "1 of 2 answers name images that the data set does not have" in warnings.warnings[0]
 
 
 @pytest.mark.parametrize(

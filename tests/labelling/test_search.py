@@ -10,22 +10,11 @@ from pplr_cli.config.fields import Clustering
 from pplr_cli.errors import PplrError
 from pplr_cli.labelling import search
 from pplr_cli.labelling.neighbors import Neighbors, nearest
-from pplr_cli.progress import Silent
 from pplr_cli.runtime import Runtime
 from tests.labelling.sharing import shared
+from tests.shared_reporter import Recorder
 
 COUNT = 4000
-
-
-class Listener(Silent):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def info(self, message: str) -> None:
-        self.said.append(message)
-
-    def warn(self, message: str, hint: str = "") -> None:
-        self.said.append(f"{message}; {hint}")
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +26,9 @@ def vectors() -> torch.Tensor:
 
 
 def found(vectors: torch.Tensor, k: int, **settings: object) -> tuple[Neighbors, list[str]]:
-    listener = Listener()
+    listener = Recorder()
     runtime = Runtime(reporter=listener)
-    return search.search(vectors, k, Clustering(**settings), runtime), listener.said
+    return search.search(vectors, k, Clustering(**settings), runtime), listener.lines
 
 
 @pytest.mark.parametrize("recall", [0.8, 0.98])

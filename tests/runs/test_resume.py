@@ -14,27 +14,13 @@ from pplr_cli.data.store import ImageStore
 from pplr_cli.engine.batches import TrainingImages
 from pplr_cli.engine.checkpoint import save_state
 from pplr_cli.errors import DataError, StateError, UsageError
-from pplr_cli.progress import Silent
 from pplr_cli.runs import resume
 from pplr_cli.runtime import Runtime
+from tests.shared_reporter import Recorder
 
 FACTS = {"data": "0a", "processes": 1, "precision": "fp32", "threads": 2, "torch": "2.10"}
 
 FOLDER = Path("runs/a b")
-
-
-class Heard(Silent):
-    """A reporter that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.news: list[str] = []
-        self.warnings: list[str] = []
-
-    def info(self, message: str) -> None:
-        self.news.append(message)
-
-    def warn(self, message: str, hint: str | None = None) -> None:
-        self.warnings.append(f"{message}; {hint}")
 
 
 @pytest.fixture
@@ -49,13 +35,13 @@ def state(config: Config, **more: Any) -> dict[str, Any]:
 
 def check(
     saved: dict[str, Any], config: Config, mode: Any = "train", *, inexact: bool = False, **now: Any
-) -> Heard:
-    heard = Heard()
+) -> Recorder:
+    heard = Recorder()
     resume.check(FOLDER, saved, config, mode, FACTS | now, heard, allow_inexact=inexact)
     return heard
 
 
-def newest(folder: Path, heard: Heard) -> Any:
+def newest(folder: Path, heard: Recorder) -> Any:
     """Return the epoch of the newest state."""
     state = resume.find_state(folder, None, heard)
     assert state is not None
@@ -129,7 +115,7 @@ def test_too_few_epochs_and_another_setting_are_both_named(
 def test_a_mistyped_folder_is_reported_before_a_new_run(tmp_path: Path) -> None:
     (tmp_path / "demo-train").mkdir()
     (tmp_path / "demo-train" / "config.yaml").touch()
-    heard = Heard()
+    heard = Recorder()
     assert resume.find_state(tmp_path / "demo-trian", None, heard) is None
     begins = "no run to resume, no saved state yet; starting from the beginning"
     hint = f"did you mean `{tmp_path / 'demo-train'}`?"
@@ -194,15 +180,15 @@ def test_facts_tell_what_the_data_are(tiny_data: Path) -> None:
 def test_a_damaged_state_is_put_aside_and_both_are_named(tmp_path: Path) -> None:
     for epoch in (1, 2):
         save_state({"epoch": epoch}, tmp_path / "state.pt")
-    assert newest(tmp_path, Heard()) == 2
+    assert newest(tmp_path, Recorder()) == 2
     (tmp_path / "state.pt").write_bytes(b"damaged")
-    heard = Heard()
+    heard = Recorder()
     assert newest(tmp_path, heard) == 1
     assert f"`{tmp_path / 'state.pt'}`: damaged" in heard.warnings[0]
     assert f"resuming from `{tmp_path / 'state.previous.pt'}`" in heard.warnings[0]
     assert (tmp_path / "state.damaged.pt").read_bytes() == b"damaged"
     assert not (tmp_path / "state.pt").exists()
-    quiet = Heard()
+    quiet = Recorder()
     assert newest(tmp_path, quiet) == 1
     assert "state.pt` is missing; resuming from" in quiet.warnings[0]
 

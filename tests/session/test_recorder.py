@@ -17,29 +17,15 @@ from pplr_cli.engine.network import Network
 from pplr_cli.engine.trainer import Trainer
 from pplr_cli.interrupts import Interrupted, Interrupts
 from pplr_cli.labelling.stage import PseudoLabels
-from pplr_cli.progress import Silent
 from pplr_cli.retrieval.ranking import Scores
 from pplr_cli.runs.folder import RunFolder
 from pplr_cli.runtime import Runtime
 from pplr_cli.session.recorder import RunRecorder
+from tests.shared_reporter import Recorder
 
 LOSSES = {"loss_refinement": 1.0, "loss_triplet": 1.0, "loss_part": 1.0, "loss_total": 3.0}
 CAMERAS = np.array([0, 1, 2, 0, 1, 2])
 PSEUDO = PseudoLabels(np.array([0, 0, 1, 1, 2, 2]), np.ones((6, 3), np.float32))
-
-
-class Listener(Silent):
-    """A reporter that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-        self.warnings: list[str] = []
-
-    def info(self, message: str) -> None:
-        self.told.append(message)
-
-    def warn(self, message: str, hint: str | None = None) -> None:
-        self.warnings.append(message)
 
 
 class Scripted:
@@ -63,7 +49,7 @@ class Run:
             ImageStore(np.zeros((6, 32, 16, 3), np.uint8)), CAMERAS, tuple("abcdef")
         )
         network = Network("tiny", classes=2)
-        self.interrupts, self.reporter = Interrupts(), Listener()
+        self.interrupts, self.reporter = Interrupts(), Recorder()
         runtime = Runtime(reporter=self.reporter)
         self.trainer = Trainer(config, network, images, runtime, with_cameras=False)
         self.shown: list[dict[str, Any]] = []
@@ -156,7 +142,7 @@ def test_an_epoch_is_told_in_short_lines(tmp_path: Path, tiny_preset: Path) -> N
     run = Run(tmp_path, tiny_preset, ["optim.epochs=2"], [0.2, 0.6, 0.4])
     run.epochs(2)
     assert run.reporter.warnings == []
-    before, _, second = run.reporter.told
+    before, _, second = run.reporter.news
     assert before.startswith("epoch 0/2: mAP 20.0, rank-1 0.0, ")
     head, losses, scores = second.split("\n  ")
     assert head == "epoch 2/2: 3 clusters, 0 of 6 outliers, agreement 1.00, 1.0 s"

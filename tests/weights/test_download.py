@@ -17,6 +17,7 @@ import pytest
 from pplr_cli.errors import PplrError, WeightsError
 from pplr_cli.progress import Silent
 from pplr_cli.weights.download import ATTEMPTS, PATIENCE, TIMEOUT, Transfer
+from tests.shared_reporter import Recorder
 
 BODY = bytes(range(256)) * 4096  # 1 MiB
 CUT = 300_000
@@ -274,25 +275,15 @@ def test_refusals_are_final(server: Server, part: Path, status: int) -> None:
     assert not part.exists()
 
 
-class Told(Silent):
-    """A reporter that keeps what is told."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def info(self, message: str) -> None:
-        self.lines.append(message)
-
-
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 def test_busy_server_is_asked_again(server: Server, part: Path, status: int) -> None:
     server.statuses = [status] * 3
     slept: list[float] = []
-    told = Told()
+    told = Recorder()
     assert get(server.url, part, reporter=told, sleep=slept.append) == BODY
     assert slept == [1, 2, 4]
-    assert f"the server answered {status} " in told.lines[0]
-    assert told.lines[2].endswith("trying again in 4 s")
+    assert f"the server answered {status} " in told.news[0]
+    assert told.news[2].endswith("trying again in 4 s")
 
 
 def test_busy_server_is_asked_a_bounded_number_of_times(server: Server, part: Path) -> None:

@@ -9,6 +9,7 @@ from pplr_cli.errors import WeightsError
 from pplr_cli.progress import Silent
 from pplr_cli.weights import initial
 from pplr_cli.weights.initial import initial_weights
+from tests.shared_reporter import Recorder
 
 
 def test_random_needs_no_file() -> None:
@@ -26,19 +27,6 @@ def test_imagenet_weights_are_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     assert initial_weights(Model(backbone="resnet34"), Silent()) == Path("resnet34.pth")
 
 
-class Notes(Silent):
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def info(self, message: str) -> None:
-        self.told.append(message)
-
-    def warn(self, message: str, hint: str) -> None:
-        self.told.append(f"{message} | {hint}")
-
-
 def test_a_start_names_its_effect_and_the_risk(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -46,9 +34,9 @@ def test_a_start_names_its_effect_and_the_risk(
     (tmp_path / "own.pth").touch()
     told = {}
     for start in ("imagenet", "lup", str(tmp_path / "own.pth"), "random"):
-        notes = Notes()
+        notes = Recorder()
         initial_weights(Model(weights=start), notes)
-        told[start] = notes.told
+        told[start] = notes.lines
     assert told["imagenet"] == told["random"] == []
     (warning,) = told["lup"]
     assert warning.startswith("`model.weights` = `lup`: 57.5 mAP on Market-1501 (ImageNet 81.5)")
