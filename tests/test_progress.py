@@ -4,6 +4,7 @@ import pytest
 
 from pplr_cli.progress import Reporter, Silent, optional
 from pplr_cli.terminal.console import Console
+from tests.shared_reporter import Recorder
 
 
 @pytest.mark.parametrize("reporter", [Silent(), Console()])
@@ -32,25 +33,17 @@ def test_an_error_leaves_the_task() -> None:
         fail()
 
 
-class Listener(Silent):
-    def __init__(self) -> None:
-        self.warnings: list[tuple[str, str | None]] = []
-
-    def warn(self, message: str, hint: str | None = None) -> None:
-        self.warnings.append((message, hint))
-
-
 @pytest.mark.parametrize(
     ("failure", "told"), [(OSError(28, "No space left"), "No space left"), (KeyError(), "KeyError")]
 )
 def test_failures_become_warnings(failure: Exception, told: str) -> None:
-    listener = Listener()
+    listener = Recorder()
     with optional("`report.html`", listener):
         raise failure
-    ((message, hint),) = listener.warnings
-    assert message.startswith("`report.html`: ")
-    assert told in message
-    assert hint == "training continues without it"
+    (warning,) = listener.warnings
+    assert warning.startswith("`report.html`: ")
+    assert told in warning
+    assert warning.endswith("; training continues without it")
 
 
 def test_an_interruption_is_none_of_them() -> None:

@@ -11,7 +11,7 @@ from pplr_cli.config.backbones import Backbone
 from pplr_cli.config.fields import Config, Model
 from pplr_cli.engine.pooling import Average, GeM
 from pplr_cli.engine.replicas import ReplicaBatchNorm1d, has_replicas
-from pplr_cli.engine.zoo import build_backbone, check_backbone
+from pplr_cli.engine.zoo import build_backbone
 from pplr_cli.progress import Reporter
 from pplr_cli.weights.fitting import load_start
 
@@ -104,10 +104,8 @@ def initial_network(config: Config, weights: Path | None, reporter: Reporter) ->
     All other weights come from the seed.
 
     Raises:
-        UsageError: the backbone does not exist, or takes no images of this size.
         WeightsError: the file cannot be read, or does not fit the backbone.
     """
-    check_backbone(config.model.backbone, config.data.height, config.data.width)
     torch.manual_seed(config.seed)
     network = Network.of(config.model)
     if config.batch.replicas > 1 and not has_replicas(network.base):

@@ -19,7 +19,7 @@ from pplr_cli.config import backbones
 from pplr_cli.engine.backbone import Backbone, resnet, resnet_ibn, tiny
 from pplr_cli.engine.clip_resnet import clip_resnet
 from pplr_cli.engine.replicas import over_replicas
-from pplr_cli.errors import PplrError, UsageError
+from pplr_cli.errors import UsageError, missing_package
 
 HEADS = ("avgpool", "classifier", "fc")
 """Torchvision's names of what follows the map."""
@@ -114,8 +114,8 @@ def _timm(name: str) -> Any:
     try:
         import timm
     except ImportError as error:
-        hint = "`pip install 'pplr[timm]'`"
-        raise PplrError(f"`model.backbone` = `timm:{name}`: {error}", hint) from error
+        reason = f"`import timm` fails: {error}"
+        raise missing_package(f"model.backbone=timm:{name}", "timm", "timm", reason) from error
     known = timm.list_models()
     if name.partition(".")[0] not in known:
         near = difflib.get_close_matches(name, known, n=1)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pplr_cli.data.manifest import ImageSet
-from pplr_cli.errors import PplrError, UsageError
+from pplr_cli.errors import UsageError, missing_package
 from pplr_cli.files import check_output, open_output
 from pplr_cli.text import csv_text, printable
 
@@ -113,8 +113,8 @@ def _pyarrow() -> Any:
     try:
         return import_module("pyarrow")
     except ImportError as error:
-        message = f"Parquet files need pyarrow: `import pyarrow` fails ({error})"
-        raise PplrError(message, "`pip install 'pplr[parquet]'`") from error
+        reason = f"`import pyarrow` fails: {error}"
+        raise missing_package(".parquet", "pyarrow", "parquet", reason) from error
 
 
 WRITERS: dict[str, Callable[[IO[bytes], FeatureTable], None]] = {

@@ -13,6 +13,7 @@ from pplr_cli.data.store import cache_kind
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.engine import memory
 from pplr_cli.engine.trainer import Trainer
+from pplr_cli.engine.zoo import check_backbone
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.ingest.library import find_dataset, open_dataset
 from pplr_cli.labelling.answers import read_answers
@@ -55,6 +56,7 @@ def find_inputs(request: TrainingRequest, processes: int, reporter: Reporter) ->
         loggers.require(log)
     check_replicas(config, processes)
     require_packages(config.clustering)
+    check_backbone(config.model.backbone, config.data.height, config.data.width)
     check_initial_weights(config.model)
     name, folder = config.data.name, env.data_dir(request.data_dir)
     manifest = find_dataset(name, folder)

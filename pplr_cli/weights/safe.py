@@ -5,7 +5,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-from pplr_cli.errors import WeightsError
+from pplr_cli.errors import WeightsError, missing_package
 
 SUFFIX = ".safetensors"
 
@@ -14,14 +14,14 @@ def read_safetensors(path: Path, entry: str) -> OrderedDict[str, Any]:
     """Return the tensors of a file, with the JSON of a header entry in `_metadata`.
 
     Raises:
-        WeightsError: the package is missing, or the file is damaged.
+        WeightsError: the file is damaged.
+        PplrError: the package is missing.
     """
     try:
         from safetensors import SafetensorError, safe_open
     except ImportError as error:
-        raise WeightsError(
-            f"`{path}`: `import safetensors` fails: {error}", "`pip install 'pplr[export]'`"
-        ) from error
+        reason = f"`import safetensors` fails: {error}"
+        raise missing_package(str(path), "safetensors", "export", reason) from error
     try:
         with safe_open(path, "pt") as file:
             tensors = OrderedDict((name, file.get_tensor(name)) for name in file.keys())  # noqa: SIM118

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pplr_cli.config import presets
 from pplr_cli.config.fields import Config
 from pplr_cli.config.fitting import fitted
-from tests.session.test_recorder import Listener
+from tests.shared_reporter import Recorder
 
 AUTO = ("optim.iters=auto", "batch.size=auto")
 
@@ -23,21 +23,21 @@ def market(*settings: str) -> Config:
 def test_market_keeps_its_numbers_and_small_sets_get_fewer(
     images: int, size: int, iters: int
 ) -> None:
-    listener = Listener()
+    listener = Recorder()
     found = fitted(market(*AUTO), images, listener)
     assert (found.batch.size, found.optim.iters) == (size, iters)
     line = f"chosen for {images:,} images: `batch.size` = {size}, `optim.iters` = {iters}"
-    assert listener.told == [line]
+    assert listener.news == [line]
     assert found == market(f"optim.iters={iters}", f"batch.size={size}")
 
 
 def test_numbers_stay() -> None:
-    listener, config = Listener(), market("batch.size=32")
+    listener, config = Recorder(), market("batch.size=32")
     assert fitted(config, 500, listener) is config
-    assert not listener.told
+    assert not listener.news
     half = fitted(market("batch.size=32", "optim.iters=auto"), 12_936, listener)
     assert (half.batch.size, half.optim.iters) == (32, 800)
-    assert listener.told == ["chosen for 12,936 images: `optim.iters` = 800"]
+    assert listener.news == ["chosen for 12,936 images: `optim.iters` = 800"]
 
 
 @given(
@@ -47,7 +47,7 @@ def test_numbers_stay() -> None:
 )
 def test_every_choice_is_valid(images: int, instances: int, replicas: int) -> None:
     config = market(*AUTO, f"batch.instances={instances}", f"batch.replicas={replicas}")
-    found = fitted(config, images, Listener())
+    found = fitted(config, images, Recorder())
     assert Config.model_validate(found.document()) == found
 
 

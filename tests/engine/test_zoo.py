@@ -1,6 +1,7 @@
 """Backbones of torchvision and timm: names, maps, replicas, published files, ONNX."""
 
 import copy
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from pplr_cli.config import backbones, presets
 from pplr_cli.engine.network import Network, initial_network
 from pplr_cli.engine.replicas import has_replicas, set_replicas
 from pplr_cli.engine.zoo import BACKBONES, RANDOM, build_backbone, check_backbone
-from pplr_cli.errors import UsageError
+from pplr_cli.errors import PplrError, UsageError
 from pplr_cli.weights.fitting import load_backbone
 from tests.shared_reporter import Recorder
 
@@ -127,3 +128,10 @@ def test_sizes_that_do_not_fit_are_known_before_the_start(
         return
     with pytest.raises(UsageError, match=rf"takes no images of {height} x 16 pixels: .*{what}"):
         check_backbone(name, height, 16)
+
+
+def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(PplrError, match=r"`model\.backbone=timm:resnet18` needs") as caught:
+        check_backbone("timm:resnet18", 64, 32)
+    assert "`pip install 'pplr[timm]'`" in (caught.value.hint or "")

@@ -13,7 +13,7 @@ from pplr_cli.app import run
 from pplr_cli.config.fields import LoggerName
 from pplr_cli.errors import PplrError
 from pplr_cli.report import loggers
-from tests.test_progress import Listener
+from tests.shared_reporter import Recorder
 
 Points = dict[str, list[tuple[int, float]]]
 Train = Callable[..., int]
@@ -169,11 +169,11 @@ def test_a_log_that_cannot_be_written_is_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(loggers.LOGGERS, "tensorboard", Failing)
-    listener = Listener()
+    listener = Recorder()
     with loggers.logging_to("tensorboard", tmp_path, {}, listener) as log:
         log({"epoch": 1, "clusters": 3})
-    assert "--log tensorboard" in listener.warnings[0][0]
-    assert "No space left" in listener.warnings[0][0]
+    assert "--log tensorboard" in listener.warnings[0]
+    assert "No space left" in listener.warnings[0]
 
 
 def test_a_log_that_cannot_be_opened_is_an_error(
@@ -185,6 +185,6 @@ def test_a_log_that_cannot_be_opened_is_an_error(
     monkeypatch.setitem(loggers.LOGGERS, "wandb", refuse)
     with (
         pytest.raises(PplrError, match="--log wandb: not logged in"),
-        loggers.logging_to("wandb", tmp_path, {}, Listener()),
+        loggers.logging_to("wandb", tmp_path, {}, Recorder()),
     ):
         pass

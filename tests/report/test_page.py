@@ -18,7 +18,7 @@ from tests.conftest import Done
 from tests.report.conftest import Page
 from tests.report.test_album import shown
 from tests.runs.test_records import keep_rows
-from tests.test_progress import Listener
+from tests.shared_reporter import Recorder
 
 HOSTILE = '"><script>alert(1)</script>&\x1b[31m\udcff é.jpg'
 SECTIONS = (
@@ -194,9 +194,9 @@ def test_size_at_the_scale_of_market(folder: Path, done: Done) -> None:
 
 
 def test_a_failure_to_draw_is_a_warning(tmp_path: Path, done: Done) -> None:
-    listener = Listener()
+    listener = Recorder()
     update_report(tmp_path, done.images, done.pixels, listener)
-    ((message, _),) = listener.warnings
+    (message,) = listener.warnings
     assert str(tmp_path / "report.html") in message
 
 

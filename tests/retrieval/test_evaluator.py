@@ -20,7 +20,7 @@ from pplr_cli.retrieval.evaluator import Evaluator
 from pplr_cli.retrieval.ranking import evaluate
 from pplr_cli.retrieval.relevance import find_relevance
 from pplr_cli.runtime import Runtime
-from tests.test_progress import Listener
+from tests.shared_reporter import Recorder
 
 
 def test_scores_are_those_of_the_global_features(tiny_data: Path, tiny_preset: Path) -> None:
@@ -43,7 +43,7 @@ def test_scores_are_those_of_the_global_features(tiny_data: Path, tiny_preset: P
 
 def test_a_query_does_not_find_its_own_copy(tmp_path: Path, tiny_preset: Path) -> None:
     """The same files in query and gallery, under invented cameras, are no match."""
-    rng, listener = np.random.default_rng(0), Listener()
+    rng, listener = np.random.default_rng(0), Recorder()
     images = []
     for number in range(6):
         pixels = rng.integers(0, 255, (32, 16, 3), np.uint8)
@@ -57,7 +57,7 @@ def test_a_query_does_not_find_its_own_copy(tmp_path: Path, tiny_preset: Path) -
     evaluator = Evaluator(
         manifest, presets.resolve(str(tiny_preset), "train"), Runtime(reporter=listener)
     )
-    ((message, _),) = listener.warnings
+    (message,) = listener.warnings
     assert "6 gallery images that are copies of their query" in message
     network = Network("tiny").eval()
     survey = evaluator.survey(network, top=6)

@@ -72,9 +72,9 @@ def test_parquet(tmp_path, dtype):
 
 def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(PplrError, match="Parquet files need pyarrow") as caught:
+    with pytest.raises(PplrError, match=r"`\.parquet` needs the package `pyarrow`") as caught:
         check_target(tmp_path / "f.parquet", overwrite=False)
-    assert caught.value.hint == "`pip install 'pplr[parquet]'`"
+    assert caught.value.hint.startswith("`pip install 'pplr[parquet]'`; `import pyarrow` fails")
 
 
 def test_existing_files_and_other_suffixes_are_refused(tmp_path):

@@ -19,7 +19,7 @@ from pplr_cli.runs.records import Run
 from pplr_cli.runs.status import read_status
 from pplr_cli.session.request import TrainingRequest
 from pplr_cli.session.start import run_training
-from tests.session.test_recorder import Listener
+from tests.shared_reporter import Recorder
 
 
 def train(options: dict[str, Any], reporter: Reporter | None = None, **more: Any) -> Run | None:
@@ -82,9 +82,9 @@ def test_a_run_continues_from_a_named_state_in_another_folder(
     train(options)
     before = (options["run_dir"] / "state.pt").read_bytes()
     state = options["run_dir"] / "state.previous.pt"
-    listener = Listener()
+    listener = Recorder()
     train(options, listener, run_dir=tmp_path / "other", resume_from=state)
-    assert "resumed in epoch 2, step 3" in listener.told
+    assert "resumed in epoch 2, step 3" in listener.news
     weights = [
         torch.load(folder / "last.pth", weights_only=True)
         for folder in (options["run_dir"], tmp_path / "other")
@@ -188,10 +188,10 @@ def test_answers_shape_the_clusters_and_stay_with_the_run(
 def test_numbers_chosen_by_auto_are_recorded_and_used_again(
     options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listener = Listener()
+    listener = Recorder()
     options["settings"] = ("optim.iters=auto", "batch.size=auto", "optim.epochs=1")
     train(options, listener)
-    assert "chosen for 96 images: `batch.size` = 24, `optim.iters` = 8" in listener.told
+    assert "chosen for 96 images: `batch.size` = 24, `optim.iters` = 8" in listener.news
     run = Run(options["run_dir"])
     assert (run.config.batch.size, run.config.optim.iters) == (24, 8)
     monkeypatch.setattr(fitting, "PASSES", 9)
