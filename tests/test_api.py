@@ -16,7 +16,7 @@ from pplr_cli.app import run
 from pplr_cli.config.fields import Agreement, Clustering
 from pplr_cli.data.manifest import Split
 from pplr_cli.runs.records import Run
-from tests.test_progress import Listener
+from tests.shared_reporter import Recorder
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_a_run_and_its_results(trained: Run, capsys: pytest.CaptureFixture[str])
 def test_silent_unless_asked(
     trained: Run, tiny_data: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    listener = Listener()
+    listener = Recorder()
     model = pplr_cli.load(trained.weights, reporter=listener, workers=1)
     pplr_cli.evaluate(model, data_dir=tiny_data)
     assert capfd.readouterr() == ("", "")

@@ -13,6 +13,7 @@ from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
     from pplr_cli.runs.records import Run
+    from pplr_cli.session.plan import Plan
 
 
 class TrainDocument(RunOutcome, documents.Document, command="train"):
@@ -33,7 +34,28 @@ class PlanDocument(documents.Document, command="train-dry-run"):
     """What a run would do and need."""
 
     run: documents.Run
-    plan: dict[str, str]
+    data: documents.Data
+    images: dict[str, int]
+    """By split."""
+    cache_bytes: int
+    """Images in the cache on disk."""
+    memory_bytes: dict[str, int]
+    """Of each stage, and the budget of the evaluation."""
+    device: str
+    processes: int
+    passes: float
+    """How often an epoch shows each training image."""
+    step_seconds: float
+    """Of one batch, measured."""
+    search_seconds: float | None
+    """Exact neighbour search of an epoch, measured; null for tracks."""
+    epoch_seconds: float
+    """Without clustering."""
+    seconds: float
+    """Of the epochs that are left."""
+    epochs: int
+    """Epochs left."""
+    evaluations: int
 
 
 def training_command(mode: Mode) -> Callable[..., None]:
@@ -47,10 +69,12 @@ def training_command(mode: Mode) -> Callable[..., None]:
 
         console = Console(verbosity=request.verbosity)
         if request.dry_run:
-            rows = start.plan_training(request, console)
-            if rows is not None and request.json:
-                console.document(PlanDocument(run=request.folder, plan=dict(rows)))
-            elif rows is not None:
+            plan = start.plan_training(request, console)
+            if plan is not None and request.json:
+                console.document(_plan_document(plan, request))
+            elif plan is not None:
+                folder = ("run folder", str(request.folder))
+                rows = [*plan.needs.rows(), *plan.times.rows(), folder]
                 console.table(("what", "value"), rows)
             return
         run = start.run_training(request, console)
@@ -76,6 +100,26 @@ def _document(run: "Run", request: TrainingRequest) -> TrainDocument:
         verdict=health.kind,
         reason=health.text,
         next=_next_command(run, request),
+    )
+
+
+def _plan_document(plan: "Plan", request: TrainingRequest) -> PlanDocument:
+    needs, times = plan
+    return PlanDocument(
+        run=request.folder,
+        data=needs.manifest.name,
+        images=needs.images,
+        cache_bytes=needs.cache,
+        memory_bytes=needs.memory._asdict(),
+        device=times.device,
+        processes=times.processes,
+        passes=times.passes,
+        step_seconds=times.step,
+        search_seconds=times.search,
+        epoch_seconds=times.epoch,
+        seconds=times.run,
+        epochs=times.epochs,
+        evaluations=times.evaluations,
     )
 
 

@@ -24,8 +24,9 @@ from pplr_cli.runs.machine import device_name
 from pplr_cli.runs.records import Run
 from pplr_cli.runs.status import end_status, write_status
 from pplr_cli.runtime import Runtime
+from pplr_cli.session.inputs import Inputs, find_inputs
 from pplr_cli.session.log import RunLog
-from pplr_cli.session.plan import Inputs, Rows, duration, find_inputs, plan
+from pplr_cli.session.plan import Plan, needs, times
 from pplr_cli.session.recorder import RunRecorder
 from pplr_cli.session.request import TrainingRequest
 from pplr_cli.session.speed import measure
@@ -56,18 +57,17 @@ class Session:
             self._train(inputs, *self._ready(inputs), stack)
             return self._finish() if self._processes.first else None
 
-    def plan(self) -> Rows | None:
+    def plan(self) -> Plan | None:
         """Do everything that precedes training, and measure the speed; write nothing of a run.
 
         Returns:
-            What the run does and needs, as (what, value); None in all processes but the first.
+            What the run does and needs; None in all processes but the first.
         """
         with self._inputs() as (inputs, _):
             trainer = self._ready(inputs)[0].trainer
-            took = duration(trainer, inputs, measure(trainer))
-            folder = ("run folder", str(self._folder))
-            rows = [*plan(inputs.config, inputs.manifest), *took, folder]
-            return rows if self._processes.first else None
+            took = times(trainer, inputs, measure(trainer))
+            found = Plan(needs(inputs.config, inputs.manifest), took)
+            return found if self._processes.first else None
 
     @contextmanager
     def _inputs(self) -> Iterator[tuple[Inputs, ExitStack]]:

@@ -12,7 +12,8 @@ from pplr_cli.runs.folder import locked_folder
 from pplr_cli.runs.records import Run
 from pplr_cli.runs.status import end_status, read_status
 from pplr_cli.runtime import Runtime, choose_device, use_deterministic_algorithms
-from pplr_cli.session.plan import Rows, find_inputs
+from pplr_cli.session.inputs import find_inputs
+from pplr_cli.session.plan import Plan
 from pplr_cli.session.request import TrainingRequest
 from pplr_cli.session.session import Session
 
@@ -31,11 +32,11 @@ def run_training(request: TrainingRequest, reporter: Reporter) -> Run | None:
     return None if session is None else session.run()
 
 
-def plan_training(request: TrainingRequest, reporter: Reporter) -> Rows | None:
+def plan_training(request: TrainingRequest, reporter: Reporter) -> Plan | None:
     """Start a run as `run_training` does, and stop before its first epoch.
 
     Returns:
-        what the run would do and need, as (what, value); None if another process prints it.
+        what the run would do and need; None if another process prints it.
 
     Raises:
         PplrError: as `run_training`.

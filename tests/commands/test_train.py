@@ -20,7 +20,7 @@ from pplr_cli.engine.network import initial_network
 from pplr_cli.engine.zoo import BACKBONES
 from pplr_cli.errors import WeightsError
 from pplr_cli.progress import Silent
-from pplr_cli.session import plan
+from pplr_cli.session import inputs
 from tests.conftest import Done
 
 
@@ -177,7 +177,7 @@ def test_a_data_set_that_cannot_be_opened_shows_before_weights_are_fetched(
     monkeypatch: pytest.MonkeyPatch,
     damaged: bool,
 ) -> None:
-    monkeypatch.setattr(plan, "initial_weights", lambda *_: pytest.fail("fetched"))
+    monkeypatch.setattr(inputs, "initial_weights", lambda *_: pytest.fail("fetched"))
     if damaged:
         (tmp_path / "tiny").mkdir()
         (tmp_path / "tiny" / "manifest.json").write_text("{}")
@@ -195,7 +195,7 @@ def test_unreachable_weights_show_before_a_data_set_is_drawn(
     def unreachable(*_: object) -> None:
         raise WeightsError("no network")
 
-    monkeypatch.setattr(plan, "initial_weights", unreachable)
+    monkeypatch.setattr(inputs, "initial_weights", unreachable)
     assert train(tiny_preset, tmp_path / "data", tmp_path / "run", "--data", "demo") == 1
     assert "no network" in capsys.readouterr().err
     assert not (tmp_path / "data").exists()

@@ -1,4 +1,4 @@
-"""What is refused before training."""
+"""What a run needs, and how long it takes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +9,8 @@ import pytest
 
 from pplr_cli.config import presets
 from pplr_cli.data.manifest import Manifest, Split
-from pplr_cli.errors import DataError, UsageError
-from pplr_cli.session.plan import Inputs, check, duration, plan
+from pplr_cli.session.inputs import Inputs
+from pplr_cli.session.plan import needs, times
 from pplr_cli.session.speed import Speed
 
 
@@ -19,15 +19,10 @@ def manifest(tiny_data: Path) -> Manifest:
     return Manifest.load(tiny_data / "tiny" / "manifest.json")
 
 
-def test_the_tiny_set_fits(manifest: Manifest, tiny_preset: Path) -> None:
-    config = presets.resolve(str(tiny_preset), "train-cam")
-    check(config, "train-cam", manifest)
-    assert ("image size", "32 x 16") in plan(config, manifest)
-
-
 def test_the_plan_tells_what_a_run_takes(manifest: Manifest, tiny_preset: Path) -> None:
     config = presets.resolve(str(tiny_preset), "train", ["engine.memory_gb=0.25"])
-    rows = dict(plan(config, manifest))
+    rows = dict(needs(config, manifest).rows())
+    assert rows["image size"] == "32 x 16"
     assert rows["memory budget"] == "0.25 GB (as set)"
     taken = {what: value for what, value in rows.items() if what.startswith("memory: ")}
     assert len(taken) == 5
@@ -44,44 +39,7 @@ def test_the_plan_tells_what_the_cache_takes(
         "compact": sum(file.stat().st_size for file in manifest.split(None).files),
         "none": 0,
     }
-    rows = dict(plan(config, manifest))
-    assert rows["images in the cache on disk"] == f"{bytes_of[cache] / 1e9:.2f} GB"
-
-
-@pytest.mark.parametrize(
-    ("setting", "key", "need"),
-    [
-        ("clustering.k1=97", "clustering.k1", 97),
-        ("agreement.k=96", "agreement.k", 97),
-        ("batch.size=128", "batch.size", 128),
-    ],
-)
-def test_too_few_images(
-    manifest: Manifest, tiny_preset: Path, setting: str, key: str, need: int
-) -> None:
-    config = presets.resolve(str(tiny_preset), "train", [setting])
-    with pytest.raises(UsageError, match=rf"96 training images, `{key}` needs {need}"):
-        check(config, "train", manifest)
-
-
-@pytest.mark.parametrize(
-    ("camera", "of", "words"),
-    [(3, 96, "it has 1"), (-1, 96, "it has 0"), (-1, 5, "5 of 96 have none")],
-)
-def test_camera_mode_needs_two_cameras(
-    manifest: Manifest, tiny_preset: Path, camera: int, of: int, words: str
-) -> None:
-    changed = set(manifest.split(Split.TRAIN).paths[:of])
-    images = tuple(
-        image._replace(camera=camera) if image.path in changed else image
-        for image in manifest.images
-    )
-    single = replace(manifest, images=images)
-    config = presets.resolve(str(tiny_preset), "train-cam")
-    with pytest.raises(DataError, match=words) as caught:
-        check(config, "train-cam", single)
-    assert "`pplr train`" in str(caught.value.hint)
-    check(config, "train", single)
+    assert needs(config, manifest).cache == bytes_of[cache]
 
 
 def test_the_time_of_a_run_follows_from_its_measured_speed(
@@ -99,7 +57,7 @@ def test_the_time_of_a_run_follows_from_its_measured_speed(
         epoch=1,
         current=None,
     )
-    rows = dict(duration(trainer, inputs, Speed(step=2.0, image=0.5, search=3.0)))
+    rows = dict(times(trainer, inputs, Speed(step=2.0, image=0.5, search=3.0)).rows())
     tested = len(manifest.split(Split.QUERY)) + len(manifest.split(Split.GALLERY))
     assert tested == 48
     assert rows["neighbours, exact"] == "about 0:03 an epoch"
@@ -108,7 +66,7 @@ def test_the_time_of_a_run_follows_from_its_measured_speed(
     assert rows["an epoch"].startswith("about 0:54,")  # 3 steps of 2 s, 96 images of 0.5 s
     assert rows["the run"] == "about 9:18: 9 epochs, 3 evaluations"  # of 48 images of 0.5 s
     images.tracks = object()
-    rows = dict(duration(trainer, inputs, Speed(step=2.0, image=0.5, search=3.0)))
+    rows = dict(times(trainer, inputs, Speed(step=2.0, image=0.5, search=3.0)).rows())
     assert rows["an epoch"].startswith("about 1:42,")
     assert "neighbours, exact" not in rows
 
@@ -149,5 +107,5 @@ def test_the_evaluations_of_a_run_are_counted(
         current=current,
     )
     inputs = Inputs(config, None, manifest, found, None, None)
-    rows = dict(duration(trainer, inputs, Speed(step=2.0, image=0.5, search=3.0)))
+    rows = dict(times(trainer, inputs, Speed(step=2.0, image=0.5, search=3.0)).rows())
     assert rows["the run"].partition(": ")[2] == epochs

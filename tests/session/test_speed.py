@@ -18,8 +18,8 @@ def test_each_mode_is_measured(
     monkeypatch.setattr(
         "pplr_cli.session.session.measure", lambda t: found.append(measure(t)) or found[0]
     )
-    rows = plan_training(TrainingRequest(**(options | {"mode": mode})), Silent())
-    assert rows is not None
+    plan = plan_training(TrainingRequest(**(options | {"mode": mode})), Silent())
+    assert plan is not None
     assert 0 < found[0].step < 5
     assert 0 < found[0].image < 1
     assert 0 < found[0].search < 5
