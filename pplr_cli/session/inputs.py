@@ -45,6 +45,9 @@ def find_inputs(request: TrainingRequest, processes: int, reporter: Reporter) ->
     config = request.config()
     for log in request.log:
         loggers.require(log)
+    if request.mode == "train" and any(text.startswith("camera.") for text in request.settings):
+        hint = "use `pplr train-cam`, or leave out `camera.` to change the setting of `train`"
+        reporter.warn("`--set camera...` has no effect on `pplr train`", hint)
     check_replicas(config, processes)
     require_packages(config.clustering)
     check_backbone(config.model.backbone, config.data.height, config.data.width)

@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pplr_cli.config import presets
 from pplr_cli.data.manifest import Manifest, Split
 from pplr_cli.errors import DataError, UsageError
-from pplr_cli.session.inputs import check
+from pplr_cli.session.inputs import check, find_inputs
+from pplr_cli.session.request import TrainingRequest
+from tests.shared_reporter import Recorder
 
 
 @pytest.fixture
@@ -54,3 +57,13 @@ def test_camera_mode_needs_two_cameras(
         check(config, "train-cam", single)
     assert "`pplr train`" in str(caught.value.hint)
     check(config, "train", single)
+
+
+def test_settings_of_the_camera_block_warn_in_train(options: dict[str, Any]) -> None:
+    for mode, count in (("train", 1), ("train-cam", 0)):
+        reporter = Recorder()
+        settings = ("camera.clustering.eps=0.45",)
+        find_inputs(
+            TrainingRequest(**(options | {"mode": mode, "settings": settings})), 1, reporter
+        )
+        assert sum("has no effect on `pplr train`" in each for each in reporter.warnings) == count
