@@ -43,6 +43,8 @@ NUMBERS = {
 }
 """Accepted types of tensors."""
 AGAIN = "download or copy the file again"
+EXPORTED = {".onnx", ".torchscript"}
+"""Suffixes of models for other programs."""
 
 
 class StateDict(NamedTuple):
@@ -147,8 +149,10 @@ def _load(path: Path) -> Any:
                 "get a file of tensors only, or convert this one to a plain state dict on an "
                 "isolated machine without network",
             ) from None
+        exported = path.suffix in EXPORTED
+        hint = "use the weights that it was exported from (.pth or .safetensors)"
         raise WeightsError(
-            f"`{path}`: not a weights file of PyTorch, or cut short", AGAIN
+            f"`{path}`: not a weights file of PyTorch, or cut short", hint if exported else AGAIN
         ) from None
 
 

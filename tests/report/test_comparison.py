@@ -45,7 +45,7 @@ def test_the_index_links_to_the_reports_that_exist(done: Done, tmp_path: Path) -
     page = render_runs(outcomes, Path("a&b"), tmp_path / "pages" / "index.html")
     links = re.findall(r'<a href="([^"]*)">', page)
     assert links == [f"../runs/%3Crun%20{n}%3E/report.html" for n in (0, 2)]
-    assert "Runs in a&amp;b" in page
+    assert "Runs below a&amp;b/" in page
     assert page.count("<tr>") == 4
     assert 'colspan="10"' in page  # the damaged one
     header = re.findall(r'<th scope="col">([^<]*)</th>', page)

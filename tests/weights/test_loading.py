@@ -365,3 +365,11 @@ def test_a_misspelt_file_names_the_similar_one(tmp_path):
     with pytest.raises(WeightsError) as caught:
         read_state_dict(tmp_path / "bset.pth")
     assert caught.value.hint == f"did you mean `{tmp_path / 'best.pth'}`?"
+
+
+@pytest.mark.parametrize("name", ["m.onnx", "m.torchscript"])
+def test_an_exported_model_is_no_weights_file(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\x08\x08\x12\x07pytorch")
+    with pytest.raises(WeightsError, match="not a weights file") as caught:
+        read_state_dict(tmp_path / name)
+    assert "that it was exported from" in (caught.value.hint or "")
