@@ -23,10 +23,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the workers have all cores busy
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # for child processes
     torch.set_num_threads(1)
 
-settings.register_profile("here", deadline=None)  # the machine may be busy
-settings.register_profile("ci", deadline=None, derandomize=True, database=None)
-# In CI the same examples every time, so that only a change can fail.
-settings.load_profile("ci" if os.environ.get("CI") else "here")
+# The same examples every time, so that only a change can fail; the machine may be busy.
+settings.register_profile("same", deadline=None, derandomize=True, database=None)
+settings.register_profile("explore", deadline=None, max_examples=1000)
+settings.load_profile("same")  # the other: pytest --hypothesis-profile=explore
 
 
 MOST_WORKERS = 4
