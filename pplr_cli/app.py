@@ -1,5 +1,6 @@
 """The `pplr` command: its subcommands, and the exit code of each exception."""
 
+import os
 import re
 import shlex
 import sys
@@ -13,6 +14,7 @@ from pplr_cli import __version__
 from pplr_cli.commands.assign import assign
 from pplr_cli.commands.cluster import cluster
 from pplr_cli.commands.compare import compare, runs
+from pplr_cli.commands.completion import join_bash_words
 from pplr_cli.commands.doctor import doctor
 from pplr_cli.commands.download import download_weights
 from pplr_cli.commands.embed import embed
@@ -175,6 +177,7 @@ def main() -> None:
 
 def run(arguments: list[str], cli: typer.Typer = app) -> int:
     """Run the command line on `arguments` and return its exit code."""
+    join_bash_words(os.environ)
     while arguments[:1] == ["help"]:
         arguments = [*arguments[1:], "--help"]
     try:

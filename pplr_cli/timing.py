@@ -1,4 +1,4 @@
-"""Durations: as text, and of each stage by a monotonic clock."""
+"""Durations and moments as text, and the time of each stage by a monotonic clock."""
 
 import time
 from collections.abc import Iterator
@@ -11,6 +11,11 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def to_minute(moment: str) -> str:
+    """Return a moment in UTC (ISO 8601) for people: `2026-11-27 09:05 UTC`."""
+    return f"{moment[:16].replace('T', ' ')} UTC"
 
 
 @dataclass

@@ -9,6 +9,7 @@ from pplr_cli.commands.documents import Run, TrainedBy, meaning
 from pplr_cli.config.fields import Fraction
 from pplr_cli.config.options import argument, option
 from pplr_cli.terminal.console import Console
+from pplr_cli.timing import to_minute
 
 if TYPE_CHECKING:
     from pplr_cli.runs.comparison import Comparison
@@ -27,7 +28,7 @@ class RunOutcome(documents.Part):
     seed: int | None = None
     epochs: Annotated[int | None, meaning("Epochs wanted.")] = None
     epoch: Annotated[int | None, meaning("Last epoch recorded.")] = None
-    updated: Annotated[str | None, meaning("Time of the last record.")] = None
+    updated: Annotated[str | None, meaning("Time of the last record, ISO 8601.")] = None
     seconds: Annotated[float | None, meaning("Duration of the recorded epochs.")] = None
     start_mAP: Annotated[Fraction | None, meaning("First mAP.")] = None  # noqa: N815
     mAP: Annotated[Fraction | None, meaning("Last mAP.")] = None  # noqa: N815
@@ -195,7 +196,7 @@ def _cells(one: Outcome) -> Iterator[str]:
     yield f"{one['epoch']}/{one['epochs']}"
     yield _course(one)
     yield "" if one["clusters"] is None else f"{one['clusters']:,}"
-    yield one["updated"]
+    yield to_minute(one["updated"])
 
 
 def _course(one: Outcome) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote, urlsplit
 
-from pplr_cli.commands import documents, options
+from pplr_cli.commands import completion, documents, options
 from pplr_cli.config.options import argument, option
 from pplr_cli.errors import UsageError
 from pplr_cli.terminal.console import Console
@@ -47,7 +47,12 @@ class DownloadDocument(documents.Document, command="download-weights"):
 
 @options.takes()
 def download_weights(
-    name: str | None = argument(None, "Weights to download (default: list all).", "NAME"),
+    name: str | None = argument(
+        None,
+        "Weights to download (default: list all).",
+        "NAME",
+        autocompletion=completion.downloads,
+    ),
     url: str | None = option(None, "Download from this web address."),
     from_file: Path | None = option(None, "Copy a local file."),
     drive_file: str | None = option(None, "Path in the authors' folder, if names are ambiguous."),

@@ -22,7 +22,7 @@ from pplr_cli.runs.labels import read_labels
 from pplr_cli.runs.records import Run
 from pplr_cli.runs.rows import best_row, scored, when
 from pplr_cli.text import printable
-from pplr_cli.timing import clock
+from pplr_cli.timing import clock, to_minute
 
 
 def update_report(folder: Path, images: ImageSet, pixels: Images, reporter: Reporter) -> None:
@@ -75,7 +75,8 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = {"clock": clock, "code": _code, "flat": flat, "number": number, "when": when}
+    filters = {"clock": clock, "code": _code, "flat": flat, "number": number}
+    filters |= {"to_minute": to_minute, "when": when}
     environment.filters |= filters
     return environment
 

@@ -111,9 +111,9 @@ class Run:
 
     @property
     def updated(self) -> str:
-        """The time of the last record, UTC."""
+        """The time of the last record in UTC, as ISO 8601."""
         file = self.path / (METRICS if self.rows else CONFIG)
-        return datetime.fromtimestamp(file.stat().st_mtime, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        return datetime.fromtimestamp(file.stat().st_mtime, UTC).isoformat(timespec="seconds")
 
     @property
     def name(self) -> str:

@@ -1,7 +1,9 @@
 """`pplr runs` and `pplr compare`."""
 
 import json
+import re
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,7 @@ def test_runs_are_listed(runs: Path, capsys: pytest.CaptureFixture[str]) -> None
         "updated",
     ]
     assert one.split()[:3] == ["one", "finished", "train-cam"]
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC$", one)
     assert two.split() == ["two", "damaged"]
     assert "two/config.yaml" in shown.err
 
@@ -43,6 +46,9 @@ def test_listed_as_json(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(capsys.readouterr().out)
     assert [Path(one["run"]).name for one in found["runs"]] == ["one", "two"]
     assert 0 <= found["runs"][0]["mAP"] <= 1
+    updated = datetime.fromisoformat(found["runs"][0]["updated"])
+    assert updated.tzinfo == UTC
+    assert updated.timestamp() == int((runs / "one" / "metrics.jsonl").stat().st_mtime)
 
 
 def test_listed_on_a_page(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

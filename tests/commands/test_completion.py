@@ -1,6 +1,7 @@
 """Completion, by the protocol of each shell and in bash itself."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,7 +11,10 @@ import pytest
 
 import pplr_cli
 from pplr_cli.app import run
+from pplr_cli.commands import completion
 from pplr_cli.config import presets
+from pplr_cli.config.problems import schemas
+from pplr_cli.config.starts import STARTS
 
 Complete = Callable[..., list[str]]
 
@@ -25,9 +29,16 @@ def complete(
     def lines(line: str, incomplete: str = "", shell: str = "bash") -> list[str]:
         words = ["pplr", *line.split()]
         whole = " ".join([*words, incomplete])
+        cut = [part for word in (*words, incomplete) for part in re.split("(=)", word) if part]
         monkeypatch.setenv("_PPLR_COMPLETE", f"complete_{shell}")
-        monkeypatch.setenv("COMP_WORDS", whole)
-        monkeypatch.setenv("COMP_CWORD", str(len(words)))
+        bash = {  # which cuts words at `=`
+            "COMP_WORDS": "\n".join(cut),
+            "COMP_CWORD": str(len(cut) - bool(incomplete)),
+        }
+        for name in (*bash, completion.BASH_KEY):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in bash.items() if shell == "bash" else ():
+            monkeypatch.setenv(name, value)
         monkeypatch.setenv("_TYPER_COMPLETE_ARGS", whole)
         monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
         capsys.readouterr()
@@ -68,15 +79,50 @@ def test_run_folders(complete: Complete) -> None:
 
 
 def test_settings(complete: Complete) -> None:
-    assert complete("train --preset demo --set", "optim.e") == ["optim.epochs="]
-    assert complete("presets show demo --set", "clustering.ep") == ["clustering.eps="]
+    assert complete("train --preset demo --set", "optim.e") == ["optim.epochs=", "optim.epochs=50"]
+    assert complete("presets show demo --set", "optim.lr") == [
+        *("optim.lr=", "optim.lr_step=", "optim.lr_factor=", "optim.lr=0.00035")
+    ]
+
+
+@pytest.mark.parametrize("shell", ["bash", "fish"])
+def test_values_of_settings(complete: Complete, shell: str) -> None:
+    for file in ("runs/one/best.pth", "runs/one/state.pt", "old/one/last.pth"):
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).touch()
+
+    def values(line: str, incomplete: str) -> list[str]:
+        """Return the first column, without the key that bash keeps and fish expects again."""
+        found = [each.split("\t")[0] for each in complete(line, incomplete, shell)]
+        key = "" if shell == "bash" else incomplete.partition("=")[0] + "="
+        assert all(each.startswith(key) for each in found)
+        return [each.removeprefix(key) for each in found]
+
+    known = values("train --set optim.epochs=3 --set", "model.weights=")
+    assert {*STARTS, "random", "runs/one/best.pth"} <= {*known}
+    assert "runs/one/state.pt" not in known
+    assert values("train --set", "model.weights=imagenet-") == ["imagenet-v2"]
+    assert values("train --set", "model.weights=old/") == ["old/one/last.pth"]
+    assert values("train --set", "clustering.algorithm=h") == ["hdbscan"]
+    assert values("train --set", "model.backbone=resnet18_") == ["resnet18_ibn_a"]
+    assert values("train --set", "optim.epochs=") == ["50"]
+    assert values("train --set", "data.name=") == values("train --set", "none=") == []
+
+
+def test_weights_and_devices(complete: Complete) -> None:
+    Path("runs/one").mkdir(parents=True)
+    Path("runs/one/best.pth").touch()
+    for line in ("evaluate --weights", "export --weights"):
+        assert complete(line) == complete(line, "runs/one/b") == ["runs/one/best.pth"]
+    assert complete("download-weights", "market") == ["market", "market-cam"]
+    assert complete("train --device", "c")[:2] == ["cpu", "cuda"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_is_answered_in_its_form(complete: Complete, shell: str) -> None:
-    answer = "\n".join(complete("train --set", "optim.ep", shell))
+    answer = "\n".join(complete("train --set", "optim.", shell))
     assert "optim.epochs=" in answer
-    assert (shell == "bash") == (answer == "optim.epochs=")  # the others show the meaning
+    assert (shell != "bash") == (schemas()["optim.epochs"]["description"] in answer)
 
 
 def test_bash_itself(tmp_path: Path) -> None:
