@@ -91,7 +91,7 @@ def join_bash_words(environ: MutableMapping[str, str]) -> None:
     if words[-4:-3] == ["--set"] and words[-2] == "=":
         *line, key, _, value = words
         cut = {"COMP_WORDS": "\n".join([*line, value]), "COMP_CWORD": str(len(line))}
-        environ |= cut | {BASH_KEY: f"{key}="}
+        environ.update(cut | {BASH_KEY: f"{key}="})
 
 
 BY_OPTION: dict[str, Callable[..., Any]] = {
