@@ -39,8 +39,10 @@ class PlanDocument(documents.Document, command="train-dry-run"):
     """By split."""
     cache_bytes: int
     """Images in the cache on disk."""
+    state_bytes: int
+    """States and weights in the run folder."""
     memory_bytes: dict[str, int]
-    """Of each stage, and the budget of the evaluation."""
+    """Of each stage, the budget of the evaluation, and `peak`: at once in host memory."""
     device: str
     processes: int
     passes: float
@@ -109,8 +111,9 @@ def _plan_document(plan: "Plan", request: TrainingRequest) -> PlanDocument:
         run=request.folder,
         data=needs.manifest.name,
         images=needs.images,
-        cache_bytes=needs.cache,
-        memory_bytes=needs.memory._asdict(),
+        cache_bytes=needs.disk.images,
+        state_bytes=needs.disk.states,
+        memory_bytes=needs.memory.document(),
         device=times.device,
         processes=times.processes,
         passes=times.passes,

@@ -22,6 +22,11 @@ def started_by_launcher() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
+def local_processes() -> int:
+    """Return how many processes of the run are on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
 def launch(words: Sequence[str], count: int) -> int:
     """Run `pplr` with the arguments `words` in `count` processes and return the exit code.
 

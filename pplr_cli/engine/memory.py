@@ -5,12 +5,13 @@ are small for any N, and fixed, because a matrix product of another shape may ro
 results grow with N, by some kilobytes an image.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 
 from pplr_cli import host
-from pplr_cli.config.fields import Agreement, Clustering, Config
+from pplr_cli.config.fields import Agreement, Clustering, Config, Model
 from pplr_cli.engine.network import Network
 from pplr_cli.engine.replicas import set_replicas
 from pplr_cli.labelling.cpu_search import TILE
@@ -74,10 +75,16 @@ class Training(NamedTuple):
 
 def training(config: Config) -> Training:
     """Count the memory of the network by a forward pass on the meta device."""
+    size = config.data.height, config.data.width
+    return _training(config.model, config.batch.size, config.batch.replicas, size)
+
+
+@lru_cache
+def _training(model: Model, batch: int, replicas: int, size: tuple[int, int]) -> Training:
     with torch.device("meta"):
-        network = Network.of(config.model)
-        images = torch.empty(config.batch.size, 3, config.data.height, config.data.width)
-    set_replicas(network, config.batch.replicas)
+        network = Network.of(model)
+        images = torch.empty(batch, 3, *size)
+    set_replicas(network, replicas)
     weights = sum(weight.numel() for weight in network.parameters())
     own = {weight.untyped_storage()._cdata for weight in network.parameters()}
     saved: dict[int, torch.Tensor] = {}
@@ -87,7 +94,7 @@ def training(config: Config) -> Training:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        output = network(images, config.model.classes)  # alive while its storages are counted
+        output = network(images, model.classes)  # alive while its storages are counted
     sizes = [t.untyped_storage().nbytes() for key, t in saved.items() if key not in own]
     del output
     return Training(16 * weights, sum(sizes), network.feature_size)

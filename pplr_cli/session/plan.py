@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pplr_cli import host
 from pplr_cli.config.fields import Config
-from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.data.manifest import ImageSet, Manifest, Split
 from pplr_cli.data.store import cache_kind
 from pplr_cli.engine import memory
 from pplr_cli.engine.trainer import Trainer
@@ -14,12 +15,14 @@ from pplr_cli.session.speed import Speed
 from pplr_cli.text import counted
 from pplr_cli.timing import clock
 
+STATES = 3
+"""Copies of network and optimiser that the run folder holds while one is replaced."""
 Rows = list[tuple[str, str]]
 """Lines of a table: what, value."""
 
 
 class Memory(NamedTuple):
-    """Bytes of each stage; decoded images are mapped from disk and not counted."""
+    """Bytes of each stage; decoded images that are mapped from disk are not counted."""
 
     network: int  # and optimiser
     batch: int  # kept for the backward pass
@@ -27,6 +30,38 @@ class Memory(NamedTuple):
     label_stage: int  # above the features
     evaluation: int
     budget: int  # of the evaluation
+    images: int  # decoded, without a cache
+    processes: int  # of this machine
+    on_gpu: bool  # whether network, batch and features are in the memory of GPUs
+
+    def parts(self, stage: str) -> dict[str, int]:
+        """Return the bytes of a stage in host memory by part, above images and network."""
+        copies = 1 if self.on_gpu else self.processes
+        return {
+            "training": {"batch": 0 if self.on_gpu else self.batch},
+            "clustering": {"features": copies * self.features, "label_stage": self.label_stage},
+            "evaluation": {"evaluation": self.evaluation},
+        }[stage]
+
+    @property
+    def peak(self) -> dict[str, int]:
+        """Bytes of host memory that all processes of this machine take, by stage."""
+        always = self.processes * (self.images + (0 if self.on_gpu else self.network))
+        stages = "training", "clustering", "evaluation"
+        return {stage: always + sum(self.parts(stage).values()) for stage in stages}
+
+    def document(self) -> dict[str, int]:
+        """Return all bytes by name."""
+        fields = self._asdict()
+        del fields["processes"], fields["on_gpu"]
+        return fields | {"peak": max(self.peak.values())}
+
+
+class Disk(NamedTuple):
+    """Bytes on disk."""
+
+    images: int  # in the cache
+    states: int  # two and a new one, and weights, in the run folder
 
 
 class Needs(NamedTuple):
@@ -35,7 +70,7 @@ class Needs(NamedTuple):
     config: Config
     manifest: Manifest
     images: dict[str, int]  # by split
-    cache: int  # bytes of images in the cache on disk
+    disk: Disk
     memory: Memory
 
     def rows(self) -> Rows:
@@ -49,6 +84,9 @@ class Needs(NamedTuple):
             "label stage, above the features": self.memory.label_stage,
             "evaluation": self.memory.evaluation,
         }
+        if self.memory.images:
+            names["decoded images"] = self.memory.images
+        names["all of it at once, at most"] = max(self.memory.peak.values())
         epochs = counted(optim.epochs, "epochs")
         scores = "mAP and CMC" if self.manifest.can_evaluate else "none: no labelled query/gallery"
         return [
@@ -58,10 +96,12 @@ class Needs(NamedTuple):
             ("network", f"{config.model.backbone} from {config.model.weights}"),
             ("training", f"{epochs} of {optim.iters} batches of {batch.size}"),
             ("replicas", f"{batch.replicas} of {batch.size // batch.replicas} images"),
-            ("images in the cache on disk", _gigabytes(self.cache)),
+            ("images in the cache on disk", _gigabytes(self.disk.images)),
+            ("states and weights on disk", _gigabytes(self.disk.states)),
             ("evaluation", scores),
             *((f"memory: {what}", _gigabytes(taken)) for what, taken in names.items()),
             ("memory budget", f"{_gigabytes(self.memory.budget)} ({share})"),
+            ("memory of this machine", _gigabytes(host.memory()["total"])),
         ]
 
 
@@ -105,23 +145,52 @@ class Plan(NamedTuple):
     times: Times
 
 
-def needs(config: Config, manifest: Manifest) -> Needs:
-    """Return what a run does and needs."""
-    counts = {split: len(manifest.split(split)) for split in Split}
-    images, parts = counts[Split.TRAIN], config.model.parts
+def needs(
+    config: Config,
+    manifest: Manifest,
+    *,
+    cache: bool = True,
+    tracked: bool = False,
+    on_gpu: bool = False,
+    processes: int = 1,
+) -> Needs:
+    """Return what a run does and needs.
+
+    Args:
+        config: its settings.
+        manifest: its data set.
+        cache: whether the cache on disk is used.
+        tracked: whether tracks are clustered, which takes little memory.
+        on_gpu: whether it trains on GPUs.
+        processes: of the run on this machine.
+    """
+    if not cache:
+        config = config.model_copy(
+            update={"data": config.data.model_copy(update={"cache": "none"})}
+        )
+    sets = {split: manifest.split(split) for split in Split}
+    used = list(sets.values()) if manifest.can_evaluate else [sets[Split.TRAIN]]
+    queries, gallery = [len(each) for each in used[1:]] or [0, 0]
+    images, parts = len(sets[Split.TRAIN]), config.model.parts
     network = memory.training(config)
     size = network.feature_size
     limit = memory.budget(config.engine.memory_gb)
+    stage = memory.label_stage(images, parts, config.clustering, config.agreement)
+    decoded = 3 * config.data.height * config.data.width * sum(map(len, used))
     taken = Memory(
         network.state,
         network.batch,
         memory.features(images, 1 + parts, size),
-        memory.label_stage(images, parts, config.clustering, config.agreement),
-        memory.retrieval(counts[Split.QUERY], counts[Split.GALLERY], size, limit),
+        0 if tracked else stage,
+        memory.retrieval(queries, gallery, size, limit),
         limit,
+        decoded if config.data.cache == "none" else 0,
+        processes,
+        on_gpu,
     )
-    by_name = {str(split): count for split, count in counts.items()}
-    return Needs(config, manifest, by_name, _cache(config, manifest), taken)
+    by_name = {str(split): len(each) for split, each in sets.items()}
+    disk = Disk(_cache(config, used), STATES * network.state)
+    return Needs(config, manifest, by_name, disk, taken)
 
 
 def times(trainer: Trainer, inputs: Inputs, speed: Speed) -> Times:
@@ -156,9 +225,8 @@ def _evaluations(trainer: Trainer, config: Config, numbers: range) -> int:
     return start + sum(n % config.evaluation.every == 0 or n == last for n in numbers)
 
 
-def _cache(config: Config, manifest: Manifest) -> int:
+def _cache(config: Config, sets: list[ImageSet]) -> int:
     """Return the bytes that the cache takes on disk; of packed files by the size of some."""
-    sets = [images for split in Split if len(images := manifest.split(split))]
     total = 0.0
     for images in sets:
         kind = cache_kind(len(images), config.data)

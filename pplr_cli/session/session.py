@@ -8,7 +8,7 @@ from typing import Any
 from pplr_cli import env
 from pplr_cli.config.fields import Config
 from pplr_cli.data.store import ImageStore
-from pplr_cli.distributed.launch import started_by_launcher
+from pplr_cli.distributed.launch import local_processes, started_by_launcher
 from pplr_cli.engine.batches import TrainingImages
 from pplr_cli.engine.network import initial_network
 from pplr_cli.engine.trainer import Trainer
@@ -26,9 +26,10 @@ from pplr_cli.runs.status import end_status, write_status
 from pplr_cli.runtime import Runtime
 from pplr_cli.session.inputs import Inputs, find_inputs
 from pplr_cli.session.log import RunLog
-from pplr_cli.session.plan import Plan, needs, times
+from pplr_cli.session.plan import Needs, Plan, needs, times
 from pplr_cli.session.recorder import RunRecorder
 from pplr_cli.session.request import TrainingRequest
+from pplr_cli.session.room import check_room
 from pplr_cli.session.speed import measure
 
 State = dict[str, Any]
@@ -66,7 +67,7 @@ class Session:
         with self._inputs() as (inputs, _):
             trainer = self._ready(inputs)[0].trainer
             took = times(trainer, inputs, measure(trainer))
-            found = Plan(needs(inputs.config, inputs.manifest), took)
+            found = Plan(self._needs(inputs), took)
             return found if self._processes.first else None
 
     @contextmanager
@@ -76,9 +77,22 @@ class Session:
         lock = locked_folder(self._folder, overwrite=request.overwrite, resume=request.resumes)
         with ExitStack() as stack, self._recording_the_end(), self._interrupts.handled():
             inputs = find_inputs(request, self._processes.size, self._log)
-            self._processes.on_rank_zero(lambda: stack.enter_context(lock))
+            on_rank_zero = self._processes.on_rank_zero
+            on_rank_zero(lambda: stack.enter_context(lock))
+            on_rank_zero(lambda: check_room(self._needs(inputs), self._folder, self._log))
             yield inputs, stack
         self._processes.close()
+
+    def _needs(self, inputs: Inputs) -> Needs:
+        """Return what the run needs on this machine."""
+        return needs(
+            inputs.config,
+            inputs.manifest,
+            cache=self._runtime.cache,
+            tracked=inputs.tracks is not None,
+            on_gpu=self._runtime.device.type == "cuda",
+            processes=local_processes(),
+        )
 
     def _ready(self, inputs: Inputs) -> tuple[RunRecorder, State | None]:
         """Build all that trains; return it with the saved state that it continues from, if any."""

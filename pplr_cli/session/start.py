@@ -4,7 +4,7 @@ import os
 import re
 from dataclasses import replace
 
-from pplr_cli.distributed.launch import launch, started_by_launcher
+from pplr_cli.distributed.launch import launch, local_processes, started_by_launcher
 from pplr_cli.distributed.processes import Group
 from pplr_cli.errors import PplrError, StoppedError
 from pplr_cli.progress import SILENT, Reporter
@@ -65,7 +65,7 @@ def _session(request: TrainingRequest, reporter: Reporter) -> Session | None:
 
 def _joined(request: TrainingRequest, reporter: Reporter) -> Session:
     """Return the session of one of several processes, connected to the others."""
-    here, place = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["LOCAL_RANK"])
+    here, place = local_processes(), int(os.environ["LOCAL_RANK"])
     try:
         device = choose_device(request.device, here, place)
     except PplrError as error:

@@ -25,7 +25,7 @@ def test_the_plan_tells_what_a_run_takes(manifest: Manifest, tiny_preset: Path) 
     assert rows["image size"] == "32 x 16"
     assert rows["memory budget"] == "0.25 GB (as set)"
     taken = {what: value for what, value in rows.items() if what.startswith("memory: ")}
-    assert len(taken) == 5
+    assert len(taken) == 6
     assert all(float(value.removesuffix(" GB")) < 1 for value in taken.values())
 
 
@@ -39,7 +39,7 @@ def test_the_plan_tells_what_the_cache_takes(
         "compact": sum(file.stat().st_size for file in manifest.split(None).files),
         "none": 0,
     }
-    assert needs(config, manifest).cache == bytes_of[cache]
+    assert needs(config, manifest).disk.images == bytes_of[cache]
 
 
 def test_the_time_of_a_run_follows_from_its_measured_speed(
