@@ -32,18 +32,24 @@ class Chart:
     most_dots: ClassVar = 60  # curves of more points are drawn without dots
 
     @cached_property
+    def span(self) -> tuple[float, float]:
+        """The first and the last epoch."""
+        xs = [x for curve in self.curves for x, _ in curve.points]
+        return min(xs), max(xs)
+
+    @cached_property
     def epochs(self) -> tuple[float, float]:
         """The range of the x axis."""
-        xs = [x for curve in self.curves for x, _ in curve.points]
-        margin = 0.5 if self.bases or len(set(xs)) == 1 else 0.0
-        return min(xs) - margin, max(xs) + margin
+        first, last = self.span
+        margin = 2.0 if first == last else 0.5 if self.bases else 0.0
+        return first - margin, last + margin
 
     @cached_property
     def x_ticks(self) -> list[int]:
         """The epochs that are labelled."""
-        low, high = self.epochs
-        ticks = _ticks(self.epochs, integer=True, min_n_ticks=1)
-        return [round(x) for x in ticks if low <= x <= high]
+        first, last = self.span
+        ticks = _ticks(self.span, integer=True, min_n_ticks=1)
+        return [round(x) for x in ticks if first <= x <= last]
 
     @cached_property
     def y_ticks(self) -> list[float]:
@@ -82,9 +88,17 @@ def band_chart(title: str, rows: Rows, prefix: str, low: float, high: float) -> 
     """Return the spread of a figure over the images: two bands of percentiles and the median."""
     bands = []
     for below, above in (("p10", "p90"), ("p25", "p75")):
-        upper, lower = (series(rows, f"{prefix}_{name}", "").points for name in (above, below))
+        upper, lower = (
+            _widened(series(rows, f"{prefix}_{name}", "").points) for name in (above, below)
+        )
         bands.append([*upper, *reversed(lower)])
     return Chart(title, [series(rows, f"{prefix}_p50", "median")], (low, high), bands)
+
+
+def _widened(points: list[Point]) -> list[Point]:
+    """Return the points; a single one becomes a line, as a band without width is invisible."""
+    sides = (-0.4, 0.4) if len(points) == 1 else (0,)
+    return [(x + side, y) for x, y in points for side in sides]
 
 
 def stack_chart(title: str, rows: Rows, keys: Mapping[str, str]) -> Chart:

@@ -46,6 +46,27 @@ def test_the_schemas_are_up_to_date() -> None:
     assert written == schemas()  # else: python scripts/write_schemas.py
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("train --preset none", "train-cam --resume --run-dir none", "prepare folder none"),
+        *("evaluate --weights none", "search --weights none --query none --gallery none"),
+        *("embed --weights none none --to f.npy", "cluster --weights none none"),
+        *("assign --weights none none --known none", "export --weights none --to m.onnx"),
+        *("labels none", "review none", "runs none", "compare none none"),
+        *("presets show none", "presets copy none", "download-weights none"),
+    ],
+)
+def test_a_command_that_fails_prints_no_document(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run([*line.split(), "--json"]) != 0
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("error: ")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_a_document(command: str) -> None:
     assert "--json" in CliRunner().invoke(app, [*command.split(), "--help"]).stdout

@@ -91,6 +91,20 @@ def test_bands_lie_in_one_another() -> None:
     assert min(heights[0]) < min(heights[1]) < max(heights[1]) < max(heights[0])
 
 
+def test_a_single_epoch_can_be_seen() -> None:
+    rows = [{"epoch": 3, "a_p10": 0.1, "a_p25": 0.2, "a_p50": 0.4, "a_p75": 0.6, "a_p90": 0.9}]
+    bands = band_chart("part 1", rows, "a", 0.0, 1.0)
+    for polygon in drawn(bands).findall("svg/polygon"):
+        xs = {float(place.split(",")[0]) for place in polygon.get("points", "").split()}
+        assert xs == {40, 60}  # a column of 0.4 epochs on each side
+    (column,) = drawn(stack_chart("time", rows, {"a_p10": "first"})).findall("rect")
+    assert (column.get("x"), column.get("width")) == ("40.0%", "20.0%")
+    assert bands.x_ticks == [3]
+    assert drawn(bands).get("aria-label") == "part 1: median 0.4 at epoch 3"
+    (dot,) = drawn(bands).findall("circle")
+    assert (dot.get("cx"), dot.get("r")) == ("50.0%", "5")
+
+
 def test_stacks_add_up() -> None:
     rows = [{"epoch": 1, "a": 1.0, "b": 3.0}, {"epoch": 2, "a": 2.0}]
     chart = stack_chart("time", rows, {"a": "first", "b": "second", "c": "never"})
