@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import yaml
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
@@ -39,7 +40,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "gem": {"model.pooling": "gem"},
     "camera_entropy": {"loss.camera_entropy": True},
 }
-"""Each switch alone: its settings. `A+B` on the command line joins two."""
+"""Each switch alone: its settings. `A+B` on the command line joins two; B may be `key=value`."""
 HARDER = {"optim.iters": 40, "optim.lr": 3.5e-4, "clustering.eps": 0.5}
 """Settings for weights of one's own, whose features real images would lose at the demo's rate."""
 
@@ -88,8 +89,12 @@ def measure(switch: str, seed: int, options: argparse.Namespace) -> Result:
 
 
 def settings_of(switch: str) -> dict[str, Any]:
-    """Return the settings of one switch, or of several joined by `+`."""
-    return {key: value for one in switch.split("+") for key, value in SWITCHES[one].items()}
+    """Return the settings of one switch, or of several, or of `key=value`, joined by `+`."""
+    settings: dict[str, Any] = {}
+    for one in switch.split("+"):
+        key, is_setting, value = one.partition("=")
+        settings |= {key: yaml.safe_load(value)} if is_setting else SWITCHES[one]
+    return settings
 
 
 def _quality_of(run: Run, images: ImageSet, epoch: int) -> Quality:
