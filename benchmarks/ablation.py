@@ -37,6 +37,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "camera_jaccard": {"clustering.distance": "camera_jaccard"},
     "hdbscan": {"clustering.algorithm": "hdbscan"},
     "infomap": {"clustering.algorithm": "infomap"},
+    "find_tracks": {"clustering.find_tracks": True},
     "gem": {"model.pooling": "gem"},
     "camera_entropy": {"loss.camera_entropy": True},
 }

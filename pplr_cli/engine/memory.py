@@ -48,7 +48,8 @@ def label_stage(images: int, parts: int, clustering: Clustering, agreement: Agre
     many entries in an averaged row, 2 k1 images within eps.
     """
     k1, near = clustering.k1, agreement.k + 1
-    lists = 3 if clustering.distance == "camera_jaccard" else 1
+    by_camera = clustering.distance == "camera_jaccard" or clustering.find_tracks
+    lists = 3 if by_camera else 1
     ranks = 4 * lists * max(k1, near) + 4 * parts * near + ENTRY * near
     sets = ENTRY * k1 + 4 * k1
     averaged = ENTRY * k1 * min(4, clustering.k2)

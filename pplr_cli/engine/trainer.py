@@ -138,7 +138,8 @@ class Trainer:
     def _extract(self) -> Tensor:
         """Return the features of all images, float32 [1 + P, N, D]."""
         batch = self.config.engine.extract_batch
-        images, mirrored = self.images, self.images.tracks is not None
+        images, found = self.images, self.config.clustering.find_tracks
+        mirrored = found or images.tracks is not None
         features = extract(self.network, images.store, self.runtime, batch=batch, mirrored=mirrored)
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)  # else the search would be billed for the wait

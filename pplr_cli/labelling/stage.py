@@ -20,6 +20,7 @@ from pplr_cli.labelling.clustering import OUTLIER, cluster, reach
 from pplr_cli.labelling.constraints import Answers, constrain
 from pplr_cli.labelling.explanation import Explanation, explain
 from pplr_cli.labelling.jaccard import camera_jaccard_distance, jaccard_distance
+from pplr_cli.labelling.near_duplicates import find_tracks
 from pplr_cli.labelling.neighbors import Neighbors, nearest, nearest_by_camera
 from pplr_cli.labelling.search import require, search
 from pplr_cli.labelling.tracks import cluster_tracks, track_means
@@ -112,13 +113,14 @@ def check_clustering(settings: Clustering, cameras: Ints, tracks: Tracks | None)
         UsageError: settings that have no effect on tracks.
         PplrError: a package is missing.
     """
-    if tracks is not None:
+    if tracks is not None or settings.find_tracks:
+        key = "find_tracks" if settings.find_tracks else "tracks"
         for name in ("distance", "algorithm"):
             if getattr(settings, name) != Clustering.model_fields[name].default:
                 raise UsageError(
                     f"`clustering.{name}` = `{getattr(settings, name)}` has no effect on tracks, "
                     "which are joined by a rule of their own",
-                    f"leave out `clustering.{name}`, or `--set clustering.tracks=false` clusters "
+                    f"leave out `clustering.{name}`, or `--set clustering.{key}=false` clusters "
                     "images",
                 )
     if settings.distance == "camera_jaccard" and (
@@ -204,6 +206,9 @@ def label(
         with runtime.reporter.task(title, 0, ""), watch.timing(f"label_{name}"):
             yield
 
+    if tracks is None and clustering.find_tracks:
+        with part("knn", "near-duplicates"):
+            tracks = find_tracks(global_features, cameras, clustering, answers, runtime)
     if tracks is not None:
         return runtime.processes.on_rank_zero(
             lambda: _label_tracks(features, tracks, answers, *settings, part)

@@ -12,6 +12,7 @@ from pplr_cli.data.tracks import Tracks
 from pplr_cli.engine.features import extract
 from pplr_cli.labelling.answers import read_answers
 from pplr_cli.labelling.constraints import Answers
+from pplr_cli.labelling.near_duplicates import find_tracks
 from pplr_cli.labelling.questions import Parts, parts_of_images, parts_of_tracks
 from pplr_cli.labelling.stage import PseudoLabels, find_neighbors, label, similarity
 from pplr_cli.retrieval.model import Model
@@ -62,15 +63,17 @@ def cluster_again(
     config = records.config
     model = Model.load(run / LAST, runtime)
     images = records.open_data(data_dir, runtime.reporter).split(Split.TRAIN)
-    tracks = Tracks.from_images(images) if config.clustering.tracks else None
+    tracks = Tracks.from_images(images) if config.clustering.given_tracks else None
     kept = run / ANSWERS
     file = answers or (kept if kept.is_file() else None)
     of = None if tracks is None else tracks.of
     known = None if file is None else read_answers(file, images.paths, of, runtime.reporter)
     store = ImageStore.open(images, config.data, runtime)
     batch = config.engine.extract_batch
-    mirrored = tracks is not None
+    mirrored = tracks is not None or config.clustering.find_tracks
     features = extract(model.network, store, runtime, batch=batch, mirrored=mirrored)
+    if config.clustering.find_tracks:
+        tracks = find_tracks(features[0], images.cameras, config.clustering, known, runtime)
     used = config.clustering, config.agreement, runtime
     pseudo = label(features, images.cameras, *used, tracks=tracks, answers=known)
     epoch = int(model.about.get("epoch", 0))

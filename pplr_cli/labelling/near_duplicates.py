@@ -1,0 +1,54 @@
+"""Find tracks where no tracker gave them: near-duplicate images of one camera."""
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pplr_cli.config.fields import Clustering
+from pplr_cli.data.manifest import UNKNOWN
+from pplr_cli.data.tracks import Tracks
+from pplr_cli.labelling.clustering import dbscan
+from pplr_cli.labelling.constraints import Answers, constrain
+from pplr_cli.labelling.jaccard import camera_jaccard_distance
+from pplr_cli.labelling.neighbors import nearest_by_camera
+from pplr_cli.runtime import Runtime
+
+Labels = NDArray[np.int64]
+
+
+def find_tracks(
+    features: Tensor,
+    cameras: Labels,
+    settings: Clustering,
+    answers: Answers | None = None,
+    runtime: Runtime | None = None,
+) -> Tracks:
+    """Return near-duplicate images as tracks without times, the same in all processes.
+
+    Two images or more of one camera that DBSCAN joins at `track_eps`, by the Jaccard distance of
+    their `k1_own` neighbours in that camera averaged over `k2_own`, are a track.
+
+    Args:
+        features: global features float32 [N, D], L2-normalised.
+        cameras: int64 [N], all equal if unknown.
+        settings: those named above.
+        answers: about images; those of "different" are never in one track.
+        runtime: processes that share the search.
+    """
+    runtime = runtime or Runtime()
+    near = min(settings.k1_own, len(features))
+    own = nearest_by_camera(features, cameras, near, runtime.processes).own
+
+    def group() -> Tracks:
+        assert own is not None
+        nobody, eps = own[:, :0], settings.track_eps
+        vectors = features.cpu().numpy()
+        distances = camera_jaccard_distance(vectors, own, nobody, settings.k2_own, 0, eps)
+        alike = distances.copy()
+        alike.data = 1 - alike.data
+        found = dbscan(distances, eps, min_samples=2)
+        if answers is not None:
+            found = constrain(found, alike, answers)
+        return Tracks.from_arrays(found, cameras, np.full(len(found), float(UNKNOWN)))
+
+    return runtime.processes.on_rank_zero(group)
