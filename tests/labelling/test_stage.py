@@ -20,6 +20,7 @@ from pplr_cli.labelling import jaccard, neighbors, stage
 from pplr_cli.labelling.constraints import Answers
 from pplr_cli.labelling.cpu_search import symmetric_search
 from pplr_cli.labelling.jaccard import jaccard_distance
+from pplr_cli.labelling.near_duplicates import find_tracks
 from pplr_cli.labelling.neighbors import Neighbors
 from pplr_cli.labelling.stage import DISTANCES, PseudoLabels, label
 from pplr_cli.labelling.tracks import cluster_tracks
@@ -217,6 +218,22 @@ def test_what_has_no_effect_on_tracks_is_refused(name: str, value: str) -> None:
     with pytest.raises(UsageError, match=f"`{value}` has no effect on tracks") as caught:
         label(made(6, 6), tracks.cameras, *used, tracks=tracks)
     assert "clustering.tracks=false" in str(caught.value.hint)
+    finding = used[0].model_copy(update={"find_tracks": True})
+    with pytest.raises(UsageError, match=f"`{value}` has no effect on tracks") as caught:
+        label(made(6, 6), tracks.cameras, finding, used[1])
+    assert "clustering.find_tracks=false" in str(caught.value.hint)
+
+
+def test_found_tracks_are_clustered_like_given_ones() -> None:
+    features, _, clustering, agreement = stage_input(SETS[0])
+    cameras = np.random.default_rng(0).integers(0, 4, features.shape[1])
+    settings = clustering.model_copy(update={"find_tracks": True})
+    found = label(features, cameras, settings, agreement)
+    tracks = find_tracks(features[0], cameras, settings)
+    given = label(features, cameras, clustering, agreement, tracks=tracks)
+    assert 1 < len(tracks) < len(cameras)
+    np.testing.assert_array_equal(found.labels, given.labels)
+    np.testing.assert_array_equal(found.agreement, given.agreement)
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Clusters of images: the label stage on their features."""
 
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,17 @@ def test_images(tiny_model, tiny_data):
     assert found.pseudo.clusters > 1
     np.testing.assert_array_equal(found.pseudo.labels, pseudo.labels)
     np.testing.assert_array_equal(found.pseudo.agreement, pseudo.agreement)
+
+
+def test_found_tracks_are_clustered_with_mirror_images(tiny_model, tiny_data):
+    images = open_images(Path("tiny"), tiny_data, Silent())
+    settings = tiny_model.config.clustering.model_copy(update={"find_tracks": True})
+    config = tiny_model.config.model_copy(update={"clustering": settings})
+    model = copy(tiny_model)
+    model.config = config
+    pseudo = expected(model, images, mirrored=True, tracks=None)
+    assert pseudo.clusters > 1
+    np.testing.assert_array_equal(cluster_images(model, images).pseudo.labels, pseudo.labels)
 
 
 def test_tracks_are_clustered_with_mirror_images(tiny_model, tiny_data):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from pplr_cli.engine.features import extract
 from pplr_cli.errors import UsageError
@@ -45,6 +46,19 @@ def test_answers_in_the_run_folder_are_honoured_unless_others_are_named(
     other.write_text(f"{header}{paths[0]},{paths[50]},different\n")
     labels = cluster_again(folder, RUNTIME, answers=other).pseudo.labels
     assert labels[0] != labels[50] or labels[0] == -1
+
+
+def test_found_tracks_are_the_parts(done: Done, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(done.folder, tmp_path / "run"))
+    settings = yaml.safe_load((folder / "config.yaml").read_text())
+    settings["clustering"]["find_tracks"] = True
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
+    found = cluster_again(folder, RUNTIME)
+    assert found.tracks is not None
+    assert found.parts().tracks
+    used = found.config.clustering, found.config.agreement
+    expected = label(found.features, done.images.cameras, *used)
+    assert (found.pseudo.labels == expected.labels).all()
 
 
 def test_a_folder_without_a_run(tmp_path: Path) -> None:

@@ -149,6 +149,18 @@ def test_other_distances_and_clusterers_train_and_explain(options: dict[str, Any
     assert "camera-aware Jaccard distance" in page
 
 
+def test_tracks_are_found_where_none_are_given(options: dict[str, Any], tmp_path: Path) -> None:
+    options["settings"] = ("clustering.find_tracks=true",)
+    run = train(options, mode="train-cam")
+    assert run is not None
+    assert "seconds_label_tracks" in run.rows[-1]
+    found = labels_of(options["run_dir"], 1)
+    with_tracks(options["data_dir"], tmp_path / "data")
+    other = {"data_dir": tmp_path / "data", "run_dir": tmp_path / "other"}
+    train(options, mode="train-cam", **other)  # given ones are not used then
+    np.testing.assert_array_equal(labels_of(tmp_path / "other", 1), found)
+
+
 @pytest.mark.parametrize("tracked", [False, True])
 def test_answers_shape_the_clusters_and_stay_with_the_run(
     options: dict[str, Any], tmp_path: Path, *, tracked: bool
