@@ -141,16 +141,11 @@ class Clustering(Section):
     tracks: bool = Field(True, description="cluster tracks instead of images, if there are tracks")
     track_k: Count = Field(4, description="tracks that an identity is expected to have, roughly")
     find_tracks: bool = Field(
-        False, description="group near-duplicate images of each camera as tracks"
+        False, description="without tracks: group near-duplicate images of each camera as such"
     )
     track_eps: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.4, description="find_tracks: largest distance of two neighbours in a track"
     )
-
-    @property
-    def given_tracks(self) -> bool:
-        """Whether the tracks of the data set are used, if it has any."""
-        return self.tracks and not self.find_tracks
 
 
 class Agreement(Section):

@@ -114,7 +114,7 @@ def check_clustering(settings: Clustering, cameras: Ints, tracks: Tracks | None)
         PplrError: a package is missing.
     """
     if tracks is not None or settings.find_tracks:
-        key = "find_tracks" if settings.find_tracks else "tracks"
+        key = "find_tracks" if tracks is None else "tracks"
         for name in ("distance", "algorithm"):
             if getattr(settings, name) != Clustering.model_fields[name].default:
                 raise UsageError(

@@ -28,7 +28,7 @@ def cluster_images(model: Model, images: ImageSet, *, skip_bad: bool = False) ->
     settings = model.config.clustering
     mirrored = settings.find_tracks or (settings.tracks and images.tracks is not None)
     crops = extract_crops(model, images, parts=True, mirrored=mirrored, skip_bad=skip_bad)
-    tracks = Tracks.from_images(crops.images) if settings.given_tracks else None
+    tracks = Tracks.from_images(crops.images) if settings.tracks else None
     cameras, agreement = crops.images.cameras, model.config.agreement
     pseudo = label(crops.features, cameras, settings, agreement, model.runtime, tracks=tracks)
     return Clustered(crops.images, pseudo)

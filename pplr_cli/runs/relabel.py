@@ -63,7 +63,7 @@ def cluster_again(
     config = records.config
     model = Model.load(run / LAST, runtime)
     images = records.open_data(data_dir, runtime.reporter).split(Split.TRAIN)
-    tracks = Tracks.from_images(images) if config.clustering.given_tracks else None
+    tracks = Tracks.from_images(images) if config.clustering.tracks else None
     kept = run / ANSWERS
     file = answers or (kept if kept.is_file() else None)
     of = None if tracks is None else tracks.of
@@ -72,7 +72,7 @@ def cluster_again(
     batch = config.engine.extract_batch
     mirrored = tracks is not None or config.clustering.find_tracks
     features = extract(model.network, store, runtime, batch=batch, mirrored=mirrored)
-    if config.clustering.find_tracks:
+    if tracks is None and config.clustering.find_tracks:
         tracks = find_tracks(features[0], images.cameras, config.clustering, known, runtime)
     used = config.clustering, config.agreement, runtime
     pseudo = label(features, images.cameras, *used, tracks=tracks, answers=known)

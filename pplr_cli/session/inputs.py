@@ -60,7 +60,7 @@ def find_inputs(request: TrainingRequest, processes: int, reporter: Reporter) ->
     images = manifest.split(Split.TRAIN)
     config = fitted(config, len(images), reporter)
     check(config, request.mode, manifest)
-    tracks = Tracks.from_images(images) if config.clustering.given_tracks else None
+    tracks = Tracks.from_images(images) if config.clustering.tracks else None
     check_clustering(config.clustering, images.cameras, tracks)
     kept = request.folder / ANSWERS
     file = request.answers or (kept if request.resumes and kept.is_file() else None)

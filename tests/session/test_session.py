@@ -157,7 +157,8 @@ def test_tracks_are_found_where_none_are_given(options: dict[str, Any], tmp_path
     found = labels_of(options["run_dir"], 1)
     with_tracks(options["data_dir"], tmp_path / "data")
     other = {"data_dir": tmp_path / "data", "run_dir": tmp_path / "other"}
-    train(options, mode="train-cam", **other)  # given ones are not used then
+    options["settings"] += ("clustering.tracks=false",)
+    train(options, mode="train-cam", **other)
     np.testing.assert_array_equal(labels_of(tmp_path / "other", 1), found)
 
 
