@@ -210,7 +210,8 @@ def _next_command(prepared: "Prepared", data_dir: Path | None) -> str:
     """Return the command that trains on the data set, or evaluates if it has no training images."""
     name, layout = prepared.manifest.name, prepared.manifest.layout
     known = presets.names()
-    preset = next((each for each in (name, layout) if each in known), "market")
+    own = "crops" if layout in {FOLDER, MOT} else "market"
+    preset = next((each for each in (name, layout) if each in known), own)
     if prepared.manifest.images and prepared.manifest.images[0].split != "train":
         words = ["pplr", "evaluate", "--weights", "FILE", "--data", name]
     else:

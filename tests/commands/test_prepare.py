@@ -79,7 +79,7 @@ def test_a_plain_folder_shows_no_published_counts(
         ["split", "images", "identities", "cameras"],
         ["train", "3", "2", "2"],
     ]
-    assert "next: `pplr train-cam --preset market --data home`" in result.stderr
+    assert "next: `pplr train-cam --preset crops --data home`" in result.stderr
 
 
 def test_a_table_of_labels_and_a_list_of_what_was_skipped(tmp_path: Path, plant: Plant) -> None:

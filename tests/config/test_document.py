@@ -12,7 +12,7 @@ from pplr_cli.config.document import annotated, differences
 from pplr_cli.config.fields import Clustering, Config
 
 
-@pytest.mark.parametrize("name", ["demo", "market", "msmt17", "veri"])
+@pytest.mark.parametrize("name", presets.names())
 def test_shown_preset_resolves_to_the_same(name: str, tmp_path: Path) -> None:
     plain, camera = presets.resolve(name, "train"), presets.resolve(name, "train-cam")
     path = tmp_path / "saved.yaml"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pplr_cli.config import presets
-from pplr_cli.config.fields import Config
+from pplr_cli.config.fields import Config, is_auto
 from pplr_cli.errors import UsageError
 
 
@@ -61,8 +61,17 @@ def test_official_settings(name: str) -> None:
     )
 
 
+def test_preset_for_own_crops_is_the_market_one_with_switches() -> None:
+    for mode in ("train", "train-cam"):
+        crops, market = presets.resolve("crops", mode), presets.resolve("market", mode)
+        found = crops.clustering.model_copy(update={"find_tracks": False})
+        assert (found, crops.loss, crops.model) == (market.clustering, market.loss, market.model)
+        assert is_auto(crops.optim.iters)
+        assert is_auto(crops.batch.size)
+
+
 def test_shipped_presets_are_all_sound() -> None:
-    assert presets.names() == ["demo", "market", "msmt17", "veri"]
+    assert presets.names() == ["crops", "demo", "market", "msmt17", "veri"]
     for name in presets.names():
         assert presets.resolve(name, "train-cam").title
 

@@ -86,7 +86,7 @@ def test_the_page_can_be_followed(
         assert follow(expand(command)) == 0, command
     said = capsys.readouterr().out
     assert "shop: all 144 images are unchanged" in said
-    assert "weights: runs/market-shop-train-cam/last.pth" in said
+    assert "weights: runs/crops-shop-train-cam/last.pth" in said
 
     identities = {
         row["path"]: int(row["pseudo_identity"]) for row in rows_of(Path("identities.csv"))
