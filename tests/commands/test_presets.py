@@ -21,7 +21,8 @@ def test_list_has_a_row_for_each_preset() -> None:
     header, *rows = pplr_presets("list").splitlines()
     assert header.split()[:3] == ["name", "data", "set"]
     assert [row.split()[0] for row in rows] == presets.names()
-    assert " ".join(rows[presets.names().index("msmt17")].split()) == "msmt17 msmt17 384 x 128 resnet50 0.5 0.6 64 50 x 400"
+    row = rows[presets.names().index("msmt17")].split()
+    assert " ".join(row) == "msmt17 msmt17 384 x 128 resnet50 0.5 0.6 64 50 x 400"
     assert max(map(len, [header, *rows])) <= 80
 
 
