@@ -141,7 +141,7 @@ class Clustering(Section):
     tracks: bool = Field(True, description="cluster tracks instead of images, if there are tracks")
     track_k: Count = Field(4, description="tracks that an identity is expected to have, roughly")
     find_tracks: bool = Field(
-        False, description="without tracks: group near-duplicate images of each camera as such"
+        False, description="without tracks: near-duplicate images of a camera are one"
     )
     track_eps: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.4, description="find_tracks: largest distance of two neighbours in a track"

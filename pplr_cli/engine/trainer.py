@@ -24,6 +24,7 @@ from pplr_cli.engine.pplr import PPLR
 from pplr_cli.engine.replicas import set_replicas
 from pplr_cli.errors import TrainingError
 from pplr_cli.labelling.clustering import TOO_FEW
+from pplr_cli.labelling.near_duplicates import by_tracks
 from pplr_cli.labelling.stage import PseudoLabels, label
 from pplr_cli.runtime import Runtime
 from pplr_cli.text import named
@@ -138,8 +139,8 @@ class Trainer:
     def _extract(self) -> Tensor:
         """Return the features of all images, float32 [1 + P, N, D]."""
         batch = self.config.engine.extract_batch
-        images, found = self.images, self.config.clustering.find_tracks
-        mirrored = found or images.tracks is not None
+        images = self.images
+        mirrored = by_tracks(self.config.clustering, images.cameras, images.tracks)
         features = extract(self.network, images.store, self.runtime, batch=batch, mirrored=mirrored)
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)  # else the search would be billed for the wait

@@ -1,4 +1,8 @@
-"""Find tracks where no tracker gave them: near-duplicate images of one camera."""
+"""Find tracks where no tracker gave them: near-duplicate images of one camera.
+
+Without cameras, near-duplicates and other views of a person could not be told apart: clusters
+would stay small. Images then are clustered as if the setting were off.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +20,16 @@ from pplr_cli.runtime import Runtime
 Labels = NDArray[np.int64]
 
 
+def several_cameras(cameras: Labels) -> bool:
+    """Return whether the camera of every image is known, and there are two or more."""
+    return UNKNOWN not in cameras and len(np.unique(cameras)) > 1
+
+
+def by_tracks(settings: Clustering, cameras: Labels, tracks: Tracks | None) -> bool:
+    """Return whether tracks are clustered instead of images: given ones, or found ones."""
+    return tracks is not None or (settings.find_tracks and several_cameras(cameras))
+
+
 def find_tracks(
     features: Tensor,
     cameras: Labels,
@@ -30,7 +44,7 @@ def find_tracks(
 
     Args:
         features: global features float32 [N, D], L2-normalised.
-        cameras: int64 [N], all equal if unknown.
+        cameras: int64 [N].
         settings: those named above.
         answers: about images; those of "different" are never in one track.
         runtime: processes that share the search.

@@ -12,7 +12,6 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from pplr_cli.config.fields import Agreement, Clustering
-from pplr_cli.data.manifest import UNKNOWN
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.errors import DataError, UsageError, missing_package
 from pplr_cli.labelling.agreement import cross_agreement
@@ -20,7 +19,7 @@ from pplr_cli.labelling.clustering import OUTLIER, cluster, reach
 from pplr_cli.labelling.constraints import Answers, constrain
 from pplr_cli.labelling.explanation import Explanation, explain
 from pplr_cli.labelling.jaccard import camera_jaccard_distance, jaccard_distance
-from pplr_cli.labelling.near_duplicates import find_tracks
+from pplr_cli.labelling.near_duplicates import by_tracks, find_tracks, several_cameras
 from pplr_cli.labelling.neighbors import Neighbors, nearest, nearest_by_camera
 from pplr_cli.labelling.search import require, search
 from pplr_cli.labelling.tracks import cluster_tracks, track_means
@@ -113,7 +112,7 @@ def check_clustering(settings: Clustering, cameras: Ints, tracks: Tracks | None)
         UsageError: settings that have no effect on tracks.
         PplrError: a package is missing.
     """
-    if tracks is not None or settings.find_tracks:
+    if by_tracks(settings, cameras, tracks):
         key = "find_tracks" if tracks is None else "tracks"
         for name in ("distance", "algorithm"):
             if getattr(settings, name) != Clustering.model_fields[name].default:
@@ -123,9 +122,7 @@ def check_clustering(settings: Clustering, cameras: Ints, tracks: Tracks | None)
                     f"leave out `clustering.{name}`, or `--set clustering.{key}=false` clusters "
                     "images",
                 )
-    if settings.distance == "camera_jaccard" and (
-        UNKNOWN in cameras or len(np.unique(cameras)) < 2
-    ):
+    if settings.distance == "camera_jaccard" and not several_cameras(cameras):
         raise DataError(
             "`clustering.distance` = `camera_jaccard` needs the camera of every image, and two "
             "cameras or more",
@@ -206,7 +203,7 @@ def label(
         with runtime.reporter.task(title, 0, ""), watch.timing(f"label_{name}"):
             yield
 
-    if tracks is None and clustering.find_tracks:
+    if tracks is None and by_tracks(clustering, cameras, tracks):
         with part("knn", "near-duplicates"):
             tracks = find_tracks(global_features, cameras, clustering, answers, runtime)
     if tracks is not None:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from pplr_cli.data.manifest import ImageSet
 from pplr_cli.data.tracks import Tracks
+from pplr_cli.labelling.near_duplicates import by_tracks
 from pplr_cli.labelling.stage import PseudoLabels, label
 from pplr_cli.retrieval.crops import extract_crops
 from pplr_cli.retrieval.model import Model
@@ -26,7 +27,8 @@ def cluster_images(model: Model, images: ImageSet, *, skip_bad: bool = False) ->
             are fewer images than neighbours.
     """
     settings = model.config.clustering
-    mirrored = settings.find_tracks or (settings.tracks and images.tracks is not None)
+    given = Tracks.from_images(images) if settings.tracks else None
+    mirrored = by_tracks(settings, images.cameras, given)
     crops = extract_crops(model, images, parts=True, mirrored=mirrored, skip_bad=skip_bad)
     tracks = Tracks.from_images(crops.images) if settings.tracks else None
     cameras, agreement = crops.images.cameras, model.config.agreement

@@ -12,7 +12,7 @@ from pplr_cli.data.tracks import Tracks
 from pplr_cli.engine.features import extract
 from pplr_cli.labelling.answers import read_answers
 from pplr_cli.labelling.constraints import Answers
-from pplr_cli.labelling.near_duplicates import find_tracks
+from pplr_cli.labelling.near_duplicates import by_tracks, find_tracks
 from pplr_cli.labelling.questions import Parts, parts_of_images, parts_of_tracks
 from pplr_cli.labelling.stage import PseudoLabels, find_neighbors, label, similarity
 from pplr_cli.retrieval.model import Model
@@ -70,9 +70,9 @@ def cluster_again(
     known = None if file is None else read_answers(file, images.paths, of, runtime.reporter)
     store = ImageStore.open(images, config.data, runtime)
     batch = config.engine.extract_batch
-    mirrored = tracks is not None or config.clustering.find_tracks
+    mirrored = by_tracks(config.clustering, images.cameras, tracks)
     features = extract(model.network, store, runtime, batch=batch, mirrored=mirrored)
-    if tracks is None and config.clustering.find_tracks:
+    if tracks is None and mirrored:
         tracks = find_tracks(features[0], images.cameras, config.clustering, known, runtime)
     used = config.clustering, config.agreement, runtime
     pseudo = label(features, images.cameras, *used, tracks=tracks, answers=known)

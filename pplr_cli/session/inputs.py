@@ -15,6 +15,7 @@ from pplr_cli.errors import DataError, UsageError
 from pplr_cli.ingest.library import find_dataset, open_dataset
 from pplr_cli.labelling.answers import read_answers
 from pplr_cli.labelling.constraints import Answers
+from pplr_cli.labelling.near_duplicates import by_tracks
 from pplr_cli.labelling.stage import check_clustering, require_packages
 from pplr_cli.progress import Reporter
 from pplr_cli.report import loggers
@@ -62,6 +63,8 @@ def find_inputs(request: TrainingRequest, processes: int, reporter: Reporter) ->
     check(config, request.mode, manifest)
     tracks = Tracks.from_images(images) if config.clustering.tracks else None
     check_clustering(config.clustering, images.cameras, tracks)
+    if config.clustering.find_tracks and not by_tracks(config.clustering, images.cameras, tracks):
+        reporter.info("`clustering.find_tracks` has no effect: it needs two known cameras or more")
     kept = request.folder / ANSWERS
     file = request.answers or (kept if request.resumes and kept.is_file() else None)
     of, answers = None if tracks is None else tracks.of, None

@@ -9,9 +9,11 @@ from torch.nn import functional as F
 
 from benchmarks import dense
 from benchmarks.dense import TIE
-from pplr_cli.config.fields import Clustering
+from pplr_cli.config.fields import Agreement, Clustering
+from pplr_cli.data.tracks import Tracks
 from pplr_cli.labelling.constraints import Answers
-from pplr_cli.labelling.near_duplicates import find_tracks
+from pplr_cli.labelling.near_duplicates import by_tracks, find_tracks
+from pplr_cli.labelling.stage import label
 
 SETTINGS = Clustering(find_tracks=True, track_eps=0.4 + TIE)
 
@@ -64,8 +66,22 @@ def test_images_that_people_call_different_are_never_in_one_track() -> None:
     assert tracks.of[5] == tracks.of[9]
 
 
-@pytest.mark.parametrize("cameras", [0, -1])
-def test_without_cameras_all_images_are_compared(cameras: int) -> None:
+@pytest.mark.parametrize("cameras", [[0, 0], [-1, -1], [-1, 0]])
+def test_without_two_cameras_nothing_changes(cameras: list[int]) -> None:
     features, seen = frames(10, 2, 5)
-    tracks = find_tracks(features, np.full(len(seen), cameras), SETTINGS)
-    assert len(tracks) == 20
+    seen = np.array(cameras)[seen]
+    assert not by_tracks(SETTINGS, seen, None)
+    plain, few = Clustering(k1=6), Agreement(k=5)
+    found = label(features[None], seen, plain.model_copy(update={"find_tracks": True}), few)
+    assert (found.labels == label(features[None], seen, plain, few).labels).all()
+
+
+def test_given_tracks_come_first() -> None:
+    features, seen = frames(10, 2, 5)
+    tracks = Tracks.from_arrays(np.arange(100) // 10, seen, np.arange(100.0))
+    assert by_tracks(Clustering(), seen, tracks)
+    assert not by_tracks(Clustering(), seen, None)
+    used = SETTINGS, Agreement(k=5)
+    found = label(features[None], seen, *used, tracks=tracks)
+    expected = label(features[None], seen, Clustering(), used[1], tracks=tracks)
+    assert (found.labels == expected.labels).all()

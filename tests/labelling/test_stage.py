@@ -220,7 +220,7 @@ def test_what_has_no_effect_on_tracks_is_refused(name: str, value: str) -> None:
     assert "clustering.tracks=false" in str(caught.value.hint)
     finding = used[0].model_copy(update={"find_tracks": True})
     with pytest.raises(UsageError, match=f"`{value}` has no effect on tracks") as caught:
-        label(made(6, 6), tracks.cameras, finding, used[1])
+        label(made(6, 6), tracks.cameras[tracks.of], finding, used[1])
     assert "clustering.find_tracks=false" in str(caught.value.hint)
 
 

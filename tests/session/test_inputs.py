@@ -1,5 +1,6 @@
 """What is refused before training."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,3 +68,17 @@ def test_settings_of_the_camera_block_warn_in_train(options: dict[str, Any]) -> 
             TrainingRequest(**(options | {"mode": mode, "settings": settings})), 1, reporter
         )
         assert sum("has no effect on `pplr train`" in each for each in reporter.warnings) == count
+
+
+def test_near_duplicates_that_cannot_be_found_are_mentioned(
+    options: dict[str, Any], manifest: Manifest, tmp_path: Path
+) -> None:
+    images = tuple(image._replace(camera=3) for image in manifest.images)
+    one = Path(shutil.copytree(options["data_dir"], tmp_path / "one", symlinks=True))
+    replace(manifest, images=images).save(one / "tiny")
+    for folder, count in ((options["data_dir"], 0), (one, 1)):
+        reporter = Recorder()
+        settings = ("clustering.find_tracks=true",)
+        changed = {"data_dir": folder, "settings": settings}
+        find_inputs(TrainingRequest(**(options | changed)), 1, reporter)
+        assert sum("needs two known cameras" in each for each in reporter.news) == count
