@@ -8,8 +8,8 @@ from pplr_cli.commands import documents, label_output, options
 from pplr_cli.commands.label_output import LabelOutput
 from pplr_cli.commands.model import CropsRequest
 from pplr_cli.commands.options import takes
-from pplr_cli.config.fields import Fraction
 from pplr_cli.config.options import option
+from pplr_cli.config.types import Fraction
 
 if TYPE_CHECKING:
     from pplr_cli.retrieval.threshold import Threshold

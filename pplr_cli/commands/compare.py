@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pplr_cli.commands import completion, documents, options
 from pplr_cli.commands.documents import Run, TrainedBy, meaning
-from pplr_cli.config.fields import Fraction
 from pplr_cli.config.options import argument, option
+from pplr_cli.config.types import Fraction
 from pplr_cli.terminal.console import Console
 from pplr_cli.timing import to_minute
 

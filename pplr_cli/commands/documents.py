@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal, dataclass_transform
 
 from pydantic import ConfigDict, Field
 
-from pplr_cli.config.fields import Fraction, Mode
+from pplr_cli.config.fields import Mode
+from pplr_cli.config.types import Fraction
 
 SCHEMA: Literal[1] = 1
 DOCUMENTS: dict[str, type["Document"]] = {}

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pplr_cli.commands import documents, gates, options
 from pplr_cli.commands.model import ModelRequest
 from pplr_cli.commands.options import takes
-from pplr_cli.config.fields import Fraction, Mode
+from pplr_cli.config.fields import Mode
 from pplr_cli.config.options import option
+from pplr_cli.config.types import Fraction
 from pplr_cli.files import check_output
 from pplr_cli.retrieval import published
 from pplr_cli.retrieval.published import RANKS

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pplr_cli.commands import documents
 from pplr_cli.commands.documents import meaning
-from pplr_cli.config.fields import Fraction
+from pplr_cli.config.types import Fraction
 from pplr_cli.export.choice import Format, Target
 
 Cosine = Annotated[float, meaning("Smallest cosine of a crop's features to those of torch.")]

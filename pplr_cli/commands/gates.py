@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pplr_cli.commands.documents import Part
-from pplr_cli.config.fields import Fraction
+from pplr_cli.config.types import Fraction
 from pplr_cli.errors import PplrError, UsageError
 from pplr_cli.retrieval.published import RANKS
 from pplr_cli.text import nearest

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pplr_cli.commands import documents
-from pplr_cli.config.fields import Fraction
 from pplr_cli.config.options import option
+from pplr_cli.config.types import Fraction
 from pplr_cli.errors import UsageError
 from pplr_cli.files import check_output, open_output
 from pplr_cli.terminal.console import Console

@@ -2,7 +2,8 @@
 
 from math import ceil, lcm
 
-from pplr_cli.config.fields import Batch, Config, is_auto
+from pplr_cli.config.fields import Batch, Config
+from pplr_cli.config.types import is_auto
 from pplr_cli.progress import Reporter
 
 LARGEST, SHARE = 64, 4

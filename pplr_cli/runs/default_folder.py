@@ -8,7 +8,8 @@ from typing import Any
 
 from pplr_cli.config import presets
 from pplr_cli.config.document import flat
-from pplr_cli.config.fields import Config, is_auto
+from pplr_cli.config.fields import Config
+from pplr_cli.config.types import is_auto
 from pplr_cli.errors import PplrError, UsageError
 
 CONFIG = "config.yaml"

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pplr_cli.config import presets
-from pplr_cli.config.fields import Config, is_auto
+from pplr_cli.config.fields import Config
+from pplr_cli.config.types import is_auto
 from pplr_cli.errors import UsageError
 
 
