@@ -26,7 +26,8 @@ def preset_names() -> list[str]:
 
 def data_sets(ctx: Any) -> list[str]:
     """Return the prepared data sets in the data folder."""
-    files = env.data_dir(ctx.params.get("data_dir")).glob(f"[!.]*/{FILE_NAME}")
+    folder = ctx.params.get("data_dir")  # a text in Typer 0.28
+    files = env.data_dir(Path(folder) if folder else None).glob(f"[!.]*/{FILE_NAME}")
     return sorted(file.parent.name for file in files)
 
 

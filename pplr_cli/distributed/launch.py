@@ -51,8 +51,9 @@ def launch(words: Sequence[str], count: int) -> int:
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         max_restarts=0,
-        shutdown_timeout=SHUTDOWN,
     )
+    if hasattr(config, "shutdown_timeout"):  # torch 2.10 waits 30 s
+        config.shutdown_timeout = SHUTDOWN
     try:
         elastic_launch(config, sys.executable)("-m", "pplr_cli", *words)
     except SignalException as error:
