@@ -9,6 +9,7 @@ Peak memory is this process's peak above its resident memory before the stage (V
 
 import argparse
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,11 +25,16 @@ from benchmarks.tools import (
     resident,
 )
 from pplr_cli.config.fields import Agreement, Clustering
+from pplr_cli.data.manifest import Manifest
+from pplr_cli.data.store import ImageStore
 from pplr_cli.distributed.launch import started_by_launcher
 from pplr_cli.distributed.processes import ALONE, Group
+from pplr_cli.engine.features import extract
 from pplr_cli.labelling import stage
 from pplr_cli.labelling.clustering import dbscan
+from pplr_cli.labelling.disk_features import DiskFeatures, Features
 from pplr_cli.labelling.stage import PseudoLabels, label
+from pplr_cli.retrieval.model import Model
 from pplr_cli.runtime import Runtime
 
 STAGE = "label stage"
@@ -42,40 +48,67 @@ PARTS = {
 
 def main() -> None:
     options = arguments()
-    rng = np.random.default_rng(options.seed)
-    ids = make_identities(options.images, options.identities, rng)
-    cameras = rng.integers(0, options.cameras, len(ids))
-    features = torch.empty((1 + options.parts, options.images, options.size))
-    for branch in features:
-        branch.copy_(make_features(ids, cameras, options.size, options.noise, rng))
     device = chosen_device(options.device)
+    features, cameras, ids = make(options, options.features)
     clustering, agreement = Clustering(eps=options.eps, search=options.search), Agreement()
+    given = cameras, clustering, agreement
     watch, runtime = (
         Watch(),
         Runtime(device, processes=Group(device) if started_by_launcher() else ALONE),
     )
-    label(features[:, :200].to(device), cameras[:200], clustering, agreement)  # compiles
+    compiles = features[0][None, :200].expand(1 + options.parts, -1, -1)
+    label(compiles.to(device), cameras[:200], clustering, agreement)
+    del compiles
     for function, name in PARTS.items():
         watch.watch(stage, function, name)
     gpu_memory = GpuMemory(device)
-    on_device = features.to(device)
+    on_device = features if isinstance(features, DiskFeatures) else features.to(device)
     for _ in range(options.runs):
         if options.unit:
             watch.measure("unit", lambda: unit(features[0]))
         with gpu_memory:
-            found = watch.measure(
-                STAGE, lambda: label(on_device, cameras, clustering, agreement, runtime)
-            )
+            found = watch.measure(STAGE, lambda: label(on_device, *given, runtime))
     runtime.processes.close()
     if not runtime.processes.first:
         return
     report(watch, found, on_device, ids)
     if device.type == "cuda":
         print(f"  peak on the GPU: {gpu_memory.peak:.2f} GB, features included")
+    if options.features == "disk":
+        in_memory, _, _ = make(options, "memory")
+        exact = watch.measure("in memory", lambda: label(in_memory, *given))
+        print(f"  with float32 features in memory: peak in all {resident():.2f} GB")
+        score = adjusted_rand_score(exact.labels, found.labels)
+        print(f"  adjusted Rand index to their labels: {score:.4f}")
     if found.recall is not None:
         against_exact(found, on_device, cameras, clustering)
     if options.dense:
         compare(found, features.numpy(), clustering, agreement)
+
+
+def make(options: argparse.Namespace, kept: str) -> tuple[Features, np.ndarray, np.ndarray]:
+    """Return features [1 + P, N, D] in memory or on disk, cameras and identities."""
+    if options.weights:
+        return of_network(options, kept)
+    rng = np.random.default_rng(options.seed)
+    ids = make_identities(options.images, options.identities, rng)
+    cameras = rng.integers(0, options.cameras, len(ids))
+    shape, device = (1 + options.parts, options.images, options.size), torch.device("cpu")
+    features: Features = DiskFeatures(shape, device) if kept == "disk" else torch.empty(shape)
+    for space in range(len(features)):
+        made = make_features(ids, cameras, options.size, options.noise, rng)
+        features[space : space + 1, 0 : len(ids)] = made[None]
+    return features, cameras, ids
+
+
+def of_network(options: argparse.Namespace, kept: str) -> tuple[Features, np.ndarray, np.ndarray]:
+    """Return the features of all images of a data set by a trained network."""
+    runtime = Runtime(cache=False)
+    model = Model.load(options.weights, runtime)
+    images = Manifest.load(options.data / "manifest.json").split()
+    store = ImageStore.open(images, model.config.data, runtime)
+    features = extract(model.network, store, runtime, batch=128, kept=kept)
+    return features, images.cameras, images.identities
 
 
 def arguments() -> argparse.Namespace:
@@ -88,6 +121,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--noise", type=float, default=6.0, help="longest noise, in centres")
     parser.add_argument("--eps", type=float, default=0.5)
     parser.add_argument("--search", default="exact", help="or approximate: then also exactly")
+    parser.add_argument("--features", default="memory", help="or disk: then also in memory")
+    parser.add_argument("--weights", type=Path, help="features by this network, of --data")
+    parser.add_argument("--data", type=Path, help="folder of a prepared data set")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--device", default="cpu")
@@ -116,9 +152,10 @@ def against_exact(
     print(f"  adjusted Rand index to exact labels: {adjusted_rand_score(labels, found.labels):.4f}")
 
 
-def report(watch: Watch, found: PseudoLabels, features: torch.Tensor, ids: np.ndarray) -> None:
+def report(watch: Watch, found: PseudoLabels, features: Features, ids: np.ndarray) -> None:
     branches, images, size = features.shape
-    print(f"N = {images}, D = {size}, {branches - 1} parts, {features.device}, medians")
+    kept = " on disk" if isinstance(features, DiskFeatures) else ""
+    print(f"N = {images}, D = {size}, {branches - 1} parts, {features.device}{kept}, medians")
     per_unit = watch.median("unit") if "unit" in watch.seconds else None
     table = {name: watch.median(name) for name in watch.seconds}
     table["all but k-NN"] = watch.without(STAGE, PARTS["search"])

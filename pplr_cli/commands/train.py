@@ -39,6 +39,8 @@ class PlanDocument(documents.Document, command="train-dry-run"):
     """By split."""
     cache_bytes: int
     """Images in the cache on disk."""
+    features_bytes: int
+    """Features on disk; 0 if they are in memory."""
     state_bytes: int
     """States and weights in the run folder."""
     memory_bytes: dict[str, int]
@@ -112,6 +114,7 @@ def _plan_document(plan: "Plan", request: TrainingRequest) -> PlanDocument:
         data=needs.manifest.name,
         images=needs.images,
         cache_bytes=needs.disk.images,
+        features_bytes=needs.disk.features,
         state_bytes=needs.disk.states,
         memory_bytes=needs.memory.document(),
         device=times.device,

@@ -101,6 +101,9 @@ class Clustering(Section):
     recall: Annotated[float, Field(ge=0.5, lt=1)] = Field(
         0.98, description="least recall of an approximate search, measured on 1,000 images"
     )
+    features: Literal["auto", "memory", "disk"] = Field(
+        "auto", description="where they are kept; `auto`: as float16 on disk above 4 GB"
+    )
     tracks: bool = Field(True, description="cluster tracks instead of images, if there are tracks")
     track_k: Count = Field(4, description="tracks that an identity is expected to have, roughly")
     find_tracks: bool = Field(

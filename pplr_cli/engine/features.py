@@ -12,6 +12,7 @@ from pplr_cli.data.augment import normalise
 from pplr_cli.data.store import ImageStore
 from pplr_cli.distributed.processes import Processes
 from pplr_cli.engine.network import Network
+from pplr_cli.labelling.disk_features import DiskFeatures, Features, kept_on_disk
 from pplr_cli.runtime import Runtime
 
 
@@ -24,7 +25,8 @@ def extract(
     batch: int,
     parts: bool = True,
     mirrored: bool = False,
-) -> Tensor:
+    kept: str = "memory",
+) -> Features:
     """Return the L2-normalised features of N images as float32 [1 + P, N, D], global ones first.
 
     Several processes share the batches, so that an image is in the same batch with any number of
@@ -37,10 +39,16 @@ def extract(
         batch: number of images in a batch.
         parts: extract part features too; without them the result is [1, N, D].
         mirrored: average the features of each image and its mirror image.
+        kept: where: the value of `clustering.features`.
     """
     network.eval()
     branches = 1 + network.parts if parts else 1
-    features = torch.empty((branches, len(images), network.feature_size), device=runtime.device)
+    shape, device = (branches, len(images), network.feature_size), runtime.device
+    features: Features
+    if kept_on_disk(kept, shape):
+        features = DiskFeatures(shape, device)
+    else:
+        features = torch.empty(shape, device=device)
     shares = _shares(len(images), batch, runtime.processes)
     own = shares[runtime.processes.rank]
     with runtime.reporter.task("extracting features", own.stop - own.start, "images") as task:
@@ -50,7 +58,10 @@ def extract(
             taken = images.take(rows, following)
             features[:, rows] = embed_batch(network, taken, parts=parts, mirrored=mirrored)
             task.advance(rows.stop - rows.start)
-    runtime.processes.broadcast_each([features[:, rows] for rows in shares])
+    if isinstance(features, DiskFeatures):
+        features.share(shares, runtime.processes)
+    else:
+        runtime.processes.broadcast_each([features[:, rows] for rows in shares])
     return features
 
 

@@ -19,6 +19,7 @@ from pplr_cli.engine.network import Network, Output
 from pplr_cli.engine.optim import grow_classifiers
 from pplr_cli.engine.prototypes import Proxies, camera_proxies, group_means
 from pplr_cli.engine.weighting import camera_weights
+from pplr_cli.labelling.disk_features import Features
 from pplr_cli.labelling.stage import PseudoLabels
 
 
@@ -46,12 +47,11 @@ class PPLR:
     proxies: Proxies | None = field(default=None, init=False)  # of the epoch, if with cameras
 
     def begin_epoch(
-        self, features: Tensor, pseudo_labels: PseudoLabels, cameras: NDArray[np.int64]
+        self, features: Features, pseudo_labels: PseudoLabels, cameras: NDArray[np.int64]
     ) -> None:
         """Set the first C rows of the classifiers to the centroids; compute the camera proxies.
 
-        `features` are float32 [1 + P, N, D], global ones first, each L2-normalised, `cameras` int64
-        [N]. There must be at least two clusters.
+        `features` are [1 + P, N, D], `cameras` int64 [N]. There must be at least two clusters.
         """
         self.clusters = pseudo_labels.clusters
         labels, seen = (

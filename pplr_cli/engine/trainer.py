@@ -24,6 +24,7 @@ from pplr_cli.engine.pplr import PPLR
 from pplr_cli.engine.replicas import set_replicas
 from pplr_cli.errors import TrainingError
 from pplr_cli.labelling.clustering import TOO_FEW
+from pplr_cli.labelling.disk_features import Features
 from pplr_cli.labelling.near_duplicates import by_tracks
 from pplr_cli.labelling.stage import PseudoLabels, label
 from pplr_cli.runtime import Runtime
@@ -136,17 +137,23 @@ class Trainer:
             images, targets = batches.load(step)
         return self.steps.take(images, targets, watch)
 
-    def _extract(self) -> Tensor:
+    def _extract(self) -> Features:
         """Return the features of all images, float32 [1 + P, N, D]."""
         batch = self.config.engine.extract_batch
         images = self.images
-        mirrored = by_tracks(self.config.clustering, images.cameras, images.tracks)
-        features = extract(self.network, images.store, self.runtime, batch=batch, mirrored=mirrored)
+        features = extract(
+            self.network,
+            images.store,
+            self.runtime,
+            batch=batch,
+            mirrored=by_tracks(self.config.clustering, images.cameras, images.tracks),
+            kept=self.config.clustering.features,
+        )
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)  # else the search would be billed for the wait
         return features
 
-    def _label(self, features: Tensor, watch: Stopwatch) -> PseudoLabels:
+    def _label(self, features: Features, watch: Stopwatch) -> PseudoLabels:
         """Return the epoch's pseudo-labels; at least two clusters."""
         images, config = self.images, self.config
         used = config.clustering, config.agreement, self.runtime, watch

@@ -17,6 +17,7 @@ from pplr_cli.errors import DataError, UsageError, missing_package
 from pplr_cli.labelling.agreement import cross_agreement
 from pplr_cli.labelling.clustering import OUTLIER, cluster, reach
 from pplr_cli.labelling.constraints import Answers, constrain
+from pplr_cli.labelling.disk_features import Features
 from pplr_cli.labelling.explanation import Explanation, explain
 from pplr_cli.labelling.jaccard import camera_jaccard_distance, jaccard_distance
 from pplr_cli.labelling.near_duplicates import by_tracks, find_tracks, several_cameras
@@ -164,7 +165,7 @@ def similarity(features: Tensor, found: Neighbors, settings: Clustering) -> csr_
 
 
 def label(
-    features: Tensor,
+    features: Features,
     cameras: Ints,
     clustering: Clustering,
     agreement: Agreement,
@@ -180,7 +181,7 @@ def label(
     result.
 
     Args:
-        features: float32 [1 + P, N, D], global ones first, each L2-normalised.
+        features: [1 + P, N, D]; of those on disk one space at a time is in memory.
         cameras: int64 [N], all equal if unknown; for distances and clusterers that use them.
         clustering: settings of the distance and the algorithm.
         agreement: k.
@@ -195,7 +196,6 @@ def label(
     """
     check_clustering(clustering, cameras, tracks)
     runtime, watch = runtime or Runtime(), watch or Stopwatch()
-    global_features, *part_features = features
     settings, near = (clustering, agreement), agreement.k + 1
 
     @contextmanager
@@ -211,12 +211,14 @@ def label(
             lambda: _label_tracks(features, tracks, answers, *settings, part)
         )
     with part("knn", "nearest neighbours"):
-        found = find_neighbors(global_features, cameras, clustering, near, runtime)
-        by_part = [search(each, near, clustering, runtime) for each in part_features]
+        found = find_neighbors(features[0], cameras, clustering, near, runtime)
+        parts = range(1, len(features))
+        by_part = [search(features[part], near, clustering, runtime) for part in parts]
     ranks, searches = found.ranks, [found, *by_part]
     recall = min((each.recall for each in searches if each.recall is not None), default=None)
 
     def cluster_and_compare() -> PseudoLabels:
+        global_features = features[0]
         with part(clustering.distance, "distances"):
             far = clustering.model_copy(update={"eps": reach(clustering)})
             distances = DISTANCES[clustering.distance](global_features, found, far)
@@ -235,7 +237,7 @@ def label(
 
 
 def _label_tracks(
-    features: Tensor,
+    features: Features,
     tracks: Tracks,
     answers: Answers | None,
     clustering: Clustering,

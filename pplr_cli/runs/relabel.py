@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from torch import Tensor
-
 from pplr_cli.config.fields import Config
 from pplr_cli.data.manifest import ImageSet, Split
 from pplr_cli.data.store import ImageStore
@@ -12,6 +10,7 @@ from pplr_cli.data.tracks import Tracks
 from pplr_cli.engine.features import extract
 from pplr_cli.labelling.answers import read_answers
 from pplr_cli.labelling.constraints import Answers
+from pplr_cli.labelling.disk_features import Features
 from pplr_cli.labelling.near_duplicates import by_tracks, find_tracks
 from pplr_cli.labelling.questions import Parts, parts_of_images, parts_of_tracks
 from pplr_cli.labelling.stage import PseudoLabels, find_neighbors, label, similarity
@@ -29,7 +28,7 @@ class Clustered(NamedTuple):
     images: ImageSet  # the N training images
     store: ImageStore  # their pixels
     tracks: Tracks | None  # their tracks; None if images are clustered
-    features: Tensor  # float32 [1 + P, N, D]
+    features: Features  # [1 + P, N, D]
     pseudo: PseudoLabels  # their clusters and agreement
     answers: Answers | None  # the answers that the clusters honour, if any
 
@@ -69,9 +68,15 @@ def cluster_again(
     of = None if tracks is None else tracks.of
     known = None if file is None else read_answers(file, images.paths, of, runtime.reporter)
     store = ImageStore.open(images, config.data, runtime)
-    batch = config.engine.extract_batch
     mirrored = by_tracks(config.clustering, images.cameras, tracks)
-    features = extract(model.network, store, runtime, batch=batch, mirrored=mirrored)
+    features = extract(
+        model.network,
+        store,
+        runtime,
+        batch=config.engine.extract_batch,
+        mirrored=mirrored,
+        kept=config.clustering.features,
+    )
     if tracks is None and mirrored:
         tracks = find_tracks(features[0], images.cameras, config.clustering, known, runtime)
     used = config.clustering, config.agreement, runtime

@@ -1,5 +1,6 @@
 """What a run does and needs: images, memory and disk, and its time from a measured speed."""
 
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from pplr_cli.data.manifest import ImageSet, Manifest, Split
 from pplr_cli.data.store import cache_kind
 from pplr_cli.engine import memory
 from pplr_cli.engine.trainer import Trainer
+from pplr_cli.labelling.disk_features import kept_on_disk
 from pplr_cli.session.inputs import Inputs
 from pplr_cli.session.speed import Speed
 from pplr_cli.text import counted
@@ -61,6 +63,7 @@ class Disk(NamedTuple):
     """Bytes on disk."""
 
     images: int  # in the cache
+    features: int  # of the training images, if they are kept there
     states: int  # two and a new one, and weights, in the run folder
 
 
@@ -97,6 +100,7 @@ class Needs(NamedTuple):
             ("training", f"{epochs} of {optim.iters} batches of {batch.size}"),
             ("replicas", f"{batch.replicas} of {batch.size // batch.replicas} images"),
             ("images in the cache on disk", _gigabytes(self.disk.images)),
+            *([("features on disk", _gigabytes(self.disk.features))] * (self.disk.features > 0)),
             ("states and weights on disk", _gigabytes(self.disk.states)),
             ("evaluation", scores),
             *((f"memory: {what}", _gigabytes(taken)) for what, taken in names.items()),
@@ -174,13 +178,15 @@ def needs(
     images, parts = len(sets[Split.TRAIN]), config.model.parts
     network = memory.training(config)
     size = network.feature_size
+    shape = 1 + parts, images, size
+    on_disk = kept_on_disk(config.clustering.features, shape)
     limit = memory.budget(config.engine.memory_gb)
     stage = memory.label_stage(images, parts, config.clustering, config.agreement)
     decoded = 3 * config.data.height * config.data.width * sum(map(len, used))
     taken = Memory(
         network.state,
         network.batch,
-        memory.features(images, 1 + parts, size),
+        memory.features(images, 1 if on_disk else 1 + parts, size),
         0 if tracked else stage,
         memory.retrieval(queries, gallery, size, limit),
         limit,
@@ -189,7 +195,11 @@ def needs(
         on_gpu,
     )
     by_name = {str(split): len(each) for split, each in sets.items()}
-    disk = Disk(_cache(config, used), STATES * network.state)
+    disk = Disk(
+        _cache(config, used),
+        processes * prod(shape) * 2 if on_disk else 0,
+        STATES * network.state,
+    )
     return Needs(config, manifest, by_name, disk, taken)
 
 

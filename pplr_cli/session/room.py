@@ -14,7 +14,7 @@ from pplr_cli import env, host
 from pplr_cli.config.fields import Config
 from pplr_cli.errors import PplrError
 from pplr_cli.progress import Reporter
-from pplr_cli.session.plan import Memory, Needs
+from pplr_cli.session.plan import Needs
 
 WITHOUT = "leave out `--no-cache`, or `--set data.cache=compact` instead of `none`"
 FEWER = "use fewer images, or a machine with more memory"
@@ -37,15 +37,16 @@ def check_room(needs: Needs, folder: Path, reporter: Reporter) -> None:
     free, total = has["free"], has["total"]
     what = f"{stage} takes about {taken / 1e9:.1f} GB of memory"
     if 0 < total < taken:
-        hint = _memory_hint(needs.memory, needs.config, total, stage)
+        hint = _memory_hint(needs, total, stage)
         raise PplrError(f"{what}, this machine has {total / 1e9:.1f} GB", hint)
     if 0 < free < taken:
-        hint = _memory_hint(needs.memory, needs.config, free, stage)
+        hint = _memory_hint(needs, free, stage)
         reporter.warn(f"{what}, {free / 1e9:.1f} GB are free now", f"end other programs, or {hint}")
 
 
-def _memory_hint(memory: Memory, config: Config, room: int, stage: str) -> str:
+def _memory_hint(needs: Needs, room: int, stage: str) -> str:
     """Return the setting that makes the largest part of a stage smaller."""
+    memory, config = needs.memory, needs.config
     parts = {"images": memory.images, "network": memory.network}
     parts |= memory.parts(stage)
     largest = max(parts, key=lambda part: parts[part])
@@ -57,7 +58,7 @@ def _memory_hint(memory: Memory, config: Config, room: int, stage: str) -> str:
             return f"`--set batch.size={fits * unit}` takes less (results differ)"
     hints = {
         "images": WITHOUT,
-        "features": f"lower `model.parts` (results differ); {FEWER}",
+        "features": FEWER if needs.disk.features else f"`--set clustering.features=disk`; {FEWER}",
         "evaluation": "set `engine.memory_gb` lower",
         "label_stage": f"lower `clustering.k1` (results differ); {FEWER}",
     }
@@ -70,6 +71,7 @@ def _check_disks(needs: Needs, folder: Path) -> None:
     cached, states = _bytes((cache / "images").glob("*.*")), _bytes(folder.glob("*.pt"))
     wanted = [
         (cache, max(disk.images - cached, 0), "the images in the cache"),
+        (cache, disk.features, "the features"),
         (folder, max(disk.states - states, 0), "states and weights"),
     ]
     by_disk: dict[int, list[tuple[Path, int, str]]] = {}

@@ -1,5 +1,7 @@
 """Extraction against the network applied at once."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -44,6 +46,17 @@ def test_mirrored_features_are_those_of_both_images() -> None:
     both = one + other
     torch.testing.assert_close(found, both / both.norm(dim=-1, keepdim=True))
     assert not torch.allclose(found, one)
+
+
+def test_features_on_disk_are_those_in_memory_rounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PPLR_CACHE_DIR", str(tmp_path))
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 32, 16, 3), dtype=np.uint8)
+    given = Network("tiny", parts=2), ImageStore(pixels), Runtime()
+    found = torch.stack(list(extract(*given, batch=3, kept="disk")))
+    expected = torch.stack(list(extract(*given, batch=3)))
+    assert torch.equal(found, expected.half().float())
 
 
 @pytest.mark.gpu

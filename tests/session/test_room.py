@@ -69,7 +69,12 @@ def test_what_exceeds_only_the_free_memory_is_a_warning(
         ((), {}, "training takes about 6.", "`--set batch.size=32` takes less"),
         (("data.cache=none",), {"images": 60_000}, "takes about 15.", "data.cache=compact"),
         ((), {"images": 60_000, "cache": False}, "takes about 15.", "leave out `--no-cache`"),
-        (("model.parts=9",), {"images": 60_000, "processes": 2}, "clustering takes", "model.parts"),
+        (
+            ("clustering.features=memory",),
+            {"images": 300_000, "processes": 2},
+            "clustering takes about 22.",
+            "clustering.features=disk",
+        ),
     ],
 )
 def test_memory_that_a_machine_lacks_is_an_error(

@@ -140,6 +140,7 @@ def test_settings_that_tracks_ignore_end_a_run_before_it_begins(
 
 def test_other_distances_and_clusterers_train_and_explain(options: dict[str, Any]) -> None:
     settings = {"distance": "camera_jaccard", "algorithm": "hdbscan", "k1_others": 8}
+    settings["features"] = "disk"
     options["settings"] = tuple(f"clustering.{key}={value}" for key, value in settings.items())
     run = train(options, mode="train-cam")
     assert run is not None
