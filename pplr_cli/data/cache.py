@@ -152,7 +152,9 @@ def cache_lock(folder: Path, reporter: Reporter) -> AbstractContextManager[objec
 def sweep(folder: Path) -> None:
     """Remove unfinished files of killed processes, and arrays that nobody uses any more."""
     oldest = time.time() - KEPT_DAYS * 86400
-    for file in (each for kind in ("tmp", "npy", "pack") for each in folder.glob(f"*.{kind}")):
+    for file in (
+        each for kind in ("tmp", "npy", "npz", "pack") for each in folder.glob(f"*.{kind}")
+    ):
         with suppress(OSError):  # another user's
             if file.suffix == ".tmp" or file.stat().st_mtime < oldest:
                 file.unlink()

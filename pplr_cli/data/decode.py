@@ -31,6 +31,9 @@ SMALLEST_SIDE = 4
 LARGEST_ASPECT = 20
 """The longer side divided by the shorter: beyond it, a strip and no crop."""
 
+BLOCK = 64
+"""Images that a thread works on at a time."""
+
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -66,14 +69,19 @@ def for_all(
     A `DataError` of `work` becomes a fault with its message as the reason.
     """
 
-    def attempt(index: int) -> Fault | None:
-        try:
-            work(index)
-        except DataError as error:
-            return Fault(paths[index], error.message)
-        return None
+    def attempt(block: range) -> list[Fault]:
+        faults = []
+        for index in block:
+            try:
+                work(index)
+            except DataError as error:
+                faults.append(Fault(paths[index], error.message))
+        return faults
 
-    faults = []
+    faults: list[Fault] = []
+    size = max(1, min(BLOCK, len(paths) // (8 * workers)))
+    positions = range(len(paths))
+    blocks = [positions[start : start + size] for start in positions[::size]]
     with (
         warnings.catch_warnings(),
         reporter.task(title, len(paths), "images") as task,
@@ -81,9 +89,9 @@ def for_all(
     ):
         warnings.simplefilter("ignore")  # Pillow's notes on odd metadata and on size
         try:
-            for fault in threads.map(attempt, range(len(paths))):
-                faults += [fault] if fault else []
-                task.advance()
+            for block, found in zip(blocks, threads.map(attempt, blocks), strict=True):
+                faults += found
+                task.advance(len(block))
         finally:
             threads.shutdown(cancel_futures=True)
     return faults

@@ -10,6 +10,8 @@ import os.path
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +35,8 @@ UPRIGHT_LAYOUTS = frozenset({"folder"})
 """Layouts whose images are turned by their EXIF orientation; published scores are without."""
 ONE_BASED_LAYOUTS = frozenset({"market", "duke", "veri", "cuhk03", "personx", "mars", "synthetic"})
 """Layouts that call their cameras 1, 2, ..., stored as 0, 1, ..."""
+START, END = ',\n "images": [\n', "\n]}\n"
+"""What is before and after the lines of the images in the file."""
 ANEW = "move it away and prepare the data set again with `pplr prepare`"
 
 
@@ -42,6 +46,9 @@ class Split(StrEnum):
     TRAIN = "train"
     QUERY = "query"
     GALLERY = "gallery"
+
+
+SPLITS = {str(split): split for split in Split}
 
 
 class Image(NamedTuple):
@@ -137,8 +144,13 @@ class Manifest:
     _columns: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        order = list(Split).index
-        images = sorted(self.images, key=lambda image: (order(image.split), portable(image.path)))
+        order = {split: number for number, split in enumerate(Split)}
+
+        def key(image: Image) -> tuple[int, str]:
+            path = image.path
+            return order[image.split], path if path.isascii() else portable(path)
+
+        images = sorted(self.images, key=key)
         tracked = any((image.track, image.time) != (UNKNOWN, UNKNOWN) for image in images)
         object.__setattr__(self, "images", tuple(images))
         object.__setattr__(self, "_columns", COLUMNS if tracked else COLUMNS[:5])
@@ -148,19 +160,27 @@ class Manifest:
 
     def split(self, split: Split | None = None) -> ImageSet:
         """Return the images of one split, or all images in the order of `images`."""
+        if split not in self._sets:
+            self._sets[split] = self._image_set(split)
+        return self._sets[split]
+
+    @cached_property
+    def _sets(self) -> dict[Split | None, ImageSet]:
+        return {}
+
+    def _image_set(self, split: Split | None) -> ImageSet:
         images = [image for image in self.images if split in (None, image.split)]
 
-        def column(name: str) -> NDArray[np.int64]:
-            return np.array([getattr(image, name) for image in images], np.int64)
+        def column(name: str, kind: type = np.int64) -> NDArray[Any]:
+            return np.fromiter(map(attrgetter(name), images), kind, len(images))
 
         paths = tuple(image.path for image in images)
         contents = tuple(self.contents.get(path, "") for path in paths)
-        labels = column("identity"), column("camera")
+        labels, tracks = (column("identity"), column("camera")), column("track")
         found = ImageSet(self.root, paths, *labels, contents, self.upright, names=self.names)
-        if all(image.track == UNKNOWN for image in images):
+        if (tracks == UNKNOWN).all():
             return found
-        times = np.array([image.time for image in images], np.float64)
-        return replace(found, tracks=column("track"), times=times)
+        return replace(found, tracks=tracks, times=column("time", np.float64))
 
     @property
     def paths(self) -> list[str]:
@@ -172,23 +192,26 @@ class Manifest:
         """Whether EXIF orientation is applied when the images are decoded."""
         return self.layout in UPRIGHT_LAYOUTS
 
-    @property
+    @cached_property
     def can_evaluate(self) -> bool:
         """Whether all queries, and some gallery images, have an identity and then a camera."""
         query, gallery = self.split(Split.QUERY), self.split(Split.GALLERY)
         labelled = gallery.take(np.flatnonzero(gallery.identities != UNKNOWN))
         return query.has_identities and query.has_cameras and labelled.has_cameras
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over every line of the manifest."""
-        return hashlib.sha256("\n".join(self._rows()).encode()).hexdigest()
+        return _digest("\n".join(self._rows()))
 
     def _rows(self) -> Iterator[str]:
-        for split, path, *labels, track, time in self.images:
+        """Yield each line, as `json.dumps` of a list writes it."""
+        text, tracked = json.encoder.encode_basestring_ascii, "track" in self._columns
+        for split, path, identity, camera, track, time in self.images:
+            content = text(self.contents.get(path, ""))
+            row = f'["{split}", {text(portable(path))}, {identity}, {camera}, {content}'
             moment = int(time) if time % 1 == 0 else time
-            row = [split, portable(path), *labels, self.contents.get(path, ""), track, moment]
-            yield json.dumps(row[: len(self._columns)])
+            yield f"{row}, {track}, {moment!r}]" if tracked else f"{row}]"
 
     def save(self, folder: Path) -> Path:
         """Write `manifest.json` into `folder` (created if need be) and return its path."""
@@ -205,19 +228,23 @@ class Manifest:
             "columns": self._columns,
         }
         images = ",\n".join(self._rows())
-        write_text(path, json.dumps(head, indent=1)[:-2] + f',\n "images": [\n{images}\n]}}\n')
+        write_text(path, json.dumps(head, indent=1)[:-2] + f"{START}{images}{END}")
         return path
 
     @classmethod
     def load(cls, path: Path) -> "Manifest":
         """Read a manifest; a damaged, altered or outdated one raises `DataError`."""
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            document = json.loads(text)
             version = document["format"]
             if version not in READABLE:
                 message = f"`{path}`: manifest format {version}, this pplr reads {WITH_TRACKS}"
                 raise DataError(message, "upgrade pplr" if version > WITH_TRACKS else ANEW)
             manifest, recorded = cls._parse(document, path.parent), document["digest"]
+            lines = text.partition(START)[2].removesuffix(END).replace(",\n", "\n")
+            if recorded == _digest(lines):  # as written: not every line has to be made again
+                vars(manifest)["digest"] = recorded
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(f"`{path}`: not a data set manifest ({error!r})", ANEW) from error
         if recorded != manifest.digest:
@@ -227,7 +254,8 @@ class Manifest:
     @classmethod
     def _parse(cls, document: Any, folder: Path) -> "Manifest":
         images = tuple(_image(*row) for row in document["images"])
-        contents = {native(row[1]): row[4] for row in document["images"] if row[4]}
+        rows = zip(images, document["images"], strict=True)
+        contents = {image.path: row[4] for image, row in rows if row[4]}
         root = (folder / native(document["root"])).resolve()
         notes = {str(reason): int(count) for reason, count in document["notes"].items()}
         given = document.get("names", {}).values()
@@ -237,14 +265,24 @@ class Manifest:
         return cls(document["name"], document["layout"], root, images, notes, contents, names)
 
 
+def _digest(lines: str) -> str:
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
 def _image(
     split: str, path: str, identity: int, camera: int, _: str, track: int = -1, time: float = -1
 ) -> Image:
     """Parse a line; refuse paths that leave the root, and numbers that are none or do not fit."""
-    if path.startswith("/") or "/../" in f"/{path}/" or "\0" in path:
+    if path[:1] == "/" or (".." in path and "/../" in f"/{path}/") or "\0" in path:
         raise ValueError(f"path {path!r}")
-    numbers = (identity, camera, track, time)
-    typed = {*map(type, numbers[:3])} == {int} and type(time) in (int, float)
-    if not (typed and all(UNKNOWN <= number < LARGEST for number in numbers)):
-        raise ValueError(f"numbers {numbers!r}")
-    return Image(Split(split), native(path), identity, camera, track, time)
+    typed = type(identity) is type(camera) is type(track) is int and type(time) in (int, float)
+    if not (
+        typed
+        and UNKNOWN <= identity < LARGEST
+        and UNKNOWN <= camera < LARGEST
+        and UNKNOWN <= track < LARGEST
+        and UNKNOWN <= time < LARGEST
+    ):
+        raise ValueError(f"numbers {(identity, camera, track, time)!r}")
+    name = path if path.isascii() else native(path)
+    return Image(SPLITS[split], name, identity, camera, track, time)

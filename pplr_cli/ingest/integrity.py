@@ -1,17 +1,21 @@
 """Checks every image of a data set: does it decode, what is its digest, which files are equal."""
 
 import hashlib
+import os
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from PIL import Image as Picture
+
 from pplr_cli import host
 from pplr_cli.data.decode import Fault, decode_opened, for_all, open_regular
 from pplr_cli.data.manifest import UNKNOWN, Image, Manifest, Split
 from pplr_cli.files import atomic_write, portable
+from pplr_cli.ingest.checks import Checks
 from pplr_cli.progress import Reporter
 
 CHANGED = "changed since the data set was prepared"
@@ -20,6 +24,7 @@ POOR_SIDE = 16
 FEW_LEVELS = 16
 """Images of at most this many grey levels show next to nothing, e.g. thermal images stored in a
 small part of the 16-bit range."""
+POOR, FLAT = 1, 2
 
 
 @dataclass
@@ -33,27 +38,53 @@ class Examined:
 
 
 def examine(
-    manifest: Manifest, reporter: Reporter, known: Mapping[str, str] = MappingProxyType({})
+    manifest: Manifest,
+    reporter: Reporter,
+    known: Mapping[str, str] = MappingProxyType({}),
+    checks: Checks | None = None,
 ) -> Examined:
-    """Compute the digest of every file, and decode it unless it has the `known` one of its path."""
-    paths = list(dict.fromkeys(manifest.paths))
+    """Compute the digest of every file, and decode it unless it has the `known` one of its path.
+
+    Files that are unchanged since earlier `checks`, if given, are not read.
+    """
+    root, paths = manifest.root, list(dict.fromkeys(manifest.paths))
     found = Examined()
+    by_quality = {POOR: found.poor, FLAT: found.flat}
+    for path, (content, quality) in (checks.unchanged(paths) if checks else {}).items():
+        found.contents[path] = content
+        if quality:
+            by_quality[quality].append(path)
+    if found.contents:
+        reporter.info(f"unchanged since they were checked: {len(found.contents):,} images")
+    rest = [path for path in paths if path not in found.contents]
 
     def work(index: int) -> None:
-        path = paths[index]
-        with open_regular(manifest.root / path) as file:
-            found.contents[path] = hashlib.file_digest(file, "sha256").hexdigest()
-            if known.get(path) == found.contents[path]:
+        path = rest[index]
+        with open_regular(root / path) as file:
+            status = os.fstat(file.fileno())
+            content = found.contents[path] = hashlib.file_digest(file, "sha256").hexdigest()
+            if known.get(path) == content:
                 return
             file.seek(0)
-            image = decode_opened(file, upright=manifest.upright)
-        if min(image.size) < POOR_SIDE:
-            found.poor.append(path)
-        elif sum(map(bool, image.convert("L").histogram())) <= FEW_LEVELS:
-            found.flat.append(path)
+            quality = _quality(decode_opened(file, upright=manifest.upright))
+        if quality:
+            by_quality[quality].append(path)
+        if checks is not None:
+            checks.add(path, status, content, quality)
 
-    found.faults = for_all(paths, work, "checking images", reporter, host.cores())
+    try:
+        found.faults = for_all(rest, work, "checking images", reporter, host.cores())
+    finally:
+        if checks is not None and rest:
+            checks.save()
     return found
+
+
+def _quality(image: Picture.Image) -> int:
+    """Return `POOR`, `FLAT` or 0 for an image that is neither."""
+    if min(image.size) < POOR_SIDE:
+        return POOR
+    return FLAT if sum(map(bool, image.convert("L").histogram())) <= FEW_LEVELS else 0
 
 
 def differences(manifest: Manifest, examined: Examined) -> list[Fault]:
@@ -82,10 +113,13 @@ Pair = tuple[Image, Image]
 def find_copies(manifest: Manifest) -> list[list[Image]]:
     """Group the images whose files have the same bytes; those without digest are ignored."""
     groups: defaultdict[str, list[Image]] = defaultdict(list)
+    contents = manifest.contents
+    number = Counter(contents.get(image.path) for image in manifest.images)
     for image in manifest.images:
-        if image.path in manifest.contents:
-            groups[manifest.contents[image.path]].append(image)
-    return [group for group in groups.values() if len(group) > 1]
+        content = contents.get(image.path)
+        if content is not None and number[content] > 1:
+            groups[content].append(image)
+    return list(groups.values())
 
 
 def between_splits(

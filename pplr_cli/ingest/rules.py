@@ -13,6 +13,7 @@ from types import MappingProxyType
 from pplr_cli.data.decode import Fault, unusable
 from pplr_cli.data.manifest import Image, Manifest, Split
 from pplr_cli.errors import DataError
+from pplr_cli.ingest.checks import Checks
 from pplr_cli.ingest.integrity import (
     FEW_LEVELS,
     POOR_SIDE,
@@ -51,7 +52,8 @@ def inspect(
     Raises:
         DataError: broken images without `--skip-bad`, or what the rules call an error.
     """
-    examined = examine(manifest, reporter, known)
+    checks = Checks(manifest.root, upright=manifest.upright) if request.link else None
+    examined = examine(manifest, reporter, known, checks)
     faults, concerns = examined.faults, []
     write_faults(request.fault_list, faults)
     if faults:

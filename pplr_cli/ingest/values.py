@@ -32,7 +32,8 @@ def number_values(
     Returns:
         The number of each value, and the first spelling of each number that is not written so.
     """
-    keys = [_key(value) for value in values]
+    key_of = {value: _key(value) for value in set(values)}
+    keys = [key_of[value] for value in values]
     numbers = {key: number for number, text in known.items() if (key := _key(text)) != number}
     taken = set(numbers.values())
     fresh = {key for key in keys if isinstance(key, str) or key in taken} - numbers.keys()
