@@ -205,7 +205,7 @@ def label(
 
     if tracks is None and by_tracks(clustering, cameras, tracks):
         with part("knn", "near-duplicates"):
-            tracks = find_tracks(global_features, cameras, clustering, answers, runtime)
+            tracks = find_tracks(features[0], cameras, clustering, answers, runtime)
     if tracks is not None:
         return runtime.processes.on_rank_zero(
             lambda: _label_tracks(features, tracks, answers, *settings, part)
