@@ -275,14 +275,9 @@ def _image(
     """Parse a line; refuse paths that leave the root, and numbers that are none or do not fit."""
     if path[:1] == "/" or (".." in path and "/../" in f"/{path}/") or "\0" in path:
         raise ValueError(f"path {path!r}")
+    numbers = (identity, camera, track, time)
     typed = type(identity) is type(camera) is type(track) is int and type(time) in (int, float)
-    if not (
-        typed
-        and UNKNOWN <= identity < LARGEST
-        and UNKNOWN <= camera < LARGEST
-        and UNKNOWN <= track < LARGEST
-        and UNKNOWN <= time < LARGEST
-    ):
-        raise ValueError(f"numbers {(identity, camera, track, time)!r}")
+    if not (typed and all(UNKNOWN <= number < LARGEST for number in numbers)):
+        raise ValueError(f"numbers {numbers!r}")
     name = path if path.isascii() else native(path)
     return Image(SPLITS[split], name, identity, camera, track, time)
