@@ -87,7 +87,9 @@ def rows(document: ExportDocument) -> Iterator[tuple[str, str]]:
         f"{checked.largest_difference:.1g} from torch's features, cosine at least "
         f"{checked.smallest_cosine:.6f}",
     )
-    yield "speed", f"{checked.images_per_second:,.0f} images per second on this CPU"
+    rate = checked.images_per_second
+    digits = 0 if rate >= 10 else 1
+    yield "speed", f"{rate:,.{digits}f} images per second on this CPU"
     if inside := checked.inside:
         own = f"{inside.own_cosine:.4f} to the features of pplr, which resizes the crops itself"
         yield f"inside {inside.program}", f"cosine at least {inside.cosine:.6f}; {own}"

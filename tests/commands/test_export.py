@@ -151,6 +151,8 @@ def test_a_folder_has_model_card_and_settings(quick, export, tmp_path, monkeypat
     assert "inside boxmot 25.0.0" in out
     assert "1,234 images per second" in out
     assert "threshold" in out
+    monkeypatch.setattr(check, "check_file", lambda *_: check.Checked(1e-6, 0.999999, 0.42))
+    assert "0.4 images per second" in export("--for", "boxmot", "--overwrite", to=folder)[1]
     code, _, err = export("--for", "boxmot", to=folder)
     assert code == 2
     assert "the folder is not empty" in err

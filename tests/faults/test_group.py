@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +124,7 @@ def test_signals_to_the_launcher_reach_its_processes(
     with subprocess.Popen(
         program, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, start_new_session=True,
-    ) as process:  # fmt: skip
+    ) as process, killed_on_failure(process):  # fmt: skip
         wait_for(folder / "metrics.jsonl")  # before training
         time.sleep(1.0)
         assert not (folder / "state.pt").exists()
@@ -136,6 +138,16 @@ def test_signals_to_the_launcher_reach_its_processes(
     assert last.startswith("stopped by SIGINT; the state is saved, continue with `pplr train ")
     assert "--devices 2 --resume`" in last
     assert status(folder)["code"] == 130
+
+
+@contextmanager
+def killed_on_failure(process: "subprocess.Popen[str]") -> Iterator[None]:
+    """Kill a process group if the block raises: `Popen` would wait for its end."""
+    try:
+        yield
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
 
 
 def wait_for(path: Path) -> None:
