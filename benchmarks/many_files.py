@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="new, deleted at the end")
     options = parser.parse_args()
     options.folder.mkdir(parents=True)
+    os.environ["PPLR_CACHE_DIR"] = str(options.folder / "cache")
     try:
         start = time.perf_counter()
         draw(options.folder / "crops", options.images)
