@@ -96,7 +96,7 @@ class Group(Processes):
 
     def __init__(self, device: torch.device) -> None:
         timeout = timedelta(seconds=env.process_timeout())
-        with _connection():
+        with _connection(), _no_output():
             if device.type == "cuda":
                 torch.cuda.set_device(device)
                 # longer than gloo's, which names the missing rank; NCCL just kills the process
@@ -196,6 +196,19 @@ def _attempt(job: Callable[[], T]) -> T | PplrError:
         return job()
     except PplrError as error:
         return error
+
+
+@contextmanager
+def _no_output() -> Iterator[None]:
+    """Discard what the Gloo library of torch 2.10 prints to standard output."""
+    kept, null = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 @contextmanager
