@@ -71,8 +71,27 @@ def test_preset_for_own_crops_is_the_market_one_with_switches() -> None:
         assert is_auto(crops.batch.size)
 
 
+PLUS = {"market-plus": 0.4, "msmt17-plus": 0.6, "veri-plus": 0.6}  # eps with camera distances
+
+
+@pytest.mark.parametrize("name", PLUS)
+def test_settings_beyond_the_paper_change_the_switches_alone(name: str) -> None:
+    official = name.removesuffix("-plus")
+    plain, camera = presets.resolve(name, "train"), presets.resolve(name, "train-cam")
+    assert plain.clustering == presets.resolve(official, "train").clustering
+    assert camera.clustering.distance == "camera_jaccard"
+    assert camera.clustering.eps == PLUS[name]
+    for mode, found in (("train", plain), ("train-cam", camera)):
+        expected = presets.resolve(official, mode)
+        same = ("data", "agreement", "batch", "optim", "evaluation")
+        assert [getattr(found, key) for key in same] == [getattr(expected, key) for key in same]
+        assert (found.model.pooling, found.model.backbone) == ("gem", "resnet50_ibn_a")
+        loss = found.loss.model_copy(update={"camera_entropy": False})
+        assert loss == expected.loss
+
+
 def test_shipped_presets_are_all_sound() -> None:
-    assert presets.names() == ["crops", "demo", "market", "msmt17", "veri"]
+    assert presets.names() == ["crops", "demo", *sorted([*OFFICIAL, *PLUS])]
     for name in presets.names():
         assert presets.resolve(name, "train-cam").title
 
