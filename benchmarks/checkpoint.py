@@ -20,7 +20,7 @@ from pplr_cli.engine.checkpoint import load_state, save_state
 from pplr_cli.engine.epoch import EpochState
 from pplr_cli.engine.network import initial_network
 from pplr_cli.engine.trainer import Trainer
-from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
 from pplr_cli.progress import Silent
 from pplr_cli.runtime import Runtime
 

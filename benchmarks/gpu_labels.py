@@ -13,7 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from benchmarks.gpu_report import Part
 from pplr_cli.config.fields import Agreement, Clustering
 from pplr_cli.labelling import neighbors
-from pplr_cli.labelling.stage import PseudoLabels, label
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
+from pplr_cli.labelling.stage import label
 from pplr_cli.timing import Stopwatch
 
 PARTS = 3

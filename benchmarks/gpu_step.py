@@ -30,7 +30,7 @@ from pplr_cli.engine.optim import build_optimizer
 from pplr_cli.engine.pplr import PPLR
 from pplr_cli.engine.replicas import Form, set_replicas
 from pplr_cli.engine.step import compute_gradients
-from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
 from pplr_cli.runtime import Runtime
 from pplr_cli.timing import Stopwatch
 

@@ -33,7 +33,8 @@ from pplr_cli.engine.features import extract
 from pplr_cli.labelling import stage
 from pplr_cli.labelling.clustering import dbscan
 from pplr_cli.labelling.disk_features import DiskFeatures, Features
-from pplr_cli.labelling.stage import PseudoLabels, label
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
+from pplr_cli.labelling.stage import label
 from pplr_cli.retrieval.model import Model
 from pplr_cli.runtime import Runtime
 

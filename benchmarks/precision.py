@@ -24,7 +24,8 @@ from pplr_cli.data.manifest import ImageSet, Manifest, Split
 from pplr_cli.data.store import ImageStore
 from pplr_cli.engine.features import extract
 from pplr_cli.engine.network import initial_network
-from pplr_cli.labelling.stage import PseudoLabels, label
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
+from pplr_cli.labelling.stage import label
 from pplr_cli.progress import Silent
 from pplr_cli.runtime import Runtime
 from pplr_cli.synthetic import world

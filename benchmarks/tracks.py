@@ -30,7 +30,7 @@ from pplr_cli.engine.features import extract
 from pplr_cli.labelling import stage
 from pplr_cli.labelling import tracks as clustering
 from pplr_cli.labelling.clustering import OUTLIER
-from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
 from pplr_cli.runs.records import Run
 
 Labels = NDArray[np.int64]

@@ -21,7 +21,8 @@ from pplr_cli.ingest.known import read_known
 from pplr_cli.ingest.library import open_dataset
 from pplr_cli.ingest.prepare import Prepared
 from pplr_cli.ingest.request import PrepareRequest
-from pplr_cli.labelling.stage import PseudoLabels, label
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
+from pplr_cli.labelling.stage import label
 from pplr_cli.progress import SILENT, Reporter
 from pplr_cli.retrieval.assign import Assigned, assign_images
 from pplr_cli.retrieval.clusters import Clustered, cluster_images

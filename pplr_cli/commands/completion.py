@@ -74,6 +74,7 @@ def settings(incomplete: str) -> Iterator[tuple[str, str]]:
 def _values(key: str, incomplete: str) -> Iterator[tuple[str, str]]:
     schema = schemas().get(key, {})
     default = [presets.scalar(schema["default"])] if schema.get("default") is not None else []
+    default = ["true", "false"] if schema.get("type") == "boolean" else default
     values: Iterable[str] = schema.get("enum", default)
     if key == "model.weights":
         yield from ((name, start.origin) for name, start in STARTS.items())

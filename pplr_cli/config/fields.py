@@ -81,11 +81,12 @@ class Clustering(Section):
     k1: Several = Field(30, description="neighbours, the image itself included")
     k2: Count = Field(6, description="rows averaged in local query expansion; 1 = none")
     k1_own: Several = Field(
-        6, description="camera_jaccard: neighbours of the own camera, the image itself included"
+        6, description="camera_jaccard, find_tracks: neighbours of the own camera, itself included"
     )
     k1_others: Count = Field(21, description="camera_jaccard: neighbours of other cameras")
     k2_own: Count = Field(
-        2, description="camera_jaccard: rows of the own camera averaged, the image's included"
+        2,
+        description="camera_jaccard, find_tracks: rows of the own camera averaged, itself included",
     )
     k2_others: Count = Field(4, description="camera_jaccard: rows of other cameras averaged")
     eps: Annotated[float, Field(gt=0, lt=1)] = Field(
@@ -107,7 +108,7 @@ class Clustering(Section):
     tracks: bool = Field(True, description="cluster tracks instead of images, if there are tracks")
     track_k: Count = Field(4, description="tracks that an identity is expected to have, roughly")
     find_tracks: bool = Field(
-        False, description="without tracks: near-duplicate images of a camera are one"
+        False, description="without tracks: group near-duplicate images of a camera"
     )
     track_eps: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.4, description="find_tracks: largest distance of two neighbours in a track"

@@ -14,7 +14,7 @@ from pplr_cli.data.store import ImageStore
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.engine.pplr import Targets
 from pplr_cli.labelling.constraints import Answers
-from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
 from pplr_cli.runtime import Runtime
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
 from pplr_cli.timing import Stopwatch
 
 

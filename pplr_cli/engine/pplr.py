@@ -20,7 +20,7 @@ from pplr_cli.engine.optim import grow_classifiers
 from pplr_cli.engine.prototypes import Proxies, camera_proxies, group_means
 from pplr_cli.engine.weighting import camera_weights
 from pplr_cli.labelling.disk_features import Features
-from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
 
 
 class Targets(NamedTuple):

@@ -26,7 +26,8 @@ from pplr_cli.errors import TrainingError
 from pplr_cli.labelling.clustering import TOO_FEW
 from pplr_cli.labelling.disk_features import Features
 from pplr_cli.labelling.near_duplicates import by_tracks
-from pplr_cli.labelling.stage import PseudoLabels, label
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
+from pplr_cli.labelling.stage import label
 from pplr_cli.runtime import Runtime
 from pplr_cli.text import named
 from pplr_cli.timing import Stopwatch

@@ -136,12 +136,24 @@ CLUSTERERS: dict[str, Callable[[csr_array, Labels, Clustering], Labels]] = {
 """The clusterers by the value of `clustering.algorithm`."""
 
 
-def describe(settings: Clustering) -> str:
-    """Return the rule that makes neighbours, clusters and outliers, with advice."""
+def describe(settings: Clustering, *, tracked: bool) -> str:
+    """Return the rule that makes neighbours, clusters and outliers, with advice.
+
+    Args:
+        settings: of the clustering.
+        tracked: whether tracks were clustered.
+    """
     few, aware = settings.min_samples, settings.distance == "camera_jaccard"
     distance = "camera-aware Jaccard distance" if aware else "Jaccard distance"
     near = f"Neighbours have a {distance} of at most `clustering.eps` = {settings.eps}."
     blurred = "Blurred or occluded images are outliers for a good reason; many clear ones suggest a"
+    if tracked:
+        found = settings.find_tracks
+        alone = " or, of found tracks, a larger `clustering.track_eps`" if found else ""
+        return (
+            "Tracks were clustered: the images of an outlier's track are nearest to no other track "
+            f"that is nearest to them. {blurred} larger `clustering.track_k`{alone}."
+        )
     rules = {
         "dbscan": f"An image belongs to a cluster if it, or one of its neighbours, has at least "
         f"{few} neighbours (`clustering.min_samples`, itself included). {blurred} larger "

@@ -19,6 +19,8 @@ from pplr_cli.runtime import Runtime
 
 Labels = NDArray[np.int64]
 
+NO_EFFECT = "`clustering.find_tracks` has no effect: it needs two known cameras or more"
+
 
 def several_cameras(cameras: Labels) -> bool:
     """Return whether the camera of every image is known, and there are two or more."""

@@ -1,10 +1,8 @@
 """Compute the pseudo-labels and the cross agreement of all images (paper, section 3.2)."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +13,14 @@ from pplr_cli.config.fields import Agreement, Clustering
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.errors import DataError, UsageError, missing_package
 from pplr_cli.labelling.agreement import cross_agreement
-from pplr_cli.labelling.clustering import OUTLIER, cluster, reach
+from pplr_cli.labelling.clustering import cluster, reach
 from pplr_cli.labelling.constraints import Answers, constrain
 from pplr_cli.labelling.disk_features import Features
-from pplr_cli.labelling.explanation import Explanation, explain
+from pplr_cli.labelling.explanation import explain
 from pplr_cli.labelling.jaccard import camera_jaccard_distance, jaccard_distance
 from pplr_cli.labelling.near_duplicates import by_tracks, find_tracks, several_cameras
 from pplr_cli.labelling.neighbors import Neighbors, nearest, nearest_by_camera
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
 from pplr_cli.labelling.search import require, search
 from pplr_cli.labelling.tracks import cluster_tracks, track_means
 from pplr_cli.runtime import Runtime
@@ -32,52 +31,6 @@ Ranks = NDArray[np.int32]
 
 FARTHEST = 0.999
 """Largest distance at which images count as similar at all."""
-
-
-@dataclass(frozen=True)
-class PseudoLabels:
-    """The result of one label stage; training does not use the explanation.
-
-    Attributes:
-        labels: cluster of each image, int64 [N]; -1 = outlier.
-        agreement: cross agreement of each image and part, float32 [N, P].
-        recall: the lowest recall of its neighbour searches; None if all were exact.
-    """
-
-    labels: Ints
-    agreement: NDArray[np.float32]
-    explanation: Explanation | None = None
-    recall: float | None = None
-
-    @property
-    def clusters(self) -> int:
-        """C, the number of clusters."""
-        return int(self.labels.max(initial=OUTLIER)) + 1
-
-    @property
-    def outliers(self) -> int:
-        """Number of images in no cluster."""
-        return int((self.labels == OUTLIER).sum())
-
-    @property
-    def sizes(self) -> Ints:
-        """Number of images in each cluster, int64 [C]."""
-        return np.bincount(self.labels[self.labels != OUTLIER], minlength=self.clusters)
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all arrays by name, for a file."""
-        found: dict[str, NDArray[Any]] = {"labels": self.labels, "agreement": self.agreement}
-        if self.recall is not None:
-            found["recall"] = np.array(self.recall)
-        return found | (self.explanation._asdict() if self.explanation is not None else {})
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "PseudoLabels":
-        """Restore what `arrays` returned."""
-        kept = dict(arrays)
-        labels, agreement = kept.pop("labels"), kept.pop("agreement")
-        recall = float(kept.pop("recall")) if "recall" in kept else None
-        return cls(labels, agreement, Explanation(**kept) if kept else None, recall)
 
 
 def find_neighbors(
@@ -115,11 +68,12 @@ def check_clustering(settings: Clustering, cameras: Ints, tracks: Tracks | None)
     """
     if by_tracks(settings, cameras, tracks):
         key = "find_tracks" if tracks is None else "tracks"
+        what = "on tracks" if tracks is not None else "while `clustering.find_tracks` is on"
         for name in ("distance", "algorithm"):
             if getattr(settings, name) != Clustering.model_fields[name].default:
                 raise UsageError(
-                    f"`clustering.{name}` = `{getattr(settings, name)}` has no effect on tracks, "
-                    "which are joined by a rule of their own",
+                    f"`clustering.{name}` = `{getattr(settings, name)}` has no effect {what}: "
+                    "tracks are joined by a rule of their own",
                     f"leave out `clustering.{name}`, or `--set clustering.{key}=false` clusters "
                     "images",
                 )
@@ -251,4 +205,4 @@ def _label_tracks(
         near = min(agreement.k + 1, len(tracks))
         ranks, *others = (nearest(track_means(each, tracks), near) for each in features)
         scores = cross_agreement(ranks, others)
-    return PseudoLabels(labels, scores[tracks.of])
+    return PseudoLabels(labels, scores[tracks.of], tracks=len(tracks))

@@ -43,6 +43,7 @@ def render(run: Run, images: ImageSet, pixels: Images) -> str:
     epochs, wanted = run.epochs, run.config.optim.epochs
     shown = epochs[-1]["epoch"] if epochs else 0
     arrays = read_labels(run.path, shown, len(images))
+    tracked = arrays is not None and "nearest" not in arrays
     page = (
         templates()
         .get_template("report.html")
@@ -58,7 +59,7 @@ def render(run: Run, images: ImageSet, pixels: Images) -> str:
             shown_epoch=shown,
             album=Album(images, pixels, arrays, run.config.clustering) if arrays else None,
             panels=draw_panels(run, images),
-            clustering=describe(run.config.clustering),
+            clustering=describe(run.config.clustering, tracked=tracked),
             precision_or_recall=PRECISION_OR_RECALL,
         )
     )

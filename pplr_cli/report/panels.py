@@ -23,6 +23,7 @@ class Lines(NamedTuple):
 RETRIEVAL = [Lines("mAP and rank-1 (%)", {"mAP": "mAP", "rank1": "rank-1"}, 100)]
 HEALTH = [
     Lines("clusters", {"clusters": "clusters"}),
+    Lines("tracks that were clustered", {"tracks": "tracks"}),
     Lines(
         "share of images (%)",
         {"outlier_share": "outliers", "largest_cluster_share": "in the largest cluster"},

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 from pplr_cli.data.manifest import ImageSet
 from pplr_cli.data.tracks import Tracks
-from pplr_cli.labelling.near_duplicates import by_tracks
-from pplr_cli.labelling.stage import PseudoLabels, label
+from pplr_cli.labelling.near_duplicates import NO_EFFECT, by_tracks
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
+from pplr_cli.labelling.stage import label
 from pplr_cli.retrieval.crops import extract_crops
 from pplr_cli.retrieval.model import Model
 
@@ -29,6 +30,8 @@ def cluster_images(model: Model, images: ImageSet, *, skip_bad: bool = False) ->
     settings = model.config.clustering
     given = Tracks.from_images(images) if settings.tracks else None
     mirrored = by_tracks(settings, images.cameras, given)
+    if settings.find_tracks and not mirrored:
+        model.runtime.reporter.info(NO_EFFECT)
     crops = extract_crops(model, images, parts=True, mirrored=mirrored, skip_bad=skip_bad)
     tracks = Tracks.from_images(crops.images) if settings.tracks else None
     cameras, agreement = crops.images.cameras, model.config.agreement

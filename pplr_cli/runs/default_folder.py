@@ -35,12 +35,12 @@ def default_folder(usual: Path, config: Config, seed: int, *, resume: bool) -> P
     """
     name = usual.name if config.seed == seed else f"{usual.name}-seed{config.seed}"
     wanted, runs = _settings(config), _runs(usual)
-    if same := [path for path, settings in runs.items() if settings == wanted]:
+    if same := [path for path, settings in runs.items() if _like(settings, wanted)]:
         return same[0]
     if not resume:
         numbered = (usual.with_name(f"{name}-{n}" if n > 1 else name) for n in range(1, 10**6))
         return next(path for path in numbered if not (path / CONFIG).is_file())
-    near = [path for path, settings in runs.items() if _like(settings, wanted)]
+    near = [path for path, settings in runs.items() if _like(settings, wanted, EPOCHS)]
     if len(near) > 1:
         raise UsageError(
             f"{', '.join(f'`{path}`' for path in near)}: runs that could be continued",
@@ -75,8 +75,8 @@ def _settings(config: Config) -> dict[str, Any]:
     return {key: value for key, value in flat(config.document()).items() if key not in FREE}
 
 
-def _like(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Return whether only the number of epochs differs; `auto` is recorded as a number."""
+def _like(recorded: Mapping[str, Any], wanted: Mapping[str, Any], free: str = "") -> bool:
+    """Return whether only the setting `free` differs; `auto` is recorded as a number."""
     return recorded.keys() == wanted.keys() and all(
-        recorded[key] == value or key == EPOCHS or is_auto(value) for key, value in wanted.items()
+        recorded[key] == value or key == free or is_auto(value) for key, value in wanted.items()
     )

@@ -13,7 +13,7 @@ from pplr_cli.data.manifest import ImageSet
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.files import atomic_write
 from pplr_cli.labelling.clustering import OUTLIER
-from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
 from pplr_cli.retrieval.assign import Assigned
 from pplr_cli.runs.identities import follow, read_known
 

@@ -16,7 +16,7 @@ from pplr_cli.config.fields import Config
 from pplr_cli.data.manifest import Manifest
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.ingest.library import open_dataset
-from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
 from pplr_cli.progress import Reporter
 from pplr_cli.runs.default_folder import similar_run
 from pplr_cli.runs.folder import BEST, CONFIG, ENVIRONMENT, LAST, METRICS, REPORT

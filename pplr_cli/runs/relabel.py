@@ -12,8 +12,9 @@ from pplr_cli.labelling.answers import read_answers
 from pplr_cli.labelling.constraints import Answers
 from pplr_cli.labelling.disk_features import Features
 from pplr_cli.labelling.near_duplicates import by_tracks, find_tracks
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
 from pplr_cli.labelling.questions import Parts, parts_of_images, parts_of_tracks
-from pplr_cli.labelling.stage import PseudoLabels, find_neighbors, label, similarity
+from pplr_cli.labelling.stage import find_neighbors, label, similarity
 from pplr_cli.retrieval.model import Model
 from pplr_cli.runs.folder import ANSWERS, LAST
 from pplr_cli.runs.records import Run

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from pplr_cli.engine.epoch import Epoch
-from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
 from pplr_cli.retrieval.published import RANKS
 from pplr_cli.retrieval.ranking import Scores
 
@@ -59,6 +59,8 @@ def _label_figures(pseudo: PseudoLabels) -> Row:
     }
     if pseudo.recall is not None:
         row["search_recall"] = pseudo.recall
+    if pseudo.tracks is not None:
+        row["tracks"] = pseudo.tracks
     for number, scores in enumerate(pseudo.agreement.T, start=1):
         row[f"agreement_part{number}_mean"] = float(scores.mean())
         for percent, value in zip(PERCENTILES, np.percentile(scores, PERCENTILES), strict=True):

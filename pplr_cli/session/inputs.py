@@ -15,7 +15,7 @@ from pplr_cli.errors import DataError, UsageError
 from pplr_cli.ingest.library import find_dataset, open_dataset
 from pplr_cli.labelling.answers import read_answers
 from pplr_cli.labelling.constraints import Answers
-from pplr_cli.labelling.near_duplicates import by_tracks
+from pplr_cli.labelling.near_duplicates import NO_EFFECT, by_tracks
 from pplr_cli.labelling.stage import check_clustering, require_packages
 from pplr_cli.progress import Reporter
 from pplr_cli.report import loggers
@@ -60,11 +60,12 @@ def find_inputs(request: TrainingRequest, processes: int, reporter: Reporter) ->
         manifest = open_dataset(name, folder, reporter, verify=request.verify)
     images = manifest.split(Split.TRAIN)
     config = fitted(config, len(images), reporter)
-    check(config, request.mode, manifest)
     tracks = Tracks.from_images(images) if config.clustering.tracks else None
+    tracked = by_tracks(config.clustering, images.cameras, tracks)
+    check(config, request.mode, manifest, tracked=tracked)
     check_clustering(config.clustering, images.cameras, tracks)
-    if config.clustering.find_tracks and not by_tracks(config.clustering, images.cameras, tracks):
-        reporter.info("`clustering.find_tracks` has no effect: it needs two known cameras or more")
+    if config.clustering.find_tracks and not tracked:
+        reporter.info(NO_EFFECT)
     kept = request.folder / ANSWERS
     file = request.answers or (kept if request.resumes and kept.is_file() else None)
     of, answers = None if tracks is None else tracks.of, None
@@ -73,19 +74,23 @@ def find_inputs(request: TrainingRequest, processes: int, reporter: Reporter) ->
     return Inputs(config, weights, manifest, images, tracks, answers)
 
 
-def check(config: Config, mode: Mode, manifest: Manifest) -> None:
+def check(config: Config, mode: Mode, manifest: Manifest, *, tracked: bool = False) -> None:
     """Check that the training images suffice for the settings.
+
+    Args:
+        config: the settings.
+        mode: whether cameras are needed.
+        manifest: the data set.
+        tracked: whether tracks are clustered, which is possible with any number of images.
 
     Raises:
         UsageError: fewer images than the neighbour search or a batch needs.
         DataError: camera losses, but fewer than two cameras.
     """
     images = manifest.split(Split.TRAIN)
-    needs = {
-        "clustering.k1": config.clustering.k1,
-        "agreement.k": config.agreement.k + 1,
-        "batch.size": config.batch.size,
-    }
+    needs = {"batch.size": config.batch.size}
+    if not tracked:
+        needs |= {"clustering.k1": config.clustering.k1, "agreement.k": config.agreement.k + 1}
     if config.clustering.distance == "camera_jaccard":
         needs["clustering.k1_own"] = config.clustering.k1_own
         needs["clustering.k1_others"] = config.clustering.k1_others

@@ -12,6 +12,7 @@ from pplr_cli.data.store import cache_kind
 from pplr_cli.engine import memory
 from pplr_cli.engine.trainer import Trainer
 from pplr_cli.labelling.disk_features import kept_on_disk
+from pplr_cli.labelling.near_duplicates import by_tracks
 from pplr_cli.session.inputs import Inputs
 from pplr_cli.session.speed import Speed
 from pplr_cli.text import counted
@@ -117,7 +118,7 @@ class Times(NamedTuple):
     batch: int  # images
     passes: float  # how often an epoch shows each training image
     step: float  # measured
-    search: float | None  # exact neighbour search of an epoch, measured; tracks have none
+    search: float | None  # exact neighbour search of an epoch, measured; given tracks have none
     searched: str  # `clustering.search`
     epoch: float  # without clustering
     run: float
@@ -206,8 +207,9 @@ def needs(
 def times(trainer: Trainer, inputs: Inputs, speed: Speed) -> Times:
     """Return how often an epoch shows each image, and how long the remaining epochs take."""
     config, images = inputs.config, len(trainer.images.paths)
-    optim, size, tracks = config.optim, config.batch.size, trainer.images.tracks
-    passes = 1 if tracks is None else 2  # mirror images too
+    optim, size, given = config.optim, config.batch.size, trainer.images.tracks
+    mirrored = by_tracks(config.clustering, trainer.images.cameras, given)
+    passes = 2 if mirrored else 1
     epoch = optim.iters * speed.step + passes * images * speed.image
     splits = (Split.QUERY, Split.GALLERY) if inputs.manifest.can_evaluate else ()
     tested = sum(len(inputs.manifest.split(split)) for split in splits)
@@ -219,7 +221,7 @@ def times(trainer: Trainer, inputs: Inputs, speed: Speed) -> Times:
         batch=size,
         passes=optim.iters * size / images,
         step=speed.step,
-        search=speed.search if tracks is None else None,
+        search=speed.search if given is None else None,
         searched=config.clustering.search,
         epoch=epoch,
         run=len(left) * epoch + evaluations * tested * speed.image,

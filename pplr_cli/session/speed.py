@@ -15,7 +15,7 @@ from pplr_cli.engine.batches import Batches
 from pplr_cli.engine.features import extract
 from pplr_cli.engine.trainer import Trainer
 from pplr_cli.labelling.neighbors import nearest
-from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
 from pplr_cli.progress import SILENT
 from pplr_cli.runtime import Runtime
 from pplr_cli.timing import Stopwatch

@@ -58,7 +58,7 @@ def test_commands_and_options(complete: Complete) -> None:
 def test_presets(complete: Complete) -> None:
     for line in ("train --preset", "evaluate --preset", "presets show", "presets copy"):
         assert complete(line) == presets.names()
-    assert complete("train --preset", "m") == ["market", "msmt17"]
+    assert complete("train --preset", "ma") == ["market", "market-plus"]
 
 
 @pytest.mark.parametrize("command", ["train", "train-cam", "evaluate"])
@@ -149,5 +149,5 @@ def test_bash_itself(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert done.stdout.splitlines()[-1] == "market msmt17"
+    assert done.stdout.splitlines()[-1] == "market market-plus msmt17 msmt17-plus"
     assert "-F _pplr_completion pplr" in done.stdout

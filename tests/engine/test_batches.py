@@ -8,7 +8,7 @@ from pplr_cli.config.fields import Batch, Config, Data, Optim
 from pplr_cli.data.store import ImageStore
 from pplr_cli.distributed.processes import Processes
 from pplr_cli.engine.batches import Batches, TrainingImages
-from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
 from pplr_cli.runtime import Runtime
 
 CONFIG = Config(

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pplr_cli.engine.epoch import EpochState
-from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
 
 PSEUDO = PseudoLabels(np.array([0, 1]), np.ones((2, 3), np.float32))
 

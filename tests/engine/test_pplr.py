@@ -9,7 +9,7 @@ from pplr_cli.distributed.processes import Processes
 from pplr_cli.engine.network import Network, Output
 from pplr_cli.engine.optim import build_optimizer
 from pplr_cli.engine.pplr import PPLR, Targets
-from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
 
 PSEUDO = PseudoLabels(np.array([0, 0, -1, 1, 1, 1]), np.ones((6, 3), np.float32))
 CAMERAS = np.array([0, 1, 1, 0, 0, 2])

@@ -146,5 +146,6 @@ def test_why_the_others_leave_an_image_out(
     settings = Clustering(algorithm=algorithm, min_samples=4, k1=20)  # type: ignore[arg-type]
     reason = why_outlier(neighbors, 7, settings)
     assert all(word in reason for word in words)
-    assert f"{settings.algorithm}"[:3].lower() in describe(settings).lower()
-    assert "`clustering.min_samples`" in describe(settings)
+    assert f"{settings.algorithm}"[:3].lower() in describe(settings, tracked=False).lower()
+    assert "`clustering.min_samples`" in describe(settings, tracked=False)
+    assert "`clustering.track_k`" in describe(settings, tracked=True)

@@ -22,7 +22,8 @@ from pplr_cli.labelling.cpu_search import symmetric_search
 from pplr_cli.labelling.jaccard import jaccard_distance
 from pplr_cli.labelling.near_duplicates import find_tracks
 from pplr_cli.labelling.neighbors import Neighbors
-from pplr_cli.labelling.stage import DISTANCES, PseudoLabels, label
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
+from pplr_cli.labelling.stage import DISTANCES, label
 from pplr_cli.labelling.tracks import cluster_tracks
 from pplr_cli.progress import Silent, Task
 from pplr_cli.runtime import Runtime
@@ -219,7 +220,7 @@ def test_what_has_no_effect_on_tracks_is_refused(name: str, value: str) -> None:
         label(made(6, 6), tracks.cameras, *used, tracks=tracks)
     assert "clustering.tracks=false" in str(caught.value.hint)
     finding = used[0].model_copy(update={"find_tracks": True})
-    with pytest.raises(UsageError, match=f"`{value}` has no effect on tracks") as caught:
+    with pytest.raises(UsageError, match=r"no effect while .*find_tracks") as caught:
         label(made(6, 6), tracks.cameras[tracks.of], finding, used[1])
     assert "clustering.find_tracks=false" in str(caught.value.hint)
 
@@ -305,13 +306,6 @@ def test_no_cluster_is_a_result() -> None:
     lonely = torch.eye(30).repeat(3, 1, 1)
     found = labelled(lonely, Clustering(k1=4, k2=1, eps=0.01), Agreement(k=3))
     assert (found.clusters, found.outliers, found.sizes.tolist()) == (0, 30, [])
-
-
-def test_cluster_sizes() -> None:
-    found = PseudoLabels(np.array([0, 1, -1, 1]), np.zeros((4, 3), np.float32))
-    assert (found.clusters, found.outliers, found.sizes.tolist()) == (2, 1, [1, 2])
-    nothing = PseudoLabels(np.array([-1, -1]), np.zeros((2, 3), np.float32))
-    assert (nothing.clusters, nothing.outliers, nothing.sizes.tolist()) == (0, 2, [])
 
 
 def test_tracks_are_clustered_and_compared_instead_of_images() -> None:

@@ -48,6 +48,14 @@ def test_runs_with_other_settings_get_other_folders(usual: Path) -> None:
     assert found(usual, "optim.lr=0.2") == "demo-train-4"
 
 
+def test_a_run_whose_numbers_were_chosen_by_auto_keeps_its_folder(usual: Path) -> None:
+    auto = ["batch.size=auto", "optim.iters=auto"]
+    begin(usual, OTHER)
+    begin(usual, "batch.size=24", "optim.iters=8")
+    assert found(usual, *auto) == found(usual, *auto, resume=True) == "demo-train-2"
+    assert found(usual, *auto, "optim.lr=0.2") == "demo-train-3"
+
+
 def test_what_cannot_change_a_result_makes_no_other_folder(usual: Path) -> None:
     begin(usual)
     free = ["title=mine", "data.cache=none", "engine.memory_gb=1", "engine.save_minutes=9"]
@@ -79,13 +87,6 @@ def test_a_lengthened_run_is_found(usual: Path) -> None:
     assert found(usual, OTHER, longer, resume=True) == "demo-train-2"
     assert found(usual, longer, resume=True) == "demo-train"
     assert found(usual, longer) == "demo-train-3"
-
-
-def test_a_run_with_numbers_chosen_by_auto_is_found_to_resume(usual: Path) -> None:
-    begin(usual, OTHER)
-    begin(usual, "optim.iters=15")
-    assert found(usual, "optim.iters=auto", resume=True) == "demo-train-2"
-    assert found(usual, "optim.iters=auto") == "demo-train-3"  # the number is not known yet
 
 
 def test_which_of_several_runs_to_lengthen_is_asked(usual: Path) -> None:

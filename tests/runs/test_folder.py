@@ -16,7 +16,7 @@ from pplr_cli.config import presets
 from pplr_cli.config.fields import Config
 from pplr_cli.engine.epoch import Epoch
 from pplr_cli.errors import PplrError, UsageError
-from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
 from pplr_cli.retrieval.ranking import Scores
 from pplr_cli.runs.folder import RunFolder, check_folder, locked_folder
 from pplr_cli.runs.rows import best_row, flat_row

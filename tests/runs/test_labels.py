@@ -8,7 +8,7 @@ import pytest
 
 from pplr_cli.data.manifest import ImageSet
 from pplr_cli.errors import DataError, UsageError
-from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
 from pplr_cli.runs.labels import Row, epoch_labels, read_labels, save_labels
 
 LABELS = np.array([0, -1, 1, 0])

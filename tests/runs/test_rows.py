@@ -9,7 +9,7 @@ import pytest
 
 from pplr_cli import app
 from pplr_cli.engine.epoch import Epoch
-from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
 from pplr_cli.runs.labels import read_labels
 from pplr_cli.runs.rows import flat_row, stage_seconds
 

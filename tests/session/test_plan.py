@@ -48,7 +48,7 @@ def test_the_time_of_a_run_follows_from_its_measured_speed(
     config = presets.resolve(str(tiny_preset), "train", ["evaluation.every=4", "optim.epochs=10"])
     found = manifest.split(Split.TRAIN)
     inputs = Inputs(config, None, manifest, found, None, None)
-    images = SimpleNamespace(paths=found.paths, tracks=None)
+    images = SimpleNamespace(paths=found.paths, cameras=found.cameras, tracks=None)
     trainer: Any = SimpleNamespace(
         config=config,
         images=images,
@@ -97,7 +97,7 @@ def test_the_evaluations_of_a_run_are_counted(
         kept = tuple(image for image in manifest.images if image.split == Split.TRAIN)
         manifest = replace(manifest, images=kept)
     processes = SimpleNamespace(size=1)
-    images = SimpleNamespace(paths=found.paths, tracks=None)
+    images = SimpleNamespace(paths=found.paths, cameras=found.cameras, tracks=None)
     trainer: Any = SimpleNamespace(
         config=config,
         images=images,

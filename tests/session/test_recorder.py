@@ -16,7 +16,7 @@ from pplr_cli.engine.epoch import Epoch, EpochState
 from pplr_cli.engine.network import Network
 from pplr_cli.engine.trainer import Trainer
 from pplr_cli.interrupts import Interrupted, Interrupts
-from pplr_cli.labelling.stage import PseudoLabels
+from pplr_cli.labelling.pseudo_labels import PseudoLabels
 from pplr_cli.retrieval.ranking import Scores
 from pplr_cli.runs.folder import RunFolder
 from pplr_cli.runtime import Runtime
