@@ -165,6 +165,8 @@ def _print(prepared: "Prepared", picture: Path | None, following: str, console: 
     console.result(f"manifest: {prepared.path}")
     if picture is not None:
         console.result(f"picture: {picture}")
+    if prepared.manifest.layout == FOLDER and not any(s.cameras.value for s in prepared.counts):
+        console.info("no cameras: `--pattern` can read them from the paths, for `pplr train-cam`")
     console.info(f"next: `{following}`")
 
 

@@ -149,11 +149,10 @@ def _match(root: Path, paths: list[str], pattern: re.Pattern[str]) -> dict[str, 
     strangers = [path for path, match in matches.items() if match is None]
     if strangers:
         message = f"`{root}`: {len(strangers)} of {len(paths)} paths do not match the pattern"
-        raise DataError(
-            f"{message}:\n{listed(strangers)}",
-            f"`{pattern.pattern}` is searched in paths relative to the folder, as listed; "
-            "`pplr prepare folder` leaves paths out with `--skip REGEX`",
-        )
+        hint = f"`{pattern.pattern}` is searched in paths relative to the folder, as listed"
+        if len(strangers) < len(paths):
+            hint += "; `pplr prepare folder` leaves paths out with `--skip REGEX`"
+        raise DataError(f"{message}:\n{listed(strangers)}", hint)
     return {path: match.groupdict() for path, match in matches.items() if match is not None}
 
 

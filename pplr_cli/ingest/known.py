@@ -70,11 +70,11 @@ def read_table(table: Path, images: ImageSet, reporter: Reporter) -> Known:
     names = read_labels_table(table, str, HINT)
     lost = sorted(set(names) - set(images.paths))
     where = f"`{table}`: {len(lost)} of its {len(names)} images are not in `{images.root}`"
+    hint = "name their folder or data set with --known-images"
     if lost and len(lost) == len(names):
-        hint = "name their folder or data set with --known-images"
         raise DataError(f"{where}:\n{listed(lost, 3)}", hint)
     if lost:
-        reporter.warn(f"{where}:\n{listed(lost)}")
+        reporter.warn(f"{where}:\n{listed(lost)}", hint)
     return _labelled(images, names, table)
 
 

@@ -80,6 +80,9 @@ def test_a_plain_folder_shows_no_published_counts(
         ["train", "3", "2", "2"],
     ]
     assert "next: `pplr train-cam --preset crops --data home`" in result.stderr
+    assert "no cameras" not in result.stderr
+    bare = run("folder", tmp_path / "crops", "--name", "bare")
+    assert "no cameras: `--pattern` can read them" in bare.stderr
 
 
 def test_a_table_of_labels_and_a_list_of_what_was_skipped(tmp_path: Path, plant: Plant) -> None:

@@ -120,6 +120,9 @@ def test_paths_that_do_not_match_are_an_error(tmp_path: Path, plant: Plant) -> N
         caught.value.hint
     )
     assert "`--skip REGEX`" in str(caught.value.hint)
+    with pytest.raises(DataError, match="2 of 2 paths") as caught:
+        read_crops(tmp_path, compile_pattern(r"x(?P<identity>\d+)"))
+    assert "--skip" not in str(caught.value.hint)
 
 
 def test_unknown_splits_are_an_error(tmp_path: Path, plant: Plant) -> None:

@@ -25,7 +25,9 @@ def test_a_table(tmp_path, images, capsys):
     known = read_known(path, images, Console())
     assert known.images.paths == ("b/c.jpg", "d.jpg")
     assert known.names == ("anna", "7")
-    assert "1 of its 4 images are not in" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "1 of its 4 images are not in" in said
+    assert "--known-images" in said
     path = table(tmp_path, "path,identity\na.jpg,x\nd.jpg,\n")
     assert read_known(path, images, Silent()).names == ("x",)
 
