@@ -74,9 +74,10 @@ def settings(incomplete: str) -> Iterator[tuple[str, str]]:
 def _values(key: str, incomplete: str) -> Iterator[tuple[str, str]]:
     schema = schemas().get(key, {})
     default = [presets.scalar(schema["default"])] if schema.get("default") is not None else []
-    default = ["true", "false"] if schema.get("type") == "boolean" else default
     values: Iterable[str] = schema.get("enum", default)
-    if key == "model.weights":
+    if schema.get("type") == "boolean":
+        values = ("true", "false")
+    elif key == "model.weights":
         yield from ((name, start.origin) for name, start in STARTS.items())
         values = ("random", "synthetic", *weights_files(incomplete))
     elif key == "model.backbone":

@@ -151,8 +151,8 @@ def describe(settings: Clustering, *, tracked: bool) -> str:
         found = settings.find_tracks
         alone = " or, of found tracks, a larger `clustering.track_eps`" if found else ""
         return (
-            "Tracks were clustered: the images of an outlier's track are nearest to no other track "
-            f"that is nearest to them. {blurred} larger `clustering.track_k`{alone}."
+            "Tracks were clustered: an image is an outlier if its track was joined with no other. "
+            f"{blurred} larger `clustering.track_k`{alone}."
         )
     rules = {
         "dbscan": f"An image belongs to a cluster if it, or one of its neighbours, has at least "
