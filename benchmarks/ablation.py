@@ -25,7 +25,8 @@ from scipy.sparse import coo_array
 
 from pplr_cli import env
 from pplr_cli.api import train
-from pplr_cli.data.manifest import FILE_NAME, ImageSet, Manifest, Split
+from pplr_cli.data.images import ImageSet, Split
+from pplr_cli.data.manifest import FILE_NAME, Manifest
 from pplr_cli.labelling.clustering import OUTLIER
 from pplr_cli.runs.records import Run
 

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from pplr_cli import env
 from pplr_cli.config import presets
-from pplr_cli.data.manifest import FILE_NAME, UNKNOWN, Manifest, Split
+from pplr_cli.data.images import UNKNOWN, Split
+from pplr_cli.data.manifest import FILE_NAME, Manifest
 from pplr_cli.engine.network import initial_network
 from pplr_cli.progress import SILENT
 from pplr_cli.retrieval.assign import Units, assign_units, make_units

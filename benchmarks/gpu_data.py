@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image as Picture
 
 from pplr_cli import host
-from pplr_cli.data.manifest import Image, Manifest, Split
+from pplr_cli.data.images import Image, Split
+from pplr_cli.data.manifest import Manifest
 
 
 class Market(NamedTuple):

@@ -21,7 +21,7 @@ from benchmarks.tools import Watch
 from pplr_cli import host
 from pplr_cli.data.augment import MEAN, PADDING, STD, augment, draw_choices
 from pplr_cli.data.cache import decode_images
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.images import ImageSet
 from pplr_cli.data.store import ImageStore
 from pplr_cli.progress import Silent
 

@@ -30,7 +30,7 @@ from sklearn.metrics import silhouette_score
 from torch import Tensor
 
 from pplr_cli.config.fields import Config
-from pplr_cli.data.manifest import Split
+from pplr_cli.data.images import Split
 from pplr_cli.data.store import ImageStore
 from pplr_cli.engine.features import extract
 from pplr_cli.engine.network import Network, initial_network

@@ -20,7 +20,8 @@ from benchmarks.tools import chosen_device
 from pplr_cli.config import presets
 from pplr_cli.config.fields import Precision
 from pplr_cli.data.cache import decode_images
-from pplr_cli.data.manifest import ImageSet, Manifest, Split
+from pplr_cli.data.images import ImageSet, Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.data.store import ImageStore
 from pplr_cli.engine.features import extract
 from pplr_cli.engine.network import initial_network

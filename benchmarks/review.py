@@ -27,7 +27,8 @@ from torch import Tensor
 from pplr_cli import env
 from pplr_cli.config import presets
 from pplr_cli.config.fields import Config
-from pplr_cli.data.manifest import FILE_NAME, ImageSet, Manifest, Split
+from pplr_cli.data.images import ImageSet, Split
+from pplr_cli.data.manifest import FILE_NAME, Manifest
 from pplr_cli.data.store import ImageStore
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.engine.features import extract

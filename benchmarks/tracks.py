@@ -24,7 +24,8 @@ from torch.nn import functional as F
 
 from pplr_cli import env
 from pplr_cli.api import train
-from pplr_cli.data.manifest import FILE_NAME, ImageSet, Manifest, Split
+from pplr_cli.data.images import ImageSet, Split
+from pplr_cli.data.manifest import FILE_NAME, Manifest
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.engine.features import extract
 from pplr_cli.labelling import stage

@@ -19,7 +19,8 @@ from torch.nn import functional as F
 
 from pplr_cli.data.augment import PADDING, Choices, augment, draw_choices
 from pplr_cli.data.cache import decode_images
-from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.data.images import Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.data.sampler import epoch_batches
 from pplr_cli.engine.losses import soft_triplet
 from pplr_cli.engine.network import Network

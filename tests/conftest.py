@@ -16,7 +16,8 @@ from PIL import Image
 
 from pplr_cli.app import run
 from pplr_cli.data.cache import decode_images
-from pplr_cli.data.manifest import ImageSet, Manifest, Split
+from pplr_cli.data.images import ImageSet, Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.progress import Silent
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # the workers have all cores busy

@@ -17,7 +17,8 @@ from torch.multiprocessing import start_processes
 
 from pplr_cli.config.fields import Batch, Clustering, Config, Data, Model, Optim
 from pplr_cli.data.cache import decode_images
-from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.data.images import Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.data.store import ImageStore
 from pplr_cli.distributed.processes import ALONE, Group, Processes
 from pplr_cli.engine import batches, features, trainer

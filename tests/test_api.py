@@ -14,7 +14,7 @@ import pplr_cli
 from pplr_cli import api
 from pplr_cli.app import run
 from pplr_cli.config.fields import Agreement, Clustering
-from pplr_cli.data.manifest import Split
+from pplr_cli.data.images import Split
 from pplr_cli.runs.records import Run
 from tests.shared_reporter import Recorder
 

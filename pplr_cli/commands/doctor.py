@@ -82,7 +82,8 @@ def doctor(data_dir: options.DataDir = None, json: options.Json = False) -> None
 def _data_sets(folder: Path, problems: list[PplrError]) -> dict[str, Any]:
     """Return the prepared data sets and their numbers of images; add their problems."""
     try:
-        from pplr_cli.data.manifest import FILE_NAME, Split
+        from pplr_cli.data.images import Split
+        from pplr_cli.data.manifest import FILE_NAME
         from pplr_cli.ingest.library import open_dataset, prepared_names
     except Exception:
         if not problems:

@@ -143,7 +143,7 @@ def _measure(
     model: "Model", manifest: "Manifest", protocol: "Protocol", rerank: bool, *, draw: bool
 ) -> "tuple[Scores, Evaluation | None, int]":
     """Score the model, keep what is needed to `draw`, count distractors, report the times."""
-    from pplr_cli.data.manifest import UNKNOWN
+    from pplr_cli.data.images import UNKNOWN
     from pplr_cli.retrieval.evaluator import Evaluator
 
     start, runtime = time.monotonic(), model.runtime

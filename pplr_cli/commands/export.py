@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pplr_cli.data.manifest import ImageSet, Manifest
+    from pplr_cli.data.images import ImageSet
+    from pplr_cli.data.manifest import Manifest
     from pplr_cli.export.labelled import Labelled
     from pplr_cli.retrieval.model import Model
 
@@ -135,7 +136,7 @@ def _crops(
     """Return where the crops for the check come from, and up to `CHECKED` of them, uint8 RGB."""
     import numpy as np
 
-    from pplr_cli.data.manifest import Split
+    from pplr_cli.data.images import Split
     from pplr_cli.ingest.folder import open_folder
 
     if folder is not None:

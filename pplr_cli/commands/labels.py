@@ -51,7 +51,7 @@ def labels(
         raise UsageError("`--answers` and `--epoch` exclude each other", "leave one of them out")
     target = LabelOutput.checked(to, csv or output, copy, overwrite, run / FOLDERS)
 
-    from pplr_cli.data.manifest import Split
+    from pplr_cli.data.images import Split
     from pplr_cli.runs.labels import epoch_labels
     from pplr_cli.runs.records import Run
 

@@ -12,7 +12,7 @@ from pplr_cli.session.request import TrainingRequest
 from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
-    from pplr_cli.data.manifest import ImageSet
+    from pplr_cli.data.images import ImageSet
     from pplr_cli.retrieval.model import Model
 
 

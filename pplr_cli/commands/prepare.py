@@ -8,7 +8,7 @@ from pplr_cli import env
 from pplr_cli.commands import documents, options
 from pplr_cli.config import presets
 from pplr_cli.config.options import option
-from pplr_cli.data.manifest import Split
+from pplr_cli.data.images import Split
 from pplr_cli.errors import UsageError
 from pplr_cli.files import portable
 from pplr_cli.ingest.layouts import FOLDER, MOT
@@ -132,7 +132,7 @@ def _check(name: str, folder: Path, console: Console, json: bool, *, alone: bool
 
 def _draw_people(prepared: "Prepared") -> Path | None:
     """Draw some training identities under all cameras, if the data set has both labels."""
-    from pplr_cli.ingest.prepare import PICTURE
+    from pplr_cli.ingest.sources import PICTURE
     from pplr_cli.report.contact_sheet import contact_sheet
 
     manifest = prepared.manifest

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pplr_cli import env
 from pplr_cli.data.decode import decode, for_all, resize, unusable
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.images import ImageSet
 from pplr_cli.errors import DataError
 from pplr_cli.files import check_space, locked, sync_folder
 from pplr_cli.progress import Reporter

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pplr_cli import env
 from pplr_cli.data.cache import NO_ROOM, Pixels, cache_lock, image_keys, sweep
 from pplr_cli.data.decode import Fault, decode_opened, open_regular, resize, unusable
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.images import ImageSet
 from pplr_cli.errors import DataError
 from pplr_cli.files import check_space, sync_folder
 from pplr_cli.progress import Reporter

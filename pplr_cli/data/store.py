@@ -17,7 +17,7 @@ from pplr_cli import env
 from pplr_cli.config.fields import Data
 from pplr_cli.data.cache import decode_images, map_images
 from pplr_cli.data.compact import CompactImages, Images, pack_images
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.images import ImageSet
 from pplr_cli.runtime import Runtime
 
 SHARE = 0.25

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from pplr_cli.data.manifest import UNKNOWN, ImageSet
+from pplr_cli.data.images import UNKNOWN, ImageSet
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

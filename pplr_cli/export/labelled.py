@@ -5,7 +5,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pplr_cli.data.manifest import UNKNOWN, ImageSet, Manifest, Split
+from pplr_cli.data.images import UNKNOWN, ImageSet, Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.errors import UsageError
 from pplr_cli.retrieval.crops import extract_crops
 from pplr_cli.retrieval.model import Model

@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from pplr_cli.data.manifest import UNKNOWN, Manifest, Split
+from pplr_cli.data.images import UNKNOWN, Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.ingest.description import Part
 from pplr_cli.ingest.layouts import LAYOUTS
 

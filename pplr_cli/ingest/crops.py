@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from pplr_cli.data.manifest import UNKNOWN, Image, Names, Split
+from pplr_cli.data.images import UNKNOWN, Image, Names, Split
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.ingest.table import COLUMNS, Values, read_table
 from pplr_cli.ingest.values import number_values, read_times

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from pplr_cli.data.manifest import UNKNOWN, Split
+from pplr_cli.data.images import UNKNOWN, Split
 
 Counts = tuple[int, ...]
 """A published count: several if releases differ, empty if unknown."""

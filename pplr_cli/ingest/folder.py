@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pplr_cli.data.manifest import FILE_NAME, Image, ImageSet, Manifest, Split
+from pplr_cli.data.images import Image, ImageSet, Split
+from pplr_cli.data.manifest import FILE_NAME, Manifest
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.ingest.crops import compile_pattern, read_crops
 from pplr_cli.ingest.layouts import FOLDER

@@ -3,7 +3,7 @@
 import hashlib
 from collections import defaultdict
 
-from pplr_cli.data.manifest import UNKNOWN, Image, Names, Split
+from pplr_cli.data.images import UNKNOWN, Image, Names, Split
 from pplr_cli.errors import DataError
 
 Cameras = dict[int, list[int]]

@@ -13,7 +13,8 @@ from PIL import Image as Picture
 
 from pplr_cli import host
 from pplr_cli.data.decode import Fault, decode_opened, for_all, open_regular
-from pplr_cli.data.manifest import UNKNOWN, Image, Manifest, Split
+from pplr_cli.data.images import UNKNOWN, Image, Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.files import atomic_write, portable
 from pplr_cli.ingest.checks import Checks
 from pplr_cli.progress import Reporter

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.images import ImageSet
 from pplr_cli.errors import DataError
 from pplr_cli.ingest.folder import OR_SKIP, open_folder
 from pplr_cli.progress import Reporter

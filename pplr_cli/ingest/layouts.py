@@ -7,7 +7,7 @@ cameras are those of the official PPLR loaders; counts are the published ones.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pplr_cli.data.manifest import Split
+from pplr_cli.data.images import Split
 from pplr_cli.ingest.description import Counts, Layout, NameRule, Part
 
 

@@ -21,7 +21,7 @@ from PIL import Image as Picture
 
 from pplr_cli import host
 from pplr_cli.data.decode import LARGEST_ASPECT, decode, for_all
-from pplr_cli.data.manifest import UNKNOWN, Image, Names, Split
+from pplr_cli.data.images import UNKNOWN, Image, Names, Split
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.files import native
 from pplr_cli.ingest.walk import Reading, is_image_name

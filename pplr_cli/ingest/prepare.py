@@ -5,27 +5,25 @@ space is built in a staged folder: a killed run leaves nothing under the final n
 files are never deleted.
 """
 
-import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pplr_cli.data.decode import Fault
-from pplr_cli.data.manifest import FILE_NAME, Manifest, Names
+from pplr_cli.data.images import Names
+from pplr_cli.data.manifest import FILE_NAME, Manifest
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.ingest.archive import extract_parts
 from pplr_cli.ingest.counts import SplitCounts, count_splits
-from pplr_cli.ingest.crops import add_tracks, compile_pattern, parse_split_names, read_crops
-from pplr_cli.ingest.hold_out import hold_out
 from pplr_cli.ingest.integrity import differences, examine
-from pplr_cli.ingest.layouts import FOLDER, LAYOUTS, MOT, SYNTHETIC
+from pplr_cli.ingest.layouts import MOT, SYNTHETIC
 from pplr_cli.ingest.mot import cut_crops
 from pplr_cli.ingest.protocol import Concern
 from pplr_cli.ingest.request import PrepareRequest
 from pplr_cli.ingest.rules import SKIPPED, changed, concerns_about, inspect
+from pplr_cli.ingest.sources import check_sources, read_source
 from pplr_cli.ingest.staging import IMAGES, copied, staged
-from pplr_cli.ingest.trees import explain_missing, find_root, find_root_above, read_tree
 from pplr_cli.ingest.update import (
     check_labels_stay,
     copy_changes,
@@ -37,8 +35,6 @@ from pplr_cli.ingest.walk import Reading
 from pplr_cli.progress import Reporter
 from pplr_cli.text import listed
 
-PICTURE = "people.png"
-"""The contact sheet beside the manifest."""
 SEED = 1
 """Seed of the synthetic data set `demo`."""
 
@@ -93,8 +89,7 @@ class Preparation:
         request = self._request
         if not sources and request.layout != SYNTHETIC:
             raise UsageError(f"`{request.layout}` needs a SOURCE", "name the folder of images")
-        for source in sources:
-            self._check_source(source, alone=len(sources) == 1)
+        check_sources(request, sources)
         if request.update and self._path.is_file():
             return self._update(sources)
         if request.update:
@@ -104,20 +99,6 @@ class Preparation:
             if request.link or inside:
                 return self._use_in_place(sources[0])
         return self._build(sources)
-
-    def _check_source(self, source: Path, *, alone: bool) -> None:
-        if not (source.is_dir() or source.is_file()):
-            what = "neither a file nor a folder" if source.exists() else "no such file or folder"
-            raise DataError(f"`{source}`: {what}", "give the archive or the folder of the data set")
-        if self._request.layout == MOT:
-            if not source.is_dir():
-                raise DataError(f"`{source}`: not a folder", "unpack the sequences")
-        elif source.is_dir() and not alone:
-            hint = "put the folders into one folder and give that"
-            raise UsageError(f"`{source}`: several sources must all be archives", hint)
-        elif source.is_file() and (self._request.link or self._request.update):
-            option = "--link" if self._request.link else "--update"
-            raise UsageError(f"`{option}` goes with a folder, not an archive", "leave it out")
 
     def _update(self, sources: Sequence[Path]) -> Prepared:
         """Bring a data set up to date with its sources; unchanged images are not decoded."""
@@ -201,33 +182,7 @@ class Preparation:
 
     def _read(self, source: Path) -> Manifest:
         """Read a tree by the request's layout."""
-        request = self._request
-        if request.layout == FOLDER:
-            pattern = compile_pattern(request.pattern) if request.pattern is not None else None
-            crops = read_crops(
-                source,
-                pattern,
-                request.table,
-                ours=(self._folder / PICTURE, request.data_dir),
-                names=self._names,
-                skip=re.compile(request.skip) if request.skip else None,
-                split_names=parse_split_names(request.split_names) if request.split_names else {},
-            )
-            if share := request.test_share:
-                crops.images = hold_out(crops.images, crops.names, share, f"{source}")
-            return self._manifest(source, crops)
-        layout = LAYOUTS[request.layout]
-        root = find_root(source, layout)
-        if root is None and source in request.sources:
-            root = find_root_above(source, layout)
-            if root is not None:
-                self._reporter.info(f"found {layout.title} above `{source}`, at `{root}`")
-        if root is None:
-            raise explain_missing(source, layout)
-        reading = read_tree(root, layout)
-        if request.table is not None:
-            add_tracks(reading, request.table, root)
-        return self._manifest(root, reading)
+        return self._manifest(*read_source(self._request, source, self._names, self._reporter))
 
     @property
     def _names(self) -> Names:

@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pplr_cli.data.manifest import UNKNOWN, Image, Manifest, Split
+from pplr_cli.data.images import UNKNOWN, Image, Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.errors import DataError
 from pplr_cli.ingest.layouts import FOLDER
 from pplr_cli.text import named

@@ -11,7 +11,8 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from pplr_cli.data.decode import Fault, unusable
-from pplr_cli.data.manifest import Image, Manifest, Split
+from pplr_cli.data.images import Image, Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.errors import DataError
 from pplr_cli.ingest.checks import Checks
 from pplr_cli.ingest.integrity import (

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from pplr_cli.data.manifest import Image, Split
+from pplr_cli.data.images import Image, Split
 from pplr_cli.errors import DataError
 from pplr_cli.files import native
 from pplr_cli.ingest.archive import archive_stem

@@ -4,7 +4,8 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from pplr_cli.data.manifest import FILE_NAME, UNKNOWN, Manifest, Split
+from pplr_cli.data.images import UNKNOWN, Split
+from pplr_cli.data.manifest import FILE_NAME, Manifest
 from pplr_cli.errors import DataError
 from pplr_cli.ingest.layouts import FOLDER, MOT
 from pplr_cli.ingest.staging import IMAGES, copied

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
-from pplr_cli.data.manifest import LARGEST, UNKNOWN
+from pplr_cli.data.images import UNKNOWN
+from pplr_cli.data.manifest import LARGEST
 from pplr_cli.errors import DataError
 from pplr_cli.ingest.table import Values
 from pplr_cli.text import listed

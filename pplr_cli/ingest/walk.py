@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pplr_cli.data.manifest import Image, Names
+from pplr_cli.data.images import Image, Names
 from pplr_cli.errors import DataError
 from pplr_cli.text import listed
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pplr_cli.config.fields import Clustering
-from pplr_cli.data.manifest import UNKNOWN
+from pplr_cli.data.images import UNKNOWN
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.labelling.clustering import dbscan
 from pplr_cli.labelling.constraints import Answers, constrain

@@ -23,7 +23,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 from torch.nn import functional as F
 
-from pplr_cli.data.manifest import UNKNOWN
+from pplr_cli.data.images import UNKNOWN
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.labelling.clustering import OUTLIER
 from pplr_cli.labelling.constraints import Answers, connected

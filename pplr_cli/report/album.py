@@ -12,7 +12,7 @@ from PIL import Image as Picture
 
 from pplr_cli.config.fields import Clustering
 from pplr_cli.data.compact import Images
-from pplr_cli.data.manifest import UNKNOWN, ImageSet
+from pplr_cli.data.images import UNKNOWN, ImageSet
 from pplr_cli.labelling.clustering import OUTLIER, why_outlier
 from pplr_cli.report.label_quality import purities
 from pplr_cli.text import printable

@@ -8,7 +8,7 @@ from PIL import ImageDraw, ImageFont
 from PIL.Image import Resampling
 
 from pplr_cli.data.decode import decode
-from pplr_cli.data.manifest import UNKNOWN, Image, Names
+from pplr_cli.data.images import UNKNOWN, Image, Names
 from pplr_cli.errors import DataError
 from pplr_cli.files import atomic_write
 from pplr_cli.report.style import written

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from pplr_cli.config.document import flat
 from pplr_cli.data.compact import Images
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.images import ImageSet
 from pplr_cli.files import write_text
 from pplr_cli.labelling.clustering import PRECISION_OR_RECALL, describe
 from pplr_cli.progress import Reporter, optional

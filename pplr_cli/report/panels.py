@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.images import ImageSet
 from pplr_cli.report.charts import Chart, band_chart, line_chart, series, stack_chart
 from pplr_cli.report.label_quality import label_quality
 from pplr_cli.runs.labels import read_labels

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pplr_cli.data.manifest import UNKNOWN, ImageSet
+from pplr_cli.data.images import UNKNOWN, ImageSet
 from pplr_cli.files import atomic_write, remove_numbered
 from pplr_cli.report.curves import draw_cmc, draw_separation
 from pplr_cli.report.ranked import Match, Result, draw_ranked

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pplr_cli.data.manifest import UNKNOWN, ImageSet
+from pplr_cli.data.images import UNKNOWN, ImageSet
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.ingest.folder import same_files
 from pplr_cli.ingest.known import Known

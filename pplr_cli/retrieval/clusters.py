@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.images import ImageSet
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.labelling.near_duplicates import NO_EFFECT, by_tracks
 from pplr_cli.labelling.pseudo_labels import PseudoLabels

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pplr_cli.data.decode import Fault, decode, unusable
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.images import ImageSet
 from pplr_cli.engine.stream import Broken, extract_stream
 from pplr_cli.progress import Reporter
 from pplr_cli.retrieval.model import Model

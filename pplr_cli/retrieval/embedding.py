@@ -20,7 +20,7 @@ from torch import Tensor
 
 from pplr_cli.data.cache import TRANSFORM_VERSION, stamps
 from pplr_cli.data.decode import decode
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.images import ImageSet
 from pplr_cli.engine.stream import Broken, extract_stream
 from pplr_cli.errors import DataError
 from pplr_cli.files import atomic_write, check_space

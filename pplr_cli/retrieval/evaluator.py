@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from pplr_cli.config.fields import Config
-from pplr_cli.data.manifest import ImageSet, Manifest
+from pplr_cli.data.images import ImageSet
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.data.store import ImageStore
 from pplr_cli.engine import memory
 from pplr_cli.engine.features import extract

@@ -10,7 +10,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.images import ImageSet
 from pplr_cli.errors import UsageError, missing_package
 from pplr_cli.files import check_output, open_output
 from pplr_cli.text import csv_text, printable

@@ -6,7 +6,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pplr_cli.data.manifest import UNKNOWN, ImageSet, Manifest, Split
+from pplr_cli.data.images import UNKNOWN, ImageSet, Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.errors import DataError
 from pplr_cli.retrieval.queries import Groups, group_images
 from pplr_cli.retrieval.relevance import Relevance, find_relevance

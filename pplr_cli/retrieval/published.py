@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from pplr_cli.config.fields import Mode
-from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.data.images import Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.ingest.counts import count_splits
 
 

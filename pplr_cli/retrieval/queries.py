@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.images import ImageSet
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.errors import UsageError
 

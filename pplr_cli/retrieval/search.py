@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.images import ImageSet
 from pplr_cli.ingest.folder import same_files
 from pplr_cli.retrieval.crops import Crops
 from pplr_cli.retrieval.nearest import NONE, Nearest

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pplr_cli.data.manifest import UNKNOWN
+from pplr_cli.data.images import UNKNOWN
 from pplr_cli.errors import UsageError
 from pplr_cli.retrieval.distance import row_blocks, squared_distances
 

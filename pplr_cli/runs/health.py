@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pplr_cli.data.manifest import UNKNOWN
+from pplr_cli.data.images import UNKNOWN
 from pplr_cli.labelling.clustering import COLLAPSED, MANY_OUTLIERS, ONE_CAMERA, OUTLIER
 
 Labels = NDArray[np.int64]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.images import ImageSet
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.files import atomic_write
 from pplr_cli.labelling.clustering import OUTLIER

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pplr_cli.config.fields import Config
-from pplr_cli.data.manifest import ImageSet, Split
+from pplr_cli.data.images import ImageSet, Split
 from pplr_cli.data.store import ImageStore
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.engine.features import extract

@@ -8,7 +8,8 @@ import numpy as np
 from pplr_cli import env
 from pplr_cli.config.fields import Config, Mode
 from pplr_cli.config.fitting import fitted
-from pplr_cli.data.manifest import UNKNOWN, ImageSet, Manifest, Split
+from pplr_cli.data.images import UNKNOWN, ImageSet, Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.engine.zoo import check_backbone
 from pplr_cli.errors import DataError, UsageError

@@ -24,9 +24,10 @@ from pplr_cli.runs.machine import device_name
 from pplr_cli.runs.records import Run
 from pplr_cli.runs.status import end_status, write_status
 from pplr_cli.runtime import Runtime
+from pplr_cli.session.duration import times
 from pplr_cli.session.inputs import Inputs, find_inputs
 from pplr_cli.session.log import RunLog
-from pplr_cli.session.plan import Needs, Plan, needs, times
+from pplr_cli.session.plan import Needs, Plan, needs
 from pplr_cli.session.recorder import RunRecorder
 from pplr_cli.session.request import TrainingRequest
 from pplr_cli.session.room import check_room

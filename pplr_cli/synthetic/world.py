@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Picture
 
-from pplr_cli.data.manifest import Image, Split
+from pplr_cli.data.images import Image, Split
 from pplr_cli.progress import Reporter
 from pplr_cli.synthetic.figures import paint_person
 from pplr_cli.synthetic.painter import View

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 import pplr_cli
 from pplr_cli.commands.doctor import doctor
-from pplr_cli.data.manifest import Image, Manifest, Split
+from pplr_cli.data.images import Image, Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.weights.catalogue import everything
 from pplr_cli.weights.digest import write_record
 

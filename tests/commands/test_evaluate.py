@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from pplr_cli.commands.evaluate import evaluate
 from pplr_cli.config import presets
-from pplr_cli.data.manifest import Image, Manifest, Split
+from pplr_cli.data.images import Image, Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.engine.checkpoint import save_weights
 from pplr_cli.engine.network import Network
 from pplr_cli.errors import DataError, PplrError, UsageError, WeightsError

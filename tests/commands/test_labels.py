@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from pplr_cli.app import run
-from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.data.images import Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.runs.identities import follow
 
 

@@ -15,7 +15,8 @@ import torch
 
 from pplr_cli.app import run
 from pplr_cli.config import presets
-from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.data.images import Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.engine.network import initial_network
 from pplr_cli.engine.zoo import BACKBONES
 from pplr_cli.errors import WeightsError

@@ -20,7 +20,7 @@ from PIL import ExifTags, Image
 from pplr_cli.data import cache
 from pplr_cli.data.cache import decode_images, map_images
 from pplr_cli.data.decode import decode
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.images import ImageSet
 from pplr_cli.errors import DataError, PplrError
 from pplr_cli.progress import Silent
 

@@ -12,7 +12,7 @@ from pplr_cli.config.fields import Data
 from pplr_cli.data import compact, store
 from pplr_cli.data.cache import decode_images
 from pplr_cli.data.compact import CompactImages, pack_images
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.images import ImageSet
 from pplr_cli.data.store import ImageStore, cache_kind
 from pplr_cli.errors import DataError
 from pplr_cli.progress import Silent

@@ -10,7 +10,7 @@ from PIL import Image
 from pplr_cli.config.fields import Data
 from pplr_cli.data import store
 from pplr_cli.data.cache import decode_images
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.images import ImageSet
 from pplr_cli.data.store import ImageStore
 from pplr_cli.progress import Silent
 from pplr_cli.runtime import Runtime

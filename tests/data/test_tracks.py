@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pplr_cli.data.manifest import UNKNOWN, ImageSet
+from pplr_cli.data.images import UNKNOWN, ImageSet
 from pplr_cli.data.tracks import Tracks
 
 

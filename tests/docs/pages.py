@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from pplr_cli.app import run
-from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.data.images import Split
+from pplr_cli.data.manifest import Manifest
 
 DOCS = Path(__file__).parents[2] / "docs"
 SMALL = (

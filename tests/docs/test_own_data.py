@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from pplr_cli.data.manifest import Split
+from pplr_cli.data.images import Split
 from pplr_cli.progress import Silent
 from pplr_cli.synthetic import world
 from tests.docs.pages import blocks, follow

@@ -11,7 +11,8 @@ import torch
 from pplr_cli.config import presets
 from pplr_cli.config.fields import Config
 from pplr_cli.data.cache import decode_images
-from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.data.images import Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.data.store import ImageStore
 from pplr_cli.engine.batches import TrainingImages
 from pplr_cli.engine.checkpoint import load_state, save_state

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pplr_cli.data.manifest import UNKNOWN, Manifest, Split
+from pplr_cli.data.images import UNKNOWN, Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.export.labelled import find_threshold, some_identities
 from pplr_cli.retrieval.model import Model
 

@@ -1,6 +1,7 @@
 from pathlib import Path
 
-from pplr_cli.data.manifest import UNKNOWN, Image, Manifest, Split
+from pplr_cli.data.images import UNKNOWN, Image, Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.ingest.counts import Count, count_splits
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pplr_cli.data.manifest import UNKNOWN, Image, Names, Split
+from pplr_cli.data.images import UNKNOWN, Image, Names, Split
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.ingest.crops import (
     NOT_NAMED,

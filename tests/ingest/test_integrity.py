@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image as Picture
 
 from pplr_cli.data.decode import Fault
-from pplr_cli.data.manifest import UNKNOWN, Image, Manifest, Split
+from pplr_cli.data.images import UNKNOWN, Image, Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.ingest.integrity import (
     between_splits,
     contradictions,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pplr_cli.data.manifest import Split
+from pplr_cli.data.images import Split
 from pplr_cli.ingest.description import Layout
 from pplr_cli.ingest.layouts import DUKE, KNOWN, LAYOUTS, MARKET, MSMT17, VERI
 

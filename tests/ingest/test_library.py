@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pplr_cli.data.decode import Fault
-from pplr_cli.data.manifest import Image, Split
+from pplr_cli.data.images import Image, Split
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.ingest.layouts import LAYOUTS, MARKET, VERI
 from pplr_cli.ingest.library import check, find_unprepared, open_dataset, prepare, prepared_names

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from pplr_cli.data.manifest import FILE_NAME, UNKNOWN, Image, Manifest, Split
+from pplr_cli.data.images import UNKNOWN, Image, Split
+from pplr_cli.data.manifest import FILE_NAME, Manifest
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.ingest.library import check, prepare
 from pplr_cli.ingest.mot import IGNORED, OUTSIDE, Box, cut_crops, read_boxes

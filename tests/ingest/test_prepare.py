@@ -17,8 +17,9 @@ from typer.testing import CliRunner
 
 from pplr_cli.app import app
 from pplr_cli.data.decode import Fault
-from pplr_cli.data.manifest import Image, Manifest, Split
-from pplr_cli.errors import DataError, PplrError, UsageError
+from pplr_cli.data.images import Image, Split
+from pplr_cli.data.manifest import Manifest
+from pplr_cli.errors import DataError, PplrError
 from pplr_cli.ingest.layouts import MARKET
 from pplr_cli.ingest.library import prepare
 from pplr_cli.ingest.prepare import Prepared
@@ -388,21 +389,6 @@ def test_a_disk_that_is_really_too_small(tmp_path: Path, pack: Pack | None) -> N
     assert re.search(r"needs 1\.\d MB, 1\.0 MB are free", done.stderr)
     assert f"`{source}`" in done.stderr
     assert done.stdout == ""
-
-
-def test_sources_that_are_neither(tmp_path: Path, plant: Plant) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(DataError, match="neither a file nor a folder"):
-        run(tmp_path / "pipe", tmp_path / "data")
-    with pytest.raises(DataError, match="no such file or folder"):
-        run(tmp_path / "gone", tmp_path / "data")
-    archive = pack_zip(tmp_path / "x", plant(tmp_path / "tree", TREE))
-    with pytest.raises(UsageError, match="not an archive"):
-        run(archive, tmp_path / "data", link=True)
-    for sources in ([tmp_path / "tree", archive], [archive, tmp_path / "tree"]):
-        with pytest.raises(UsageError, match="several sources must all be archives"):
-            prepare(PrepareRequest("market", sources, tmp_path / "data"), Silent())
-    assert not (tmp_path / "data").exists()
 
 
 def test_a_tree_that_lacks_a_split_is_named_by_the_archive(tmp_path: Path, plant: Plant) -> None:

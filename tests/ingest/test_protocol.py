@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pplr_cli.data.manifest import UNKNOWN, Image, Manifest, Names, Split
+from pplr_cli.data.images import UNKNOWN, Image, Names, Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.errors import DataError
 from pplr_cli.ingest.protocol import check_test_part
 

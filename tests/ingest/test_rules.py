@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from pplr_cli.data.manifest import UNKNOWN, Image, Manifest, Split
+from pplr_cli.data.images import UNKNOWN, Image, Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.errors import DataError
 from pplr_cli.ingest.request import PrepareRequest
 from pplr_cli.ingest.rules import COPIES, SKIPPED, inspect

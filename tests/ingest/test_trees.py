@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.io import savemat
 
-from pplr_cli.data.manifest import Image, Split
+from pplr_cli.data.images import Image, Split
 from pplr_cli.errors import DataError
 from pplr_cli.ingest.description import Layout
 from pplr_cli.ingest.layouts import (

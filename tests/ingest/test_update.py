@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image as Picture
 
-from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.data.images import Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.ingest import integrity
 from pplr_cli.ingest.library import check, prepare

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pplr_cli.data.manifest import UNKNOWN
+from pplr_cli.data.images import UNKNOWN
 from pplr_cli.errors import DataError
 from pplr_cli.ingest.values import number_values, read_times
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pplr_cli.data.manifest import UNKNOWN
+from pplr_cli.data.images import UNKNOWN
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.labelling import tracks as tracks_module
 from pplr_cli.labelling.clustering import OUTLIER

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as Picture
 
 from pplr_cli.config.fields import Clustering
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.images import ImageSet
 from pplr_cli.labelling.clustering import why_outlier
 from pplr_cli.report.album import CLUSTERS, IN_A_CLUSTER, OUTLIERS, Album, spread
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import ExifTags, ImageDraw
 from PIL import Image as Picture
 
-from pplr_cli.data.manifest import UNKNOWN, Image, Names, Split
+from pplr_cli.data.images import UNKNOWN, Image, Names, Split
 from pplr_cli.errors import DataError
 from pplr_cli.report.contact_sheet import GAP, HEADER, MARGIN, contact_sheet
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.images import ImageSet
 from pplr_cli.report.page import render, update_report
 from pplr_cli.runs.records import Run
 from tests.conftest import Done

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.images import ImageSet
 from pplr_cli.report import plots
 from pplr_cli.report.plots import Evaluation, choose, draw_plots, file_name
 from pplr_cli.retrieval.nearest import NONE, Ranked

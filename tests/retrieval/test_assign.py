@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.images import ImageSet
 from pplr_cli.data.tracks import Tracks
 from pplr_cli.ingest.folder import open_images
 from pplr_cli.ingest.known import Known

@@ -12,7 +12,8 @@ import torch
 from pplr_cli.config import presets
 from pplr_cli.data.augment import normalise
 from pplr_cli.data.cache import decode_images
-from pplr_cli.data.manifest import Image, Manifest, Split
+from pplr_cli.data.images import Image, Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.engine.network import Network
 from pplr_cli.errors import DataError
 from pplr_cli.progress import Silent

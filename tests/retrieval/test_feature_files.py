@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pplr_cli.data.manifest import ImageSet, Names
+from pplr_cli.data.images import ImageSet, Names
 from pplr_cli.errors import PplrError, UsageError
 from pplr_cli.retrieval.feature_files import FeatureTable, check_target, write_table
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from pplr_cli.data.manifest import UNKNOWN, Manifest, Split
+from pplr_cli.data.images import UNKNOWN, Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.retrieval.evaluator import Evaluator
 from pplr_cli.retrieval.protocol import Protocol, compare

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pplr_cli.data.manifest import Image, Manifest, Split
+from pplr_cli.data.images import Image, Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.retrieval.published import FIGURES, figures_for
 
 COUNTS = {"market": (3368, 750, 15913), "msmt17": (11659, 3060, 82161), "veri": (1678, 200, 11579)}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.images import ImageSet
 from pplr_cli.errors import UsageError
 from pplr_cli.retrieval.queries import group_images, query_names
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from pplr_cli.config import presets
-from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.data.images import Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.engine.network import initial_network
 from pplr_cli.errors import DataError
 from pplr_cli.progress import Silent

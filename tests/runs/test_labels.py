@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pplr_cli.data.manifest import ImageSet
+from pplr_cli.data.images import ImageSet
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.labelling.pseudo_labels import PseudoLabels
 from pplr_cli.runs.labels import Row, epoch_labels, read_labels, save_labels

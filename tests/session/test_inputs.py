@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pplr_cli.config import presets
-from pplr_cli.data.manifest import Manifest, Split
+from pplr_cli.data.images import Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.session.inputs import check, find_inputs
 from pplr_cli.session.request import TrainingRequest

@@ -11,7 +11,8 @@ import pytest
 from pplr_cli import host
 from pplr_cli.app import run
 from pplr_cli.config import presets
-from pplr_cli.data.manifest import Image, Manifest, Split
+from pplr_cli.data.images import Image, Split
+from pplr_cli.data.manifest import Manifest
 from pplr_cli.errors import PplrError
 from pplr_cli.session.plan import Needs, needs
 from pplr_cli.session.room import check_room

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from pplr_cli.config import fitting
-from pplr_cli.data.manifest import FILE_NAME, Manifest, Split
+from pplr_cli.data.images import Split
+from pplr_cli.data.manifest import FILE_NAME, Manifest
 from pplr_cli.engine.trainer import Trainer
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.progress import Reporter, Silent

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from pplr_cli.data.manifest import Image, Split
+from pplr_cli.data.images import Image, Split
 from pplr_cli.progress import Silent
 from pplr_cli.synthetic import DEMO, PRETRAINING, World, make
 from pplr_cli.synthetic.world import _CAMERA, _PERSON, _Studio
