@@ -104,7 +104,7 @@ def searches(part: Part, features: Tensor) -> None:
     whole, k = features[0], CLUSTERING.k1
     squares = torch.einsum("nd,nd->n", whole, whole)
     reference = exact_neighbors(whole, k)
-    search = neighbors.search_for(part.device)
+    search = neighbors.search_for(whole)
     search(whole, squares, k)  # sets things up
     runs = []
     for _ in range(3):

@@ -7,7 +7,7 @@ share the tiles; their lists merge to those of all tiles.
 """
 
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import islice
 
 import numpy as np
 import torch
@@ -48,7 +48,7 @@ def symmetric_search(
         by_blocks(len(entries), lambda first, end: _offer(*given, first, end), size)
 
     _offer_tiles(features, offer, processes)
-    return _merged(distances, ranks, processes)
+    return merged(distances, ranks, processes)
 
 
 def camera_search(
@@ -75,7 +75,7 @@ def camera_search(
         by_blocks(len(entries), lambda first, end: _offer_by_camera(*given, first, end), size)
 
     _offer_tiles(features, offer, processes)
-    return _merged(distances, ranks, processes)
+    return merged(distances, ranks, processes)
 
 
 def _offer_tiles(
@@ -88,7 +88,7 @@ def _offer_tiles(
             offer(products.T.contiguous(), columns, rows)
 
 
-def _merged(
+def merged(
     distances: NDArray[np.float32], ranks: NDArray[np.int32], processes: Processes
 ) -> NDArray[np.int32]:
     """Return the lists of all processes merged on rank 0, and none on the others."""
@@ -107,19 +107,25 @@ def _merged(
 def _tiles(features: Tensor, processes: Processes) -> Iterator[tuple[slice, slice, Tensor]]:
     """Yield rows, columns and products of this process's tiles, in order.
 
-    The tiles on and below the diagonal are dealt to the processes in turn. All share one buffer.
+    All share one buffer.
     """
-    n = len(features)
+    buffer = torch.empty(min(TILE, len(features)) ** 2)
+    for rows, columns in pairs_of_blocks(len(features), processes):
+        shape = (rows.stop - rows.start, columns.stop - columns.start)
+        tile = buffer[: shape[0] * shape[1]].view(shape)
+        yield rows, columns, torch.mm(features[rows], features[columns].T, out=tile)
+
+
+def pairs_of_blocks(n: int, processes: Processes) -> Iterator[tuple[slice, slice]]:
+    """Yield rows and columns of this process's tiles, in order.
+
+    The tiles on and below the diagonal are dealt to the processes in turn.
+    """
     blocks = [slice(start, min(start + TILE, n)) for start in range(0, n, TILE)]
-    buffer = torch.empty(min(TILE, n) ** 2)
-    dealt = count()
-    for number, rows in enumerate(blocks):
-        for columns in blocks[: number + 1]:
-            if next(dealt) % processes.size != processes.rank:
-                continue
-            shape = (rows.stop - rows.start, columns.stop - columns.start)
-            tile = buffer[: shape[0] * shape[1]].view(shape)
-            yield rows, columns, torch.mm(features[rows], features[columns].T, out=tile)
+    pairs = (
+        (rows, columns) for number, rows in enumerate(blocks) for columns in blocks[: number + 1]
+    )
+    return islice(pairs, processes.rank, None, processes.size)
 
 
 @kernel

@@ -1,6 +1,6 @@
 """Exact nearest neighbours under squared L2 distance, in float32.
 
-The symmetric search serves the CPU, a blocked matrix product in torch a GPU.
+A symmetric search serves the CPU, a blocked matrix product in torch a GPU.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from torch import Tensor
 from pplr_cli.distributed.processes import ALONE, Processes
 from pplr_cli.errors import DataError
 from pplr_cli.labelling.cpu_search import camera_search, symmetric_search
+from pplr_cli.labelling.screened_search import screened_search, suits
 
 Search = Callable[[Tensor, Tensor, int, Processes], NDArray[np.int32]]
 
@@ -44,7 +45,7 @@ def nearest(features: Tensor, k: int, processes: Processes = ALONE) -> NDArray[n
         DataError: k exceeds N, or a feature is not finite or its square overflows.
     """
     features, squares = checked(features, k)
-    return itself_first(search_for(features.device)(features, squares, k, processes))
+    return itself_first(search_for(features)(features, squares, k, processes))
 
 
 def nearest_by_camera(
@@ -74,9 +75,11 @@ def checked(features: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return features, squares
 
 
-def search_for(device: torch.device) -> Search:
-    """Return the exact search on `device`: it takes features, their squared norms, k, processes."""
-    return symmetric_search if device.type == "cpu" else torch_search
+def search_for(features: Tensor) -> Search:
+    """Return the fastest exact search: it takes features, their squared norms, k and processes."""
+    if features.device.type != "cpu":
+        return torch_search
+    return screened_search if suits(features) else symmetric_search
 
 
 def torch_search(

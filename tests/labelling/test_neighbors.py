@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from benchmarks import dense
 from pplr_cli.errors import DataError
-from pplr_cli.labelling import cpu_search, neighbors
+from pplr_cli.labelling import cpu_search, neighbors, screened_search
 from tests.labelling.sharing import shared
 
 
@@ -17,7 +17,10 @@ def features(count: int, size: int, seed: int) -> torch.Tensor:
     return torch.nn.functional.normalize(torch.randn(count, size, generator=generator))
 
 
-@pytest.mark.parametrize("search", [cpu_search.symmetric_search, neighbors.torch_search])
+@pytest.mark.parametrize(
+    "search",
+    [cpu_search.symmetric_search, screened_search.screened_search, neighbors.torch_search],
+)
 @given(count=st.integers(1, 60), size=st.integers(2, 20), seed=st.integers(0, 99), data=st.data())
 @settings(max_examples=25)
 def test_finds_the_nearest(
@@ -26,9 +29,9 @@ def test_finds_the_nearest(
     k = data.draw(st.integers(1, count))
     vectors = features(count, size, seed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(neighbors, "search_for", lambda device: search)
+        patch.setattr(neighbors, "search_for", lambda features: search)
         patch.setattr(neighbors, "BLOCK_BYTES", 4 * count * 7)
-        patch.setattr(cpu_search, "TILE", 9)
+        patch.setattr(cpu_search, "TILE", 64 if search is screened_search.screened_search else 9)
         found = neighbors.nearest(vectors, k)
     distances = dense.squared_distances(vectors.numpy(), vectors.numpy())
     expected = np.sort(distances, axis=1)[:, :k]
@@ -115,16 +118,22 @@ def test_half_precision_features_are_searched_in_float32() -> None:
     assert neighbors.nearest(vectors, 5).tolist() == expected.tolist()
 
 
-def test_the_search_depends_on_the_device() -> None:
-    assert neighbors.search_for(torch.device("cuda", 0)) is neighbors.torch_search
-    assert neighbors.search_for(torch.device("cpu")) is cpu_search.symmetric_search
+def test_the_search_depends_on_the_device_and_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = features(60, 4, 0)
+    monkeypatch.setattr(screened_search, "MANY", 60)
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: True)
+    assert neighbors.search_for(vectors.to("meta")) is neighbors.torch_search
+    assert neighbors.search_for(vectors) is screened_search.screened_search
+    assert neighbors.search_for(vectors[:59]) is cpu_search.symmetric_search
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False)
+    assert neighbors.search_for(vectors) is cpu_search.symmetric_search
 
 
 @pytest.mark.parametrize("size", [2, 5])
 def test_processes_share_the_blocks_of_a_gpu(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = features(50, 8, 0)
     monkeypatch.setattr(neighbors, "BLOCK_BYTES", 4 * 50 * 7)
-    monkeypatch.setattr(neighbors, "search_for", lambda device: neighbors.torch_search)
+    monkeypatch.setattr(neighbors, "search_for", lambda features: neighbors.torch_search)
     one = neighbors.nearest(vectors, 9)
     found, *others = shared(size, lambda processes: neighbors.nearest(vectors, 9, processes))
     assert found.tolist() == one.tolist()

@@ -39,7 +39,7 @@ def test_there_are_golden_sets() -> None:
 
 @pytest.fixture(params=[symmetric_search, neighbors.torch_search])
 def _search(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbors, "search_for", lambda device: request.param)
+    monkeypatch.setattr(neighbors, "search_for", lambda features: request.param)
 
 
 def stage_input(path: Path) -> tuple[torch.Tensor, np.ndarray, Clustering, Agreement]:

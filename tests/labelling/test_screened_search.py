@@ -1,0 +1,127 @@
+"""The search by 8-bit integers against all distances, and its bound against all products."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pplr_cli.labelling import cpu_search, screened_search
+from tests.labelling.sharing import shared
+
+
+def search(vectors: torch.Tensor, k: int, threads: int = 2) -> np.ndarray:
+    before = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu_search, "TILE", 64)
+        torch.set_num_threads(threads)
+        try:
+            return screened_search.screened_search(vectors, vectors.square().sum(1), k)
+        finally:
+            torch.set_num_threads(before)
+
+
+def spread(count: int, size: int, seed: int, power: float, length: float) -> torch.Tensor:
+    """Return features whose values have heavy tails if `power` is large."""
+    rng = np.random.default_rng(seed)
+    values = rng.standard_normal((count, size))
+    return torch.from_numpy(length * np.sign(values) * np.abs(values) ** power).float()
+
+
+@given(
+    count=st.integers(1, 200),
+    levels=st.integers(1, 4),
+    threads=st.integers(1, 3),
+    seed=st.integers(0, 999),
+    data=st.data(),
+)
+@settings(max_examples=60)
+def test_nearest_first_and_ties_by_index(
+    count: int, levels: int, threads: int, seed: int, data: st.DataObject
+) -> None:
+    k = data.draw(st.one_of(st.just(count), st.integers(1, count)))
+    rng = np.random.default_rng(seed)
+    vectors = rng.integers(0, levels, (count, 3)).astype(np.float32)  # exact: many ties, duplicates
+    distances = ((vectors[:, None] - vectors) ** 2).sum(2)
+    expected = distances.argsort(axis=1, kind="stable")[:, :k]
+    assert search(torch.from_numpy(vectors), k, threads).tolist() == expected.tolist()
+
+
+@given(
+    count=st.integers(1, 150),
+    size=st.integers(1, 40),
+    seed=st.integers(0, 999),
+    power=st.sampled_from([0.0, 1.0, 3.0, 9.0]),
+    length=st.sampled_from([1e-6, 1.0, 1e6]),
+)
+@settings(max_examples=60)
+def test_no_near_pair_is_ruled_out(
+    count: int, size: int, seed: int, power: float, length: float
+) -> None:
+    vectors = spread(count, size, seed, power, length)
+    squares = vectors.square().sum(1)
+    codes = screened_search.encode(vectors, squares)
+    values, wide = codes.values[:count].numpy().astype(np.int64), vectors.double().numpy()
+    distances = ((wide[:, None] - wide) ** 2).sum(2)
+    bounds = codes.bounds[:count].astype(np.int64)
+    assert (values @ values.T >= bounds[:, None] + bounds - distances * codes.unit).all()
+    assert len(codes.values) % screened_search.RUN == 0
+    assert (codes.bounds[count:] == screened_search.NEVER).all()
+
+
+@pytest.mark.parametrize("power", [1.0, 4.0])
+@pytest.mark.parametrize("size", [2, 8, 300])
+def test_the_same_distances_as_the_search_in_float32(size: int, power: float) -> None:
+    vectors = spread(700, size, size, power, 1.0)
+    found = torch.from_numpy(search(vectors, 9)).long()
+    distances = torch.cdist(vectors.double(), vectors.double()).square()
+    expected = distances.topk(9, largest=False, sorted=True).values
+    scale = distances.max().item()
+    torch.testing.assert_close(distances.gather(1, found), expected, atol=1e-6 * scale, rtol=0)
+
+
+def test_most_pairs_are_ruled_out() -> None:
+    vectors = torch.nn.functional.normalize(spread(2000, 256, 0, 1.0, 1.0))
+    codes = screened_search.encode(vectors, vectors.square().sum(1))
+    values = codes.values[:2000].int()
+    bounds = torch.from_numpy(codes.bounds[:2000])
+    passed = values @ values.T - bounds >= bounds[:, None] - codes.unit * 1.6
+    near = torch.cdist(vectors, vectors).square() <= 1.6
+    assert near.sum() <= passed.sum() < 3 * near.sum()
+
+
+def test_the_number_of_threads_changes_nothing() -> None:
+    vectors = spread(300, 5, 0, 1.0, 1.0)
+    one, three = (search(vectors, 20, threads) for threads in (1, 3))
+    assert (one == three).all()
+
+
+@pytest.mark.parametrize("size", [2, 3, 7])
+def test_several_processes_find_what_one_finds(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu_search, "TILE", 64)
+    vectors = torch.randint(-3, 4, (500, 3), generator=torch.Generator().manual_seed(0)).float()
+    given = (vectors, vectors.square().sum(1), 20)
+    one = screened_search.screened_search(*given)
+    found, *others = shared(size, lambda each: screened_search.screened_search(*given, each))
+    assert found.tobytes() == one.tobytes()
+    assert {other.shape for other in others} == {(0, 20)}
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-30, 1e18])
+def test_equal_features_of_any_length(value: float) -> None:
+    vectors = torch.full((130, 4), value)
+    assert search(vectors, 3).tolist() == [[0, 1, 2]] * 130
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "fast"), [(9, 4, False), (10, 4, True), (10, 9, False), (10, 1, False)]
+)
+def test_it_suits_many_images_of_few_dimensions(
+    count: int, size: int, fast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screened_search, "MANY", 10)
+    monkeypatch.setattr(screened_search, "MOST_DIMENSIONS", 8)
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: True)
+    assert screened_search.suits(torch.empty(count, size)) == fast
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False)
+    assert not screened_search.suits(torch.empty(count, size))
