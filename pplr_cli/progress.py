@@ -4,7 +4,7 @@ Everything that works for long reports through a `Reporter`; `terminal/console.p
 for people.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -14,6 +14,10 @@ class Task(Protocol):
 
     def advance(self, amount: float = 1, note: str = "") -> None:
         """Count `amount` more units as done; show `note` until the next one."""
+
+
+Advance = Callable[[float], None]
+"""`Task.advance`: counts more units as done."""
 
 
 class Reporter(Protocol):

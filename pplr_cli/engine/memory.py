@@ -41,8 +41,10 @@ def features(images: int, branches: int, size: int) -> int:
     return 4 * branches * images * size
 
 
-def label_stage(images: int, parts: int, clustering: Clustering, agreement: Agreement) -> int:
-    """Estimate the peak of the label stage above the features, in bytes, on the CPU.
+def label_stage(
+    images: int, parts: int, size: int, clustering: Clustering, agreement: Agreement
+) -> int:
+    """Estimate the peak of the label stage above the features [1 + P, N, D], in bytes, on the CPU.
 
     Assumes what was measured on crowded features: k-reciprocal sets of k1 images, four times as
     many entries in an averaged row, 2 k1 images within eps.
@@ -56,7 +58,8 @@ def label_stage(images: int, parts: int, clustering: Clustering, agreement: Agre
     kept = ENTRY * 2 * k1
     own = INFOMAP if clustering.algorithm == "infomap" else 0
     tiles = 2 * 4 * min(TILE, images) ** 2
-    return tiles + images * (ranks + sets + 2 * averaged + 2 * kept + own)
+    searched = size + 4 * lists * max(k1, near)  # 8-bit features, distances
+    return tiles + images * (ranks + max(searched, sets + 2 * averaged + 2 * kept + own))
 
 
 def retrieval(queries: int, gallery: int, size: int, memory: int) -> int:

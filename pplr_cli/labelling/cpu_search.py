@@ -7,7 +7,6 @@ share the tiles; their lists merge to those of all tiles.
 """
 
 from collections.abc import Callable, Iterator
-from itertools import islice
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor
 from pplr_cli.distributed.processes import ALONE, Processes
 from pplr_cli.labelling.kernels import kernel
 from pplr_cli.parallel import by_blocks
+from pplr_cli.progress import SILENT, Advance
 
 TILE = 2048
 """Rows and columns of a tile. Fixed, because another size may round the products differently."""
@@ -26,7 +26,11 @@ RUN = 64
 
 
 def symmetric_search(
-    features: Tensor, squares: Tensor, k: int, processes: Processes = ALONE
+    features: Tensor,
+    squares: Tensor,
+    k: int,
+    processes: Processes = ALONE,
+    advance: Advance = SILENT.advance,
 ) -> NDArray[np.int32]:
     """Return each image's k nearest images [N, k] by squared L2 distance, nearest first.
 
@@ -34,7 +38,7 @@ def symmetric_search(
     ones: ties are resolved by index, for any number of threads and processes.
 
     Takes features float32 [N, D] on the CPU, and |f|^2 of each row, whose sums must be finite; the
-    same on all processes. Rank 0 gets the lists, the others [0, k].
+    same on all processes. Rank 0 gets the lists, the others [0, k]. `advance` counts images.
     """
     n, norms = len(features), squares.numpy()
     ranks = np.full((n, k), -1, np.int32)
@@ -47,7 +51,7 @@ def symmetric_search(
         size = -(-len(entries) // torch.get_num_threads())
         by_blocks(len(entries), lambda first, end: _offer(*given, first, end), size)
 
-    _offer_tiles(features, offer, processes)
+    _offer_tiles(features, offer, processes, advance)
     return merged(distances, ranks, processes)
 
 
@@ -57,6 +61,7 @@ def camera_search(
     k: int,
     cameras: NDArray[np.int64],
     processes: Processes = ALONE,
+    advance: Advance = SILENT.advance,
 ) -> NDArray[np.int32]:
     """Return each image's nearest of its own camera, of other cameras, and of all, [N, 3, k].
 
@@ -74,15 +79,18 @@ def camera_search(
         given = (entries, *sides, others.start, *lists)
         by_blocks(len(entries), lambda first, end: _offer_by_camera(*given, first, end), size)
 
-    _offer_tiles(features, offer, processes)
+    _offer_tiles(features, offer, processes, advance)
     return merged(distances, ranks, processes)
 
 
 def _offer_tiles(
-    features: Tensor, offer: Callable[[Tensor, slice, slice], None], processes: Processes
+    features: Tensor,
+    offer: Callable[[Tensor, slice, slice], None],
+    processes: Processes,
+    advance: Advance,
 ) -> None:
     """Offer each tile of this process to the lists of its rows and of its columns."""
-    for rows, columns, products in _tiles(features, processes):
+    for rows, columns, products in _tiles(features, processes, advance):
         offer(products, rows, columns)
         if rows != columns:
             offer(products.T.contiguous(), columns, rows)
@@ -104,28 +112,35 @@ def merged(
     return lists[0][1].reshape(ranks.shape) if lists else ranks[:0]
 
 
-def _tiles(features: Tensor, processes: Processes) -> Iterator[tuple[slice, slice, Tensor]]:
+def _tiles(
+    features: Tensor, processes: Processes, advance: Advance
+) -> Iterator[tuple[slice, slice, Tensor]]:
     """Yield rows, columns and products of this process's tiles, in order.
 
     All share one buffer.
     """
     buffer = torch.empty(min(TILE, len(features)) ** 2)
-    for rows, columns in pairs_of_blocks(len(features), processes):
+    for rows, columns in pairs_of_blocks(len(features), processes, advance):
         shape = (rows.stop - rows.start, columns.stop - columns.start)
         tile = buffer[: shape[0] * shape[1]].view(shape)
         yield rows, columns, torch.mm(features[rows], features[columns].T, out=tile)
 
 
-def pairs_of_blocks(n: int, processes: Processes) -> Iterator[tuple[slice, slice]]:
+def pairs_of_blocks(
+    n: int, processes: Processes, advance: Advance
+) -> Iterator[tuple[slice, slice]]:
     """Yield rows and columns of this process's tiles, in order.
 
-    The tiles on and below the diagonal are dealt to the processes in turn.
+    The tiles on and below the diagonal are dealt to the processes in turn. After each one `advance`
+    counts its share of the images.
     """
     blocks = [slice(start, min(start + TILE, n)) for start in range(0, n, TILE)]
-    pairs = (
+    pairs = [
         (rows, columns) for number, rows in enumerate(blocks) for columns in blocks[: number + 1]
-    )
-    return islice(pairs, processes.rank, None, processes.size)
+    ][processes.rank :: processes.size]
+    for pair in pairs:
+        yield pair
+        advance(n / len(pairs))
 
 
 @kernel

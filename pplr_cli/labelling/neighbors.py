@@ -3,7 +3,7 @@
 A symmetric search serves the CPU, a blocked matrix product in torch a GPU.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +15,9 @@ from pplr_cli.distributed.processes import ALONE, Processes
 from pplr_cli.errors import DataError
 from pplr_cli.labelling.cpu_search import camera_search, symmetric_search
 from pplr_cli.labelling.screened_search import screened_search, suits
+from pplr_cli.progress import SILENT, Advance
 
-Search = Callable[[Tensor, Tensor, int, Processes], NDArray[np.int32]]
+Search = Callable[[Tensor, Tensor, int, Processes, Advance], NDArray[np.int32]]
 
 BLOCK_BYTES = 1 << 28
 """Size of a block of distances in the torch search."""
@@ -34,22 +35,28 @@ class Neighbors(NamedTuple):
     recall: float | None = None
 
 
-def nearest(features: Tensor, k: int, processes: Processes = ALONE) -> NDArray[np.int32]:
+def nearest(
+    features: Tensor, k: int, processes: Processes = ALONE, advance: Advance = SILENT.advance
+) -> NDArray[np.int32]:
     """Return each image's k nearest images, int32 [N, k], nearest first, **itself in column 0**.
 
     Exact duplicates of an image never push it from its own list. The features [N, D] may be on the
     CPU or on a GPU. Processes with the same features share the search and find the same neighbours
-    as one; rank 0 gets them, the others get [0, k].
+    as one; rank 0 gets them, the others get [0, k]. `advance` counts the images.
 
     Raises:
         DataError: k exceeds N, or a feature is not finite or its square overflows.
     """
     features, squares = checked(features, k)
-    return itself_first(search_for(features)(features, squares, k, processes))
+    return itself_first(search_for(features)(features, squares, k, processes, advance))
 
 
 def nearest_by_camera(
-    features: Tensor, cameras: NDArray[np.int64], k: int, processes: Processes = ALONE
+    features: Tensor,
+    cameras: NDArray[np.int64],
+    k: int,
+    processes: Processes = ALONE,
+    advance: Advance = SILENT.advance,
 ) -> Neighbors:
     """Return each image's nearest of all images, of its own camera and of the others, in one pass.
 
@@ -57,7 +64,8 @@ def nearest_by_camera(
     """
     features, squares = checked(features, k)
     search = camera_search if features.device.type == "cpu" else torch_camera_search
-    own, others, ranks = np.moveaxis(search(features, squares, k, cameras, processes), 1, 0)
+    found = search(features, squares, k, cameras, processes, advance)
+    own, others, ranks = np.moveaxis(found, 1, 0)
     return Neighbors(itself_first(ranks), itself_first(own), others)
 
 
@@ -83,10 +91,15 @@ def search_for(features: Tensor) -> Search:
 
 
 def torch_search(
-    features: Tensor, squares: Tensor, k: int, processes: Processes = ALONE
+    features: Tensor,
+    squares: Tensor,
+    k: int,
+    processes: Processes = ALONE,
+    advance: Advance = SILENT.advance,
 ) -> NDArray[np.int32]:
     """Search by blocks of rows, which processes share."""
-    found = [nearest_of(rows, features, squares, k) for rows in _own_blocks(features, processes)]
+    blocks = _own_blocks(features, processes, advance)
+    found = [nearest_of(rows, features, squares, k) for rows in blocks]
     return _gathered(found, (0, k), processes)
 
 
@@ -104,11 +117,12 @@ def torch_camera_search(
     k: int,
     cameras: NDArray[np.int64],
     processes: Processes = ALONE,
+    advance: Advance = SILENT.advance,
 ) -> NDArray[np.int32]:
     """Search as `cpu_search.camera_search` does, by blocks of rows."""
     known = torch.from_numpy(cameras).to(features.device)
     ranks = []
-    for rows in _own_blocks(features, processes):
+    for rows in _own_blocks(features, processes, advance):
         distances = torch.addmm(squares, features[rows], features.T, alpha=-2)
         own = known[rows, None] == known
         lists = []
@@ -119,11 +133,14 @@ def torch_camera_search(
     return _gathered(ranks, (0, 3, k), processes)
 
 
-def _own_blocks(features: Tensor, processes: Processes) -> list[slice]:
-    """Return this process's blocks of rows."""
+def _own_blocks(features: Tensor, processes: Processes, advance: Advance) -> Iterator[slice]:
+    """Yield this process's blocks of rows; after each one `advance` counts its share of images."""
     n, rows = len(features), max(1, BLOCK_BYTES // (4 * len(features)))
     blocks = [slice(start, min(start + rows, n)) for start in range(0, n, rows)]
-    return blocks[processes.share(len(blocks))]
+    own = blocks[processes.share(len(blocks))]
+    for block in own:
+        yield block
+        advance(n / len(own))
 
 
 def _gathered(

@@ -20,6 +20,7 @@ from pplr_cli.labelling import cpu_search
 from pplr_cli.labelling.cpu_search import insert, merged, pairs_of_blocks
 from pplr_cli.labelling.kernels import dot, kernel
 from pplr_cli.parallel import by_blocks
+from pplr_cli.progress import SILENT, Advance
 
 MANY = 50_000
 """Images from which this search is used. With fewer, too many pairs are not ruled out."""
@@ -65,7 +66,11 @@ def suits(features: Tensor) -> bool:
 
 
 def screened_search(
-    features: Tensor, squares: Tensor, k: int, processes: Processes = ALONE
+    features: Tensor,
+    squares: Tensor,
+    k: int,
+    processes: Processes = ALONE,
+    advance: Advance = SILENT.advance,
 ) -> NDArray[np.int32]:
     """Return what `cpu_search.symmetric_search` returns, except for near ties by rounding."""
     n, norms, vectors = len(features), squares.numpy(), features.numpy()
@@ -77,7 +82,7 @@ def screened_search(
         given = vectors[images], norms[images], images.start, distances[images], ranks[images]
         return Side(codes.bounds[images.start : _padded(images.stop)], *given)
 
-    for rows, columns, products in _tiles(codes, n, processes):
+    for rows, columns, products in _tiles(codes, n, processes, advance):
         sides = side(rows), side(columns)
         for offer, takers in zip((_offer_rows, _offer_columns), sides, strict=True):
             if offer is _offer_rows or rows != columns:
@@ -129,11 +134,11 @@ def _padded(count: int) -> int:
 
 
 def _tiles(
-    codes: Codes, n: int, processes: Processes
+    codes: Codes, n: int, processes: Processes, advance: Advance
 ) -> Iterator[tuple[slice, slice, NDArray[np.int32]]]:
     """Yield rows, columns and products of codes of this process's tiles, in order."""
     buffer = torch.empty(min(cpu_search.TILE, _padded(n)) ** 2, dtype=torch.int32)
-    for rows, columns in pairs_of_blocks(n, processes):
+    for rows, columns in pairs_of_blocks(n, processes, advance):
         left, right = (codes.values[each.start : _padded(each.stop)] for each in (rows, columns))
         tile = buffer[: len(left) * len(right)].view(len(left), len(right))
         yield rows, columns, torch._int_mm(left, right.T, out=tile).numpy()

@@ -22,6 +22,7 @@ from pplr_cli.labelling.cpu_search import insert
 from pplr_cli.labelling.kernels import dot, kernel
 from pplr_cli.labelling.neighbors import Neighbors, checked, itself_first, nearest, nearest_of
 from pplr_cli.parallel import by_blocks
+from pplr_cli.progress import SILENT, Advance
 from pplr_cli.runtime import Runtime
 
 Ranks = NDArray[np.int32]
@@ -47,7 +48,13 @@ def require(settings: Clustering) -> None:
         raise missing_package("clustering.search=approximate", "faiss", "search", instead)
 
 
-def search(features: Tensor, k: int, settings: Clustering, runtime: Runtime) -> Neighbors:
+def search(
+    features: Tensor,
+    k: int,
+    settings: Clustering,
+    runtime: Runtime,
+    advance: Advance = SILENT.advance,
+) -> Neighbors:
     """Return each image's k nearest images, exact or approximate; report which.
 
     Takes features [N, D], the same on all processes, which share the search; rank 0 gets the
@@ -65,9 +72,9 @@ def search(features: Tensor, k: int, settings: Clustering, runtime: Runtime) -> 
         or n <= SAMPLE
         or not (auto or settings.search == "approximate")
     ):
-        return Neighbors(nearest(features, k, processes))
+        return Neighbors(nearest(features, k, processes, advance))
     features, squares = checked(features, k)
-    found = approximate_search(features, squares, k, settings.recall, processes)
+    found = approximate_search(features, squares, k, settings.recall, processes, advance)
     if found is not None:
         reporter.info(
             f"approximate neighbours of {n:,} images: recall {found.recall:.4f} of "
@@ -78,11 +85,16 @@ def search(features: Tensor, k: int, settings: Clustering, runtime: Runtime) -> 
         f"an approximate search misses `clustering.recall` = {settings.recall}; searching exactly",
         "lower `clustering.recall`, or use `--set clustering.search=exact`",
     )
-    return Neighbors(nearest(features, k, processes))
+    return Neighbors(nearest(features, k, processes, advance))
 
 
 def approximate_search(
-    features: Tensor, squares: Tensor, k: int, recall: float, processes: Processes = ALONE
+    features: Tensor,
+    squares: Tensor,
+    k: int,
+    recall: float,
+    processes: Processes = ALONE,
+    advance: Advance = SILENT.advance,
 ) -> Neighbors | None:
     """Return approximate neighbours of at least this recall on a sample, or None if it is missed.
 
@@ -103,7 +115,9 @@ def approximate_search(
         return None
     index.probe(PROBES[effort])
     own = processes.share(len(features))
-    parts = processes.gather((index.search(np.arange(own.start, own.stop)), measured))
+    rows = np.arange(own.start, own.stop)
+    found = index.search(rows, lambda some: advance(some * len(features) / len(rows)))
+    parts = processes.gather((found, measured))
     ranks = [np.empty((0, k), np.int32), *(part for part, _ in parts)]
     lowest = min((each for _, each in parts), default=measured)
     return Neighbors(np.concatenate(ranks), recall=lowest)
@@ -142,8 +156,8 @@ class _Index:
         """Set the share of the lists that a query visits."""
         self._faiss.nprobe = max(1, round(share * self._lists))
 
-    def search(self, rows: NDArray[np.int64]) -> Ranks:
-        """Return the neighbours of some images, int32 [rows, k]."""
+    def search(self, rows: NDArray[np.int64], advance: Advance = SILENT.advance) -> Ranks:
+        """Return the neighbours of some images, int32 [rows, k]; `advance` counts them."""
         vectors, n = self._features.numpy(), len(self._features)
         ranks = np.full((len(rows), self._k), -1, np.int32)
 
@@ -156,7 +170,9 @@ class _Index:
             by_blocks(len(block), lambda first, end: _rerank(*given, first, end), size)
 
         for start in range(0, len(rows), BLOCK_ROWS):
-            search_block(start, min(start + BLOCK_ROWS, len(rows)))
+            end = min(start + BLOCK_ROWS, len(rows))
+            search_block(start, end)
+            advance(end - start)
         few = np.flatnonzero(ranks[:, -1] < 0)  # the lists held fewer than k images
         if len(few):
             ranks[few] = _exact(rows[few], self._features, self._squares, self._k)

@@ -23,6 +23,7 @@ from pplr_cli.labelling.neighbors import Neighbors, nearest, nearest_by_camera
 from pplr_cli.labelling.pseudo_labels import PseudoLabels
 from pplr_cli.labelling.search import require, search
 from pplr_cli.labelling.tracks import cluster_tracks, track_means
+from pplr_cli.progress import SILENT, Advance, Task
 from pplr_cli.runtime import Runtime
 from pplr_cli.timing import Stopwatch
 
@@ -39,16 +40,17 @@ def find_neighbors(
     settings: Clustering,
     k: int = 0,
     runtime: Runtime | None = None,
+    advance: Advance = SILENT.advance,
 ) -> Neighbors:
     """Search the neighbours that `clustering.distance` needs, and at least `k` of all images.
 
-    By camera the search is always exact.
+    By camera the search is always exact. `advance` counts the images.
     """
     runtime = runtime or Runtime()
     if settings.distance == "jaccard":
-        return search(features, max(k, settings.k1), settings, runtime)
+        return search(features, max(k, settings.k1), settings, runtime, advance)
     most = max(k, settings.k1, settings.k1_own, settings.k1_others)
-    return nearest_by_camera(features, cameras, most, runtime.processes)
+    return nearest_by_camera(features, cameras, most, runtime.processes, advance)
 
 
 def require_packages(settings: Clustering) -> None:
@@ -153,9 +155,10 @@ def label(
     settings, near = (clustering, agreement), agreement.k + 1
 
     @contextmanager
-    def part(name: str, title: str) -> Iterator[None]:
-        with runtime.reporter.task(title, 0, ""), watch.timing(f"label_{name}"):
-            yield
+    def part(name: str, title: str, images: int = 0) -> Iterator[Task]:
+        unit = "images" if images else ""
+        with runtime.reporter.task(title, images, unit) as task, watch.timing(f"label_{name}"):
+            yield task
 
     if tracks is None and by_tracks(clustering, cameras, tracks):
         with part("knn", "near-duplicates"):
@@ -164,10 +167,12 @@ def label(
         return runtime.processes.on_rank_zero(
             lambda: _label_tracks(features, tracks, answers, *settings, part)
         )
-    with part("knn", "nearest neighbours"):
-        found = find_neighbors(features[0], cameras, clustering, near, runtime)
-        parts = range(1, len(features))
-        by_part = [search(features[part], near, clustering, runtime) for part in parts]
+    with part("knn", "nearest neighbours", len(features) * len(cameras)) as task:
+        found = find_neighbors(features[0], cameras, clustering, near, runtime, task.advance)
+        by_part = [
+            search(features[space], near, clustering, runtime, task.advance)
+            for space in range(1, len(features))
+        ]
     ranks, searches = found.ranks, [found, *by_part]
     recall = min((each.recall for each in searches if each.recall is not None), default=None)
 
@@ -196,7 +201,7 @@ def _label_tracks(
     answers: Answers | None,
     clustering: Clustering,
     agreement: Agreement,
-    part: Callable[[str, str], AbstractContextManager[None]],
+    part: Callable[[str, str], AbstractContextManager[Task]],
 ) -> PseudoLabels:
     """Cluster tracks and compute their agreement, each track the mean of its features."""
     with part("tracks", "clustering"):

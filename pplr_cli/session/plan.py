@@ -146,7 +146,7 @@ def needs(
     shape = 1 + parts, images, size
     on_disk = kept_on_disk(config.clustering.features, shape)
     limit = memory.budget(config.engine.memory_gb)
-    stage = memory.label_stage(images, parts, config.clustering, config.agreement)
+    stage = memory.label_stage(images, parts, size, config.clustering, config.agreement)
     decoded = 3 * config.data.height * config.data.width * sum(map(len, used))
     taken = Memory(
         network.state,

@@ -57,7 +57,7 @@ def test_a_block_is_a_quarter_of_the_budget_at_most() -> None:
 @pytest.mark.skipif(not resettable(), reason="needs a resettable peak of resident memory")
 def test_the_label_stage_needs_what_is_estimated() -> None:
     done = subprocess.run([sys.executable, "-c", STAGE], check=True, capture_output=True, text=True)
-    estimate = memory.label_stage(8000, 3, Clustering(), Agreement())
+    estimate = memory.label_stage(8000, 3, 32, Clustering(), Agreement())
     assert 0.3 * estimate < int(done.stdout) < 2 * estimate  # threads and allocators differ
 
 

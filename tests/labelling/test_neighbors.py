@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks import dense
+from pplr_cli.distributed.processes import Processes
 from pplr_cli.errors import DataError
 from pplr_cli.labelling import cpu_search, neighbors, screened_search
 from tests.labelling.sharing import shared
@@ -138,6 +139,29 @@ def test_processes_share_the_blocks_of_a_gpu(size: int, monkeypatch: pytest.Monk
     found, *others = shared(size, lambda processes: neighbors.nearest(vectors, 9, processes))
     assert found.tolist() == one.tolist()
     assert {other.shape for other in others} == {(0, 9)}
+
+
+@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize(
+    "search",
+    [cpu_search.symmetric_search, screened_search.screened_search, neighbors.torch_search],
+)
+def test_every_process_counts_all_images(
+    search: neighbors.Search, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors, counted = features(300, 8, 0), [0.0] * size
+    monkeypatch.setattr(cpu_search, "TILE", 64)
+    monkeypatch.setattr(neighbors, "BLOCK_BYTES", 4 * 300 * 7)
+    monkeypatch.setattr(neighbors, "search_for", lambda features: search)
+
+    def count(processes: Processes) -> None:
+        def advance(images: float) -> None:
+            counted[processes.rank] += images
+
+        neighbors.nearest(vectors, 9, processes, advance)
+
+    shared(size, count)
+    assert counted == pytest.approx([300.0] * size)
 
 
 @pytest.mark.parametrize("k", [2048, 2049, 2100])

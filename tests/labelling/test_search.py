@@ -64,7 +64,9 @@ def test_neighbours_come_in_the_order_of_their_distance(vectors: torch.Tensor) -
 def test_processes_share_the_rows(vectors: torch.Tensor, size: int) -> None:
     pytest.importorskip("faiss")
     given = (vectors, vectors.square().sum(1), 20, 0.98)
-    one = search.approximate_search(*given, search.ALONE)
+    counted: list[float] = []
+    one = search.approximate_search(*given, search.ALONE, counted.append)
+    assert sum(counted) == pytest.approx(COUNT)
     first, *others = shared(size, lambda each: search.approximate_search(*given, each))
     assert one is not None
     assert first is not None

@@ -4,16 +4,18 @@ from typing import Any
 
 import pytest
 
+from pplr_cli.labelling import screened_search
 from pplr_cli.progress import Silent
 from pplr_cli.session.request import TrainingRequest
 from pplr_cli.session.speed import Speed, measure
 from pplr_cli.session.start import plan_training
 
 
-@pytest.mark.parametrize("mode", ["train", "train-cam"])
-def test_each_mode_is_measured(
-    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, mode: str
+@pytest.mark.parametrize(("mode", "many"), [("train", 50_000), ("train-cam", 50_000), ("train", 1)])
+def test_each_mode_and_search_is_measured(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, mode: str, many: int
 ) -> None:
+    monkeypatch.setattr(screened_search, "MANY", many)
     found: list[Speed] = []
     monkeypatch.setattr(
         "pplr_cli.session.session.measure", lambda t: found.append(measure(t)) or found[0]
