@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from pplr_cli.errors import PplrError, UsageError
+from pplr_cli.text import sized
 
-MEGABYTE = 1_000_000
 TEMPORARY = ".tmp"
 """Suffix of unfinished files; a killed process can leave one behind."""
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -193,5 +193,5 @@ def check_space(folder: Path, needed: int, what: str, hint: str = "make room the
     """
     free = shutil.disk_usage(folder).free
     if needed > free:
-        room = f"needs {needed / MEGABYTE:,.1f} MB, {free / MEGABYTE:,.1f} MB are free"
+        room = f"needs {sized(needed)}, {sized(free)} are free"
         raise PplrError(f"`{folder}`: {what} {room}", hint)

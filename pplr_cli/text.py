@@ -1,4 +1,4 @@
-"""Text helpers: shortened lists, suggestions, printable characters, CSV."""
+"""Text helpers: shortened lists, suggestions, printable characters, CSV, sizes and counts."""
 
 import csv
 import difflib
@@ -46,6 +46,14 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     writer.writerow(columns)
     writer.writerows(rows)
     return text.getvalue()
+
+
+def sized(size: float) -> str:
+    """Return a number of bytes in a suitable unit: `11.4 GB`, `102.5 MB`, `3.0 kB`, `0 bytes`."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:,.1f} {unit}"
+    return counted(int(size), "bytes")
 
 
 def counted(count: int, units: str) -> str:

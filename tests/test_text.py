@@ -1,6 +1,6 @@
 """Words that several errors share."""
 
-from pplr_cli.text import counted, listed, named, nearest
+from pplr_cli.text import counted, listed, named, nearest, sized
 
 
 def test_long_lists_are_cut() -> None:
@@ -27,3 +27,11 @@ def test_nearest() -> None:
 def test_counted() -> None:
     found = [counted(n, "epochs") for n in (0, 1, 2, 1200)]
     assert found == ["0 epochs", "1 epoch", "2 epochs", "1,200 epochs"]
+
+
+def test_sizes_have_a_unit_in_which_they_are_not_zero() -> None:
+    sizes = 0, 1, 999, 1000, 3_000_400, 102_530_000, 999_900_000, 25_280_000_000, 1.5e12
+    assert list(map(sized, sizes)) == [
+        *("0 bytes", "1 byte", "999 bytes", "1.0 kB", "3.0 MB", "102.5 MB", "999.9 MB"),
+        *("25.3 GB", "1,500.0 GB"),
+    ]

@@ -68,7 +68,7 @@ class CompareDocument(documents.Document, command="compare"):
 
     runs: list[RunOutcome]
     differences: dict[str, list[Any]]
-    """Settings that differ, with the value of each run."""
+    """Settings that differ, with the value of each run; `36 (auto)` was chosen by `auto`."""
     groups: list[Group]
     page: documents.Page
 

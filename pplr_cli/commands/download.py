@@ -10,7 +10,7 @@ from pplr_cli.commands import completion, documents, options
 from pplr_cli.config.options import argument, option
 from pplr_cli.errors import UsageError
 from pplr_cli.terminal.console import Console
-from pplr_cli.text import nearest
+from pplr_cli.text import nearest, sized
 
 if TYPE_CHECKING:
     from pplr_cli.weights.catalogue import Entry
@@ -87,7 +87,7 @@ def _list(entries: list["Entry"], console: Console, json: bool) -> None:
         (
             each.name,
             each.description,
-            "?" if each.bytes is None else f"{each.bytes / 1e6:.0f} MB",
+            "?" if each.bytes is None else sized(each.bytes),
             "yes" if each.exists else "no",
             str(each.weights),
         )

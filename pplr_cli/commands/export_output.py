@@ -7,6 +7,7 @@ from pplr_cli.commands import documents
 from pplr_cli.commands.documents import meaning
 from pplr_cli.config.types import Fraction
 from pplr_cli.export.choice import Format, Target
+from pplr_cli.text import sized
 
 Cosine = Annotated[float, meaning("Smallest cosine of a crop's features to those of torch.")]
 
@@ -73,7 +74,7 @@ def rows(document: ExportDocument) -> Iterator[tuple[str, str]]:
     before, checked = document.preprocessing, document.checked
     kind = f", opset {document.opset}" if document.opset else ""
     kind += ", float16" if document.half else ""
-    yield "file", f"{document.file} ({document.bytes / 1e6:.1f} MB{kind})"
+    yield "file", f"{document.file} ({sized(document.bytes)}{kind})"
     sides = ", ".join(map(str, before["shape"]))
     yield "input", f"`{before['input']}`: {before['dtype']} [{sides}], {before['colour']}"
     yield "resize before", f"{before['width']} x {before['height']} pixels, {before['resize']}"

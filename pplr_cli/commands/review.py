@@ -6,6 +6,7 @@ from pplr_cli.commands import completion, documents, options
 from pplr_cli.config.options import argument, option
 from pplr_cli.files import check_output
 from pplr_cli.terminal.console import Console
+from pplr_cli.text import sized
 
 
 class ReviewDocument(documents.Document, command="review"):
@@ -60,5 +61,5 @@ def review(
         return
     console.result(
         f"review: {path}\n{found.pairs:,} pairs, {found.clusters:,} of {found.of_clusters:,} "
-        f"clusters (computed anew with {LAST}), {found.size / 1e6:.1f} MB"
+        f"clusters (computed anew with {LAST}), {sized(found.size)}"
     )

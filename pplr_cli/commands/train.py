@@ -37,6 +37,8 @@ class PlanDocument(documents.Document, command="train-dry-run"):
     data: documents.Data
     images: dict[str, int]
     """By split."""
+    download: str | None
+    """Starting weights that the run downloads first: name in `pplr download-weights`."""
     cache_bytes: int
     """Images in the cache on disk."""
     features_bytes: int
@@ -113,6 +115,7 @@ def _plan_document(plan: "Plan", request: TrainingRequest) -> PlanDocument:
         run=request.folder,
         data=needs.manifest.name,
         images=needs.images,
+        download=None if needs.download is None else needs.download.name,
         cache_bytes=needs.disk.images,
         features_bytes=needs.disk.features,
         state_bytes=needs.disk.states,

@@ -22,8 +22,6 @@ SUFFIXES = (".yaml", ".yml")
 Setting = tuple[list[str], Any]
 """Keys and value of one `--set a.b=c`."""
 
-_HINT = "`pplr presets show market` lists every key"
-
 
 def folder() -> Path:
     """Return the folder of the shipped presets: in the package, or in the source tree."""
@@ -81,12 +79,12 @@ def read(path: Path) -> dict[str, Any]:
         where, what = _yaml_problem(error, text)
         raise UsageError(f"`{path}{where}`: {what}", "correct the YAML there") from error
     except RecursionError as error:
-        raise UsageError(f"`{path}`: nested too deeply", _HINT) from error
+        raise UsageError(f"`{path}`: nested too deeply", _keys(str(path))) from error
     if not isinstance(document, dict):
         what = "empty" if document is None else "not a preset (expected lines of `key: value`)"
-        raise UsageError(f"`{path}:1:1`: {what}", _HINT)
+        raise UsageError(f"`{path}:1:1`: {what}", _keys(str(path)))
     if not isinstance(document.get(CAMERA, {}), dict):
-        raise UsageError(f"`{path}`: `{CAMERA}` must be a block of settings", _HINT)
+        raise UsageError(f"`{path}`: `{CAMERA}` must be a block of settings", _keys(str(path)))
     return document
 
 
@@ -157,13 +155,18 @@ def _marked(
     return [p if p in own else p._replace(what=f"{p.what} (from `--set`)") for p in wrong]
 
 
+def _keys(source: str) -> str:
+    """Return the hint to list every key: of a shipped preset; a file may itself be wrong."""
+    return f"`pplr presets show {source if source in names() else 'NAME'}` lists every key"
+
+
 def _error(source: str, wrong: Sequence[problems.Problem]) -> UsageError:
     """Return one error for all problems, one per line."""
     if len(wrong) == 1:
-        return UsageError(f"`{source}`: {wrong[0]}", wrong[0].hint or _HINT)
+        return UsageError(f"`{source}`: {wrong[0]}", wrong[0].hint or _keys(source))
     lines = [f"`{source}`: {len(wrong)} settings are wrong", *map(str, wrong)]
     hints = "; ".join(dict.fromkeys(problem.hint for problem in wrong if problem.hint))
-    return UsageError("\n  ".join(lines), hints or _HINT)
+    return UsageError("\n  ".join(lines), hints or _keys(source))
 
 
 def _merge(raw: Mapping[str, Any], settings: Iterable[Setting], camera: bool) -> Any:

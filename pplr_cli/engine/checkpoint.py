@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from pplr_cli.errors import PplrError, StateError
-from pplr_cli.files import MEGABYTE, atomic_write, check_space
+from pplr_cli.files import atomic_write, check_space
+from pplr_cli.text import sized
 from pplr_cli.weights.loading import FORMAT, METADATA
 
 STATE_FORMAT = 1
@@ -115,8 +116,8 @@ def _write(buffer: io.BytesIO, path: Path, what: str, keep: Path | None = None) 
             raise
         free = shutil.disk_usage(path.parent).free
         raise PplrError(
-            f"`{path}`: {error.strerror}: {what} needs {len(content) / MEGABYTE:,.1f} MB, "
-            f"{free / MEGABYTE:,.1f} MB are free",
+            f"`{path}`: {error.strerror}: {what} needs {sized(len(content))}, "
+            f"{sized(free)} are free",
             _MAKE_ROOM,
         ) from error
 

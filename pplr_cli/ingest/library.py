@@ -14,7 +14,7 @@ from pplr_cli.ingest.description import Layout
 from pplr_cli.ingest.integrity import differences, examine
 from pplr_cli.ingest.layouts import LAYOUTS, SYNTHETIC
 from pplr_cli.ingest.prepare import Preparation, Prepared
-from pplr_cli.ingest.request import DEMO, PrepareRequest, check_name
+from pplr_cli.ingest.request import DEMO, PrepareRequest, check_name, crops_command
 from pplr_cli.ingest.rules import changed
 from pplr_cli.ingest.trees import find_root
 from pplr_cli.progress import Reporter
@@ -42,10 +42,15 @@ def open_dataset(
     return manifest
 
 
-def find_dataset(name: str, data_dir: Path) -> Manifest | None:
+def find_dataset(name: str, data_dir: Path, command: str = "") -> Manifest | None:
     """Return a prepared data set; None if `open_dataset` can and must prepare it first.
 
     Only its manifest is read.
+
+    Args:
+        name: of the data set.
+        data_dir: the data folder.
+        command: uses the data set NAME, for the hint if there is none of that name.
 
     Raises:
         DataError: as `open_dataset`.
@@ -53,7 +58,7 @@ def find_dataset(name: str, data_dir: Path) -> Manifest | None:
     manifest = _load(name, data_dir)
     if manifest is None and name != DEMO:
         if name not in LAYOUTS:
-            raise _unknown(name, data_dir)
+            raise _unknown(name, data_dir, command)
         if find_unprepared(LAYOUTS[name], data_dir) is None:
             raise _not_found(LAYOUTS[name], data_dir)
     return manifest
@@ -127,9 +132,11 @@ def _load(name: str, data_dir: Path) -> Manifest | None:
     return manifest
 
 
-def _unknown(name: str, data_dir: Path) -> DataError:
-    names = named(prepared_names(data_dir), 100) or "none"
-    hint = f"prepared data sets: {names}; `pplr prepare --help` shows how to add one"
+def _unknown(name: str, data_dir: Path, command: str = "") -> DataError:
+    names, then = named(prepared_names(data_dir), 100), f"`{command}`" if command else ""
+    hint = f"prepared data sets: {names or 'none'}{f': {then}' if names and then else ''}"
+    own = f"`{crops_command('NAME', data_dir)}` (without cameras: no --pattern)"
+    hint += f"\nyour own crops, in a folder for each camera: {own}{then and f', then {then}'}"
     return DataError(f"`{name}`: no such data set in `{data_dir}`", hint)
 
 

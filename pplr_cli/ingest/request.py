@@ -15,6 +15,8 @@ from pplr_cli.text import nearest
 
 DEMO = "demo"
 """Name of the synthetic data set."""
+CAMERA_FOLDERS = "^(?P<camera>[^/]+)/"
+"""The pattern of crops with one folder per camera."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,12 @@ class PrepareRequest:
         """Return the request as a command line, with `more` options."""
         folder = [] if self.data_dir == env.data_dir() else ["--data-dir", str(self.data_dir)]
         return shlex.join(["pplr", "prepare", *words(self), *folder, *more])
+
+
+def crops_command(name: str, data_dir: Path, *more: str) -> str:
+    """Return the command that prepares own crops which are in a folder for each camera."""
+    crops = PrepareRequest(FOLDER, (Path("CROPS"),), data_dir, name, pattern=CAMERA_FOLDERS)
+    return crops.command(*more)
 
 
 def check_name(name: str) -> None:

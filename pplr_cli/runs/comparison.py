@@ -43,7 +43,8 @@ class Comparison(NamedTuple):
     runs: list[Run]  # two or more
     outcomes: list[Outcome]  # state and figures of each run
     # the settings that differ, other than the seed, with the value of each run; `mode` is the
-    # command, `data.digest` the content of the data set, `answers` that of the answers
+    # command, `data.digest` the content of the data set, `answers` that of the answers; "36 (auto)"
+    # was chosen by `auto`, which is the same setting in all runs that have it
     differences: dict[str, list[Any]]
     # the runs grouped by all settings but the seed, in order of their first run
     groups: list[Group]
@@ -63,7 +64,7 @@ class Comparison(NamedTuple):
         for one in outcomes:
             if one["problem"]:
                 raise UsageError(one["problem"], "leave this run out")
-        different = _differences(settings)
+        different = _differences(settings, [run.auto for run in runs])
         return cls(runs, outcomes, different, _groups(outcomes, different))
 
 
@@ -133,10 +134,17 @@ def _settings(run: Run) -> dict[str, Any]:
     return {"mode": run.mode, **settings, "data.digest": digest, "answers": answers}
 
 
-def _differences(settings: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+def _differences(
+    settings: Sequence[dict[str, Any]], auto: Sequence[frozenset[str]]
+) -> dict[str, list[Any]]:
+    """Return the settings that differ; numbers that `auto` chose are marked, or left out if all."""
     keys = list(dict.fromkeys(key for one in settings for key in one))
     values = {key: [one.get(key) for one in settings] for key in keys}
-    return {key: found for key, found in values.items() if any(v != found[0] for v in found)}
+    return {
+        key: [f"{v} (auto)" if key in own else v for v, own in zip(found, auto, strict=True)]
+        for key, found in values.items()
+        if any(v != found[0] for v in found) and not all(key in own for own in auto)
+    }
 
 
 def _groups(outcomes: Sequence[Outcome], different: dict[str, list[Any]]) -> list[Group]:

@@ -59,7 +59,8 @@ def check_folder(path: Path, *, overwrite: bool, resume: bool) -> None:
     if not (overwrite or resume):
         raise UsageError(
             f"`{path}`: the folder already contains a run",
-            "continue it with --resume, delete it with --overwrite, or choose another --run-dir",
+            "continue it with --resume, delete it with --overwrite, or choose another --run-dir; a "
+            "finished run takes more epochs with --resume and `--set optim.epochs=N`",
         )
 
 
@@ -115,7 +116,7 @@ class RunFolder:
     path: Path  # the folder, locked
     config: Config  # the resolved settings
     mode: Mode
-    origin: Mapping[str, str]  # of the run: further entries of `environment.json`
+    origin: Mapping[str, Any]  # of the run: further entries of `environment.json`
     resumed: InitVar[Rows | None] = None  # its rows; None for a new run, which deletes an earlier
     rows: list[Row] = field(init=False)  # the figures of each epoch, of which records are made
 

@@ -126,6 +126,12 @@ class Run:
         return str(self.environment.get("device") or "")
 
     @property
+    def auto(self) -> frozenset[str]:
+        """The dotted keys of the settings whose numbers `auto` chose; empty if not recorded."""
+        keys = self.environment.get("auto")
+        return frozenset(map(str, keys)) if isinstance(keys, list) else frozenset()
+
+    @property
     def seconds(self) -> float:
         """The time of all recorded stages, those before a resume included."""
         return sum(sum(stage_seconds(row).values()) for row in self.rows)

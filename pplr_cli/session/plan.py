@@ -13,7 +13,8 @@ from pplr_cli.data.store import cache_kind
 from pplr_cli.engine import memory
 from pplr_cli.labelling.disk_features import kept_on_disk
 from pplr_cli.session.duration import Times
-from pplr_cli.text import counted
+from pplr_cli.text import counted, sized
+from pplr_cli.weights.catalogue import StartFile
 
 STATES = 3
 """Copies of network and optimiser that the run folder holds while one is replaced."""
@@ -73,6 +74,7 @@ class Needs(NamedTuple):
     images: dict[str, int]  # by split
     disk: Disk
     memory: Memory
+    download: StartFile | None  # starting weights that are not on this machine yet
 
     def rows(self) -> Rows:
         """Return the table for people."""
@@ -85,8 +87,8 @@ class Needs(NamedTuple):
             "label stage, above the features": self.memory.label_stage,
             "evaluation": self.memory.evaluation,
         }
-        if self.memory.images:
-            names["decoded images"] = self.memory.images
+        names["decoded images"] = self.memory.images
+        names = {what: taken for what, taken in names.items() if taken}
         names["all of it at once, at most"] = max(self.memory.peak.values())
         epochs = counted(optim.epochs, "epochs")
         scores = "mAP and CMC" if self.manifest.can_evaluate else "none: no labelled query/gallery"
@@ -95,16 +97,25 @@ class Needs(NamedTuple):
             ("images", ", ".join(f"{count:,} {split}" for split, count in self.images.items())),
             ("image size", f"{config.data.height} x {config.data.width}"),
             ("network", f"{config.model.backbone} from {config.model.weights}"),
+            *self._download_row(),
             ("training", f"{epochs} of {optim.iters} batches of {batch.size}"),
             ("replicas", f"{batch.replicas} of {batch.size // batch.replicas} images"),
-            ("images in the cache on disk", _gigabytes(self.disk.images)),
-            *([("features on disk", _gigabytes(self.disk.features))] * (self.disk.features > 0)),
-            ("states and weights on disk", _gigabytes(self.disk.states)),
+            ("images in the cache on disk", sized(self.disk.images)),
+            *([("features on disk", sized(self.disk.features))] * (self.disk.features > 0)),
+            ("states and weights on disk", sized(self.disk.states)),
             ("evaluation", scores),
-            *((f"memory: {what}", _gigabytes(taken)) for what, taken in names.items()),
-            ("memory budget", f"{_gigabytes(self.memory.budget)} ({share})"),
-            ("memory of this machine", _gigabytes(host.memory()["total"])),
+            *((f"memory: {what}", sized(taken)) for what, taken in names.items()),
+            ("memory budget", f"{sized(self.memory.budget)} ({share})"),
+            ("memory of this machine", sized(host.memory()["total"])),
         ]
+
+    def _download_row(self) -> Rows:
+        """Return the line about weights that the run downloads first, if it does."""
+        if self.download is None:
+            return []
+        size = sized(self.download.size) if self.download.size else "size not published"
+        name, setting = self.download.name, f"`model.weights` = `{self.config.model.weights}`"
+        return [("download before training", f"`{name}`, {size} ({setting})")]
 
 
 class Plan(NamedTuple):
@@ -122,6 +133,7 @@ def needs(
     tracked: bool = False,
     on_gpu: bool = False,
     processes: int = 1,
+    download: StartFile | None = None,
 ) -> Needs:
     """Return what a run does and needs.
 
@@ -132,6 +144,7 @@ def needs(
         tracked: whether tracks are clustered, which takes little memory.
         on_gpu: whether it trains on GPUs.
         processes: of the run on this machine.
+        download: starting weights that it downloads first.
     """
     if not cache:
         config = config.model_copy(
@@ -165,7 +178,7 @@ def needs(
         processes * prod(shape) * 2 if on_disk else 0,
         STATES * network.state,
     )
-    return Needs(config, manifest, by_name, disk, taken)
+    return Needs(config, manifest, by_name, disk, taken, download)
 
 
 def _cache(config: Config, sets: list[ImageSet]) -> int:
@@ -179,7 +192,3 @@ def _cache(config: Config, sets: list[ImageSet]) -> int:
         elif kind == "pixels":
             total += len(images) * 3 * config.data.height * config.data.width
     return round(total)
-
-
-def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:.2f} GB"

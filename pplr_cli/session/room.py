@@ -15,6 +15,7 @@ from pplr_cli.config.fields import Config
 from pplr_cli.errors import PplrError
 from pplr_cli.progress import Reporter
 from pplr_cli.session.plan import Needs
+from pplr_cli.text import sized
 
 WITHOUT = "leave out `--no-cache`, or `--set data.cache=compact` instead of `none`"
 FEWER = "use fewer images, or a machine with more memory"
@@ -35,13 +36,13 @@ def check_room(needs: Needs, folder: Path, reporter: Reporter) -> None:
     has, peak = host.memory(), needs.memory.peak
     stage, taken = max(peak.items(), key=lambda item: item[1])
     free, total = has["free"], has["total"]
-    what = f"{stage} takes about {taken / 1e9:.1f} GB of memory"
+    what = f"{stage} takes about {sized(taken)} of memory"
     if 0 < total < taken:
         hint = _memory_hint(needs, total, stage)
-        raise PplrError(f"{what}, this machine has {total / 1e9:.1f} GB", hint)
+        raise PplrError(f"{what}, this machine has {sized(total)}", hint)
     if 0 < free < taken:
         hint = _memory_hint(needs, free, stage)
-        reporter.warn(f"{what}, {free / 1e9:.1f} GB are free now", f"end other programs, or {hint}")
+        reporter.warn(f"{what}, {sized(free)} are free now", f"end other programs, or {hint}")
 
 
 def _memory_hint(needs: Needs, room: int, stage: str) -> str:
@@ -83,8 +84,8 @@ def _check_disks(needs: Needs, folder: Path) -> None:
         if total > free:
             where, size, what = max(parts, key=lambda part: part[1])
             raise PplrError(
-                f"`{where}`: the run takes about {total / 1e9:.1f} GB of disk space ({what} "
-                f"{size / 1e9:.1f} GB), {free / 1e9:.1f} GB are free",
+                f"`{where}`: the run takes about {sized(total)} of disk space ({what} "
+                f"{sized(size)}), {sized(free)} are free",
                 _disk_hint(what, needs.config),
             )
 

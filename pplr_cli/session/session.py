@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from pplr_cli import env
+from pplr_cli.config.document import flat
 from pplr_cli.config.fields import Config
 from pplr_cli.data.store import ImageStore
 from pplr_cli.distributed.launch import local_processes, started_by_launcher
@@ -19,6 +20,7 @@ from pplr_cli.report.loggers import logging_to
 from pplr_cli.report.page import update_report
 from pplr_cli.retrieval.evaluator import Evaluator
 from pplr_cli.runs import resume
+from pplr_cli.runs.default_folder import EPOCHS
 from pplr_cli.runs.folder import ANSWERS, LOG, STATE, RunFolder, locked_folder
 from pplr_cli.runs.machine import device_name
 from pplr_cli.runs.records import Run
@@ -32,6 +34,7 @@ from pplr_cli.session.recorder import RunRecorder
 from pplr_cli.session.request import TrainingRequest
 from pplr_cli.session.room import check_room
 from pplr_cli.session.speed import measure
+from pplr_cli.text import counted
 
 State = dict[str, Any]
 
@@ -93,6 +96,7 @@ class Session:
             tracked=inputs.tracks is not None,
             on_gpu=self._runtime.device.type == "cuda",
             processes=local_processes(),
+            download=inputs.download,
         )
 
     def _ready(self, inputs: Inputs) -> tuple[RunRecorder, State | None]:
@@ -121,7 +125,7 @@ class Session:
             recorder.folder = self._open_folder(inputs, state, stack)
             recorder.loggers = self._loggers(inputs, recorder.trainer.images, stack)
         if state is not None:
-            self._log.info(_resumed(state, inputs.config))
+            self._log.info(_resumed(state, inputs.config, self._request))
         recorder.trainer.run(recorder.after_epoch, recorder.at_boundary)
         recorder.finish()
 
@@ -151,6 +155,7 @@ class Session:
             "data_dir": str(env.data_dir(self._request.data_dir).resolve()),
             "data_digest": inputs.manifest.digest,
             "device": " x ".join((*many, device_name(self._runtime.device))),
+            "auto": self._auto(inputs),
         }
         rows = None if state is None else state["rows"]
         folder = RunFolder(self._folder, inputs.config, self._request.mode, origin, rows)
@@ -159,6 +164,12 @@ class Session:
             with atomic_write(self._folder / ANSWERS) as file:
                 file.write(inputs.answers.text.encode(errors="surrogateescape"))
         return folder
+
+    def _auto(self, inputs: Inputs) -> list[str]:
+        """Return the settings whose numbers `auto` chose, before a resume if not now."""
+        asked, used = (flat(each.document()) for each in (self._request.config(), inputs.config))
+        chosen = [key for key, value in used.items() if asked[key] != value]
+        return chosen or sorted(Run(self._folder).auto if self._request.resumes else ())
 
     def _loggers(
         self, inputs: Inputs, images: TrainingImages, stack: ExitStack
@@ -222,9 +233,11 @@ class Session:
         return StoppedError(message, cause.exit_code)
 
 
-def _resumed(state: State, config: Config) -> str:
-    """Say where a resumed run continues."""
-    if state["epoch"] == config.optim.epochs:
-        return "all epochs are done; `--set optim.epochs=...` lengthens the run"
+def _resumed(state: State, config: Config, request: TrainingRequest) -> str:
+    """Say where a resumed run continues; of a finished one, the command that trains longer."""
+    done = config.optim.epochs
+    if state["epoch"] == done:
+        longer = replace(request.continued(), settings=(f"{EPOCHS}={2 * done}",)).command()
+        return f"the run is finished after {counted(done, 'epochs')}; to train longer: `{longer}`"
     step = "" if state["current"] is None else f", step {len(state['current']['steps'])}"
     return f"resumed in epoch {state['epoch'] + 1}{step}"

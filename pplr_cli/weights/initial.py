@@ -7,7 +7,7 @@ from pplr_cli.config.fields import Model
 from pplr_cli.config.starts import RISK, STARTS, starts_of
 from pplr_cli.errors import WeightsError
 from pplr_cli.progress import Reporter
-from pplr_cli.weights.catalogue import start_file
+from pplr_cli.weights.catalogue import StartFile, start_file
 from pplr_cli.weights.loading import weights_in
 from pplr_cli.weights.store import obtain
 
@@ -16,10 +16,19 @@ SYNTHETIC = Path(__file__).with_name("tiny_synthetic.pth")
 """Included weights of the `tiny` backbone (from scripts/pretrain_tiny.py)."""
 
 
-def initial_weights(model: Model, reporter: Reporter) -> Path | None:
+def to_download(model: Model) -> StartFile | None:
+    """Return the published weights that `initial_weights` downloads; None if it downloads none."""
+    if model.weights not in STARTS:
+        return None
+    entry = start_file(model.weights, model.backbone)
+    return entry if entry.start.direct and not entry.target.is_file() else None
+
+
+def initial_weights(model: Model, reporter: Reporter, *, fetch: bool = True) -> Path | None:
     """Return the file of `model.weights`, fetched if it is missing; None = random weights.
 
-    Called before any image is read, so that a missing network is reported at once.
+    Called before any image is read, so that a missing network is reported at once. Without
+    `fetch`, the result is None too for weights that would be downloaded.
 
     Raises:
         WeightsError: the file is missing or cannot be fetched.
@@ -32,7 +41,9 @@ def initial_weights(model: Model, reporter: Reporter) -> Path | None:
     if model.weights not in STARTS:
         reporter.info(f"{RISK}; {_SCORE}")
         return Path(model.weights)
-    path = obtain(start_file(model.weights, model.backbone), reporter)
+    path = None
+    if fetch or to_download(model) is None:
+        path = obtain(start_file(model.weights, model.backbone), reporter)
     if model.weights != "imagenet":
         effect = STARTS[model.weights].effect
         reporter.warn(f"`model.weights` = `{model.weights}`: {effect}", f"{RISK}; {_SCORE}")

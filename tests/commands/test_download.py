@@ -65,9 +65,9 @@ def test_listing_shows_what_there_is_and_what_is_here() -> None:
     rows = pplr_download_weights().splitlines()[1:]
     assert [row.split()[0] for row in rows] == list(everything())
     here = {row.split()[0]: row.split()[-4:] for row in rows}
-    assert here["resnet50"] == ["3", "MB", "yes", str(target)]
-    assert here["resnet18"][:3] == ["47", "MB", "no"]
-    assert here["market-cam"][:3] == ["193", "MB", "no"]
+    assert here["resnet50"] == ["3.0", "MB", "yes", str(target)]
+    assert here["resnet18"][:3] == ["46.8", "MB", "no"]
+    assert here["market-cam"][:3] == ["192.7", "MB", "no"]
 
 
 def test_listing_as_a_document() -> None:

@@ -27,7 +27,7 @@ def test_the_page_of_a_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert run(["review", str(folder), "--pairs", "7", "--clusters", "2"]) == 0
     out = capsys.readouterr().out
     assert f"review: {folder / 'review.html'}" in out
-    counted = r"^7 pairs, 2 of \d clusters \(computed anew with last\.pth\), 0\.\d MB$"
+    counted = r"^7 pairs, 2 of \d clusters \(computed anew with last\.pth\), \d+\.\d kB$"
     assert re.search(counted, out, re.MULTILINE)
     page = (folder / "review.html").read_text()
     assert not re.search(r"(src|href)=\"(?!data:)", page.replace("src=\"' + ", ""))

@@ -152,7 +152,9 @@ def test_camera_mode_without_cameras_says_so(
 ) -> None:
     data = bare(tiny_data, tmp_path)
     assert train(tiny_preset, data, tmp_path / "run", command="train-cam") == 1
-    assert "`pplr train-cam` needs the camera of every training image" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "no training image has a camera label; `pplr train-cam` needs" in err
+    assert "hint: train without cameras: `pplr train --preset" in err
     assert not (tmp_path / "run").exists()
 
 
@@ -178,7 +180,7 @@ def test_a_data_set_that_cannot_be_opened_shows_before_weights_are_fetched(
     monkeypatch: pytest.MonkeyPatch,
     damaged: bool,
 ) -> None:
-    monkeypatch.setattr(inputs, "initial_weights", lambda *_: pytest.fail("fetched"))
+    monkeypatch.setattr(inputs, "initial_weights", lambda *_, **__: pytest.fail("fetched"))
     if damaged:
         (tmp_path / "tiny").mkdir()
         (tmp_path / "tiny" / "manifest.json").write_text("{}")
@@ -193,7 +195,7 @@ def test_unreachable_weights_show_before_a_data_set_is_drawn(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def unreachable(*_: object) -> None:
+    def unreachable(*_: object, **__: object) -> None:
         raise WeightsError("no network")
 
     monkeypatch.setattr(inputs, "initial_weights", unreachable)

@@ -195,6 +195,18 @@ def test_one_error_stands_on_one_line() -> None:
     assert error.message == "`market`: `optim.lr` = `-1`: must be greater than 0 (from `--set`)"
 
 
+def test_the_hint_names_the_preset_in_use(preset: Any) -> None:
+    for name in ("crops", "msmt17"):
+        error = refusal(name, "train", ["clustering.epss=0.5"])
+        assert error.hint == f"`pplr presets show {name}` lists every key"
+    for text in ("data: {name: x}\nclusterin: {eps: 0.5}", "data: [", ""):
+        assert "market" not in str(refusal(preset(text), "train").hint)
+    values = presets.resolve("crops", "train").document() | {"clusterin": 1}
+    with pytest.raises(UsageError) as caught:
+        presets.restore(values, "runs/a/config.yaml")
+    assert caught.value.hint == "`pplr presets show NAME` lists every key"
+
+
 def test_all_errors_of_both_modes_together(preset: Any) -> None:
     path = preset(
         "data: {name: x, height: 0}\nlr: 1\ncamera: {clustering: {eps: 2}, loss: {gamma: 1}}"

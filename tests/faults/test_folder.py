@@ -79,7 +79,8 @@ def test_a_finished_run_is_kept_and_resumed_computes_nothing_but_tells_its_resul
     assert runs.start(tmp_path / "run", mode=mode).wait() == 2
     process = runs.start(tmp_path / "run", "--resume", mode=mode)
     assert process.wait() == 0
-    assert "all epochs are done; `--set optim.epochs=...` lengthens the run\n" in process.text
+    assert "the run is finished after 2 epochs; to train longer: `pplr train" in process.text
+    assert "--set optim.epochs=4 " in process.text
     assert "weights: " in process.text
     assert outcome(tmp_path / "run") == expected
 

@@ -8,8 +8,15 @@ from pplr_cli.data.decode import Fault
 from pplr_cli.data.images import Image, Split
 from pplr_cli.errors import DataError, UsageError
 from pplr_cli.ingest.layouts import LAYOUTS, MARKET, VERI
-from pplr_cli.ingest.library import check, find_unprepared, open_dataset, prepare, prepared_names
-from pplr_cli.ingest.request import PrepareRequest
+from pplr_cli.ingest.library import (
+    check,
+    find_dataset,
+    find_unprepared,
+    open_dataset,
+    prepare,
+    prepared_names,
+)
+from pplr_cli.ingest.request import PrepareRequest, crops_command
 from pplr_cli.progress import Silent
 
 Plant = Callable[[Path, Iterable[str]], Path]
@@ -84,7 +91,17 @@ def test_an_unknown_name_lists_what_is_prepared(tmp_path: Path) -> None:
     open_dataset("demo", tmp_path, Silent())
     with pytest.raises(DataError, match="`crops`: no such data set") as caught:
         open_dataset("crops", tmp_path, Silent())
-    assert "`demo`" in (caught.value.hint or "")
+    first, second = (caught.value.hint or "").splitlines()
+    assert first == "prepared data sets: `demo`"
+    assert f"`{crops_command('NAME', tmp_path)}`" in second
+    with pytest.raises(DataError) as caught:
+        find_dataset("crops", tmp_path, "pplr train --data NAME")
+    first, second = (caught.value.hint or "").splitlines()
+    assert first == "prepared data sets: `demo`: `pplr train --data NAME`"
+    assert second.endswith(", then `pplr train --data NAME`")
+    with pytest.raises(DataError, match="no such data set") as caught:
+        find_dataset("crops", tmp_path / "empty", "pplr train --data NAME")
+    assert (caught.value.hint or "").startswith("prepared data sets: none\nyour own crops")
 
 
 @pytest.mark.usefixtures("partial")

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from pplr_cli.errors import UsageError
-from pplr_cli.ingest.request import PrepareRequest
+from pplr_cli.ingest.crops import compile_pattern
+from pplr_cli.ingest.request import CAMERA_FOLDERS, PrepareRequest, crops_command
 
 
 @pytest.mark.parametrize(
@@ -95,3 +96,15 @@ def test_the_command_is_the_whole_request(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_list_of_broken_images_stands_beside_the_folder() -> None:
     request = PrepareRequest("veri", (), Path("data"), "cars")
     assert request.fault_list == Path("data/cars.bad.txt")
+
+
+def test_the_command_for_own_crops_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PPLR_DATA_DIR", str(tmp_path))
+    assert crops_command("NAME", tmp_path) == (
+        f"pplr prepare folder CROPS --name NAME --pattern '{CAMERA_FOLDERS}'"
+    )
+    words = shlex.split(crops_command("shop", tmp_path / "other", "--update"))
+    assert words[-3:] == ["--data-dir", str(tmp_path / "other"), "--update"]
+    found = compile_pattern(CAMERA_FOLDERS).search("hall/0001.jpg")
+    assert found is not None
+    assert found["camera"] == "hall"

@@ -81,6 +81,23 @@ def test_mode_and_data_set_set_runs_apart(copy: Copy) -> None:
     assert len(found.groups) == 2
 
 
+def test_numbers_that_auto_chose_do_not_set_runs_apart(copy: Copy) -> None:
+    def auto(run: Path, *keys: str) -> Path:
+        environment = json.loads((run / "environment.json").read_text())
+        (run / "environment.json").write_text(json.dumps(environment | {"auto": keys}))
+        return run
+
+    small = auto(copy("small", batch__size=12), "batch.size")
+    large = auto(copy("large", batch__size=36), "batch.size")
+    found = Comparison.of([small, large])
+    assert found.differences == {}
+    assert len(found.groups) == 1
+    written = copy("written", batch__size=12)
+    assert Comparison.of([small, written]).differences == {}
+    found = Comparison.of([large, written])
+    assert found.differences == {"batch.size": ["36 (auto)", 12]}
+
+
 def test_answers_set_runs_apart(copy: Copy) -> None:
     one, other = copy("one"), copy("other")
     (other / "answers-used.csv").write_text("path_a,path_b,answer\na.jpg,b.jpg,same\n")

@@ -85,6 +85,7 @@ def test_a_run_is_not_overwritten_unasked(tmp_path: Path, config: Config) -> Non
         check_folder(tmp_path, overwrite=False, resume=False)
     assert "--overwrite" in str(caught.value.hint)
     assert "--resume" in str(caught.value.hint)
+    assert "finished run takes more epochs" in str(caught.value.hint)
     check_folder(tmp_path, overwrite=True, resume=False)
     check_folder(tmp_path, overwrite=False, resume=True)
     assert (tmp_path / "metrics.jsonl").is_file()

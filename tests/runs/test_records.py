@@ -138,3 +138,18 @@ def test_the_data_set_of_the_run_is_recognised(folder: Path, tiny_data: Path) ->
         file.write_text(json.dumps(json.loads(file.read_text()) | {"data_digest": digest}))
         with pytest.raises(DataError, match="is not that of the run"):
             Run(folder).open_data(None, Silent())
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ('{"auto": ["batch.size"]}', {"batch.size"}),
+        ("{}", set()),
+        ('{"auto": null}', set()),
+        ('{"auto": "batch.size"}', set()),
+        ('{"auto": [[1]]}', {"[1]"}),
+    ],
+)
+def test_numbers_that_auto_chose_are_known(folder: Path, text: str, keys: set[str]) -> None:
+    (folder / "environment.json").write_text(text)
+    assert Run(folder).auto == keys

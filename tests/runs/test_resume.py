@@ -96,7 +96,8 @@ def test_the_epochs_may_change_down_to_those_begun(
     with pytest.raises(UsageError, match=r"`optim\.epochs` was 2, is 1") as caught:
         check(saved, other)
     assert "cannot be shortened below the epochs that it has begun (2)" in caught.value.message
-    assert "`--set optim.epochs=2` or more" in str(caught.value.hint)
+    longer = "pplr train --run-dir 'runs/a b' --resume --set optim.epochs=4"
+    assert f"to train longer: `{longer}`;" in str(caught.value.hint)
 
 
 def test_too_few_epochs_and_another_setting_are_both_named(

@@ -123,6 +123,6 @@ def test_a_run_that_does_not_fit_writes_nothing(
     for more in ([], ["--dry-run"]):
         assert run(["train", *options, "--run-dir", str(tmp_path / "run"), *more]) == 1
         told = capsys.readouterr().err
-        assert "error: training takes about 0.0 GB of memory, this machine has 0.0 GB" in told
+        assert "error: training takes about 1" in told
         assert "hint: " in told
         assert not (tmp_path / "run").exists()

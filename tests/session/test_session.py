@@ -209,9 +209,11 @@ def test_numbers_chosen_by_auto_are_recorded_and_used_again(
     assert "chosen for 96 images: `batch.size` = 24, `optim.iters` = 8" in listener.news
     run = Run(options["run_dir"])
     assert (run.config.batch.size, run.config.optim.iters) == (24, 8)
+    assert run.auto == {"batch.size", "optim.iters"}
     monkeypatch.setattr(fitting, "PASSES", 9)
     resumed = {"preset": None, "resume": True, "settings": ("optim.epochs=2",)}
     assert train(options, **resumed).config.optim.iters == 8  # type: ignore[union-attr]
+    assert Run(options["run_dir"]).auto == run.auto
 
 
 def test_contradictions_end_a_run_before_it_begins(options: dict[str, Any], tmp_path: Path) -> None:

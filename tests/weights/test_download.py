@@ -422,7 +422,7 @@ def test_full_disk_is_seen_before(
     server: Server, part: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
-    with pytest.raises(PplrError, match=r"needs 1\.0 MB, 0\.0 MB are free"):
+    with pytest.raises(PplrError, match=r"needs 1\.0 MB, 1\.0 kB are free"):
         get(server.url, part)
     assert not part.exists()
 

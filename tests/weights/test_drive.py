@@ -355,7 +355,7 @@ def test_silent_server_times_out(google: Google, monkeypatch: pytest.MonkeyPatch
 def test_full_disk_is_seen_at_once(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
     google.items = {"market.pth": Item(WHOLE)}
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
-    with pytest.raises(PplrError, match=r"`market.pth` needs .* MB, 0\.0 MB are free"):
+    with pytest.raises(PplrError, match=r"`market.pth` needs .* MB, 1\.0 kB are free"):
         obtain(MARKET, Silent())
     assert not MARKET.target.exists()
 

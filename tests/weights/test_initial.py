@@ -8,7 +8,7 @@ from pplr_cli.config.fields import Model
 from pplr_cli.errors import WeightsError
 from pplr_cli.progress import Silent
 from pplr_cli.weights import initial
-from pplr_cli.weights.initial import initial_weights
+from pplr_cli.weights.initial import initial_weights, to_download
 from tests.shared_reporter import Recorder
 
 
@@ -25,6 +25,31 @@ def test_synthetic_weights_are_shipped() -> None:
 def test_imagenet_weights_are_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(initial, "obtain", lambda entry, reporter: Path(f"{entry.name}.pth"))
     assert initial_weights(Model(backbone="resnet34"), Silent()) == Path("resnet34.pth")
+
+
+def test_missing_weights_are_named_and_need_not_be_fetched(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(initial, "obtain", lambda entry, reporter: Path(f"{entry.name}.pth"))
+    model = Model(backbone="resnet34")
+    entry = to_download(model)
+    assert entry is not None
+    assert (entry.name, entry.size // 10**6) == ("resnet34", 87)
+    assert initial_weights(model, Silent(), fetch=False) is None
+    entry.target.parent.mkdir(parents=True)
+    entry.target.touch()
+    assert to_download(model) is None
+    assert initial_weights(model, Silent(), fetch=False) == Path("resnet34.pth")
+
+
+def test_weights_that_are_not_downloaded() -> None:
+    for model in (Model(weights="random"), Model(backbone="tiny", weights="synthetic")):
+        assert to_download(model) is None
+    by_browser = Model(weights="lup")
+    assert to_download(by_browser) is None
+    with pytest.raises(WeightsError, match="for a browser"):
+        initial_weights(by_browser, Silent(), fetch=False)
 
 
 def test_a_start_names_its_effect_and_the_risk(
