@@ -12,7 +12,7 @@ from pplr_cli.data.images import Split
 from pplr_cli.errors import UsageError
 from pplr_cli.files import portable
 from pplr_cli.ingest.layouts import FOLDER, MOT
-from pplr_cli.ingest.request import PrepareRequest
+from pplr_cli.ingest.request import CAMERA_FOLDERS, PrepareRequest
 from pplr_cli.terminal.console import Console
 
 if TYPE_CHECKING:
@@ -166,7 +166,8 @@ def _print(prepared: "Prepared", picture: Path | None, following: str, console: 
     if picture is not None:
         console.result(f"picture: {picture}")
     if prepared.manifest.layout == FOLDER and not any(s.cameras.value for s in prepared.counts):
-        console.info("no cameras: `--pattern` can read them from the paths, for `pplr train-cam`")
+        more = f"`--update --pattern '{CAMERA_FOLDERS}'`"
+        console.info(f"no cameras: {more} takes them from a folder for each, for `pplr train-cam`")
     console.info(f"next: `{following}`")
 
 

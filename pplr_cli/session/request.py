@@ -60,7 +60,8 @@ class TrainingRequest:
 
     def __post_init__(self) -> None:
         if self.preset is None and not (self.resumes and self.run_dir):
-            hint = f"`pplr {self.mode} --help` shows the usage"
+            first = f"`pplr {self.mode} --preset demo` needs no data"
+            hint = f"`pplr presets list` names the presets; {first}"
             if self.resumes:
                 hint = f"`pplr {self.mode} --run-dir DIR --resume` continues the run in DIR"
             if self.run_dir is not None and (self.run_dir / CONFIG).is_file():

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from pplr_cli.commands.prepare import prepare
 from pplr_cli.errors import DataError, UsageError
+from pplr_cli.ingest.request import CAMERA_FOLDERS
 
 Plant = Callable[[Path, Iterable[str]], Path]
 
@@ -82,7 +83,9 @@ def test_a_plain_folder_shows_no_published_counts(
     assert "next: `pplr train-cam --preset crops --data home`" in result.stderr
     assert "no cameras" not in result.stderr
     bare = run("folder", tmp_path / "crops", "--name", "bare")
-    assert "no cameras: `--pattern` can read them" in bare.stderr
+    assert "no cameras: `--update --pattern '^(?P<camera>[^/]+)/'` takes them" in bare.stderr
+    more = ("--name", "bare", "--update", "--pattern", CAMERA_FOLDERS)
+    assert "next: `pplr train-cam" in run("folder", tmp_path / "crops", *more).stderr
 
 
 def test_a_table_of_labels_and_a_list_of_what_was_skipped(tmp_path: Path, plant: Plant) -> None:
