@@ -31,6 +31,7 @@ ALIKE = {
     r"\d+_c\d+_\d+\.jpg": "IMAGE",
     r"\b[0-9a-f]{12}\b": "DIGEST",
     r"(?<![\w.-])(\d{1,3}(,\d{3})+|\d+)(\.\d+)*(e[+-]?\d+)?": "N",
+    r"\bN (bytes|kB|MB|GB)\b": "N MB",
     r"[ ]+": " ",
 }
 """Patterns of what differs between runs, and what replaces it."""
