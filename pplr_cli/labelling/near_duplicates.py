@@ -14,7 +14,8 @@ from pplr_cli.data.tracks import Tracks
 from pplr_cli.labelling.clustering import dbscan
 from pplr_cli.labelling.constraints import Answers, constrain
 from pplr_cli.labelling.jaccard import camera_jaccard_distance
-from pplr_cli.labelling.neighbors import nearest_by_camera
+from pplr_cli.labelling.neighbors import nearest_of_own_camera
+from pplr_cli.progress import SILENT, Advance
 from pplr_cli.runtime import Runtime
 
 Labels = NDArray[np.int64]
@@ -38,6 +39,7 @@ def find_tracks(
     settings: Clustering,
     answers: Answers | None = None,
     runtime: Runtime | None = None,
+    advance: Advance = SILENT.advance,
 ) -> Tracks:
     """Return near-duplicate images as tracks without times, the same in all processes.
 
@@ -50,13 +52,13 @@ def find_tracks(
         settings: those named above.
         answers: about images; those of "different" are never in one track.
         runtime: processes that share the search.
+        advance: counts the images.
     """
     runtime = runtime or Runtime()
     near = min(settings.k1_own, len(features))
-    own = nearest_by_camera(features, cameras, near, runtime.processes).own
+    own = nearest_of_own_camera(features, cameras, near, runtime.processes, advance)
 
     def group() -> Tracks:
-        assert own is not None
         nobody, eps = own[:, :0], settings.track_eps
         vectors = features.cpu().numpy()
         distances = camera_jaccard_distance(vectors, own, nobody, settings.k2_own, 0, eps)

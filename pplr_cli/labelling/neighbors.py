@@ -51,6 +51,28 @@ def nearest(
     return itself_first(search_for(features)(features, squares, k, processes, advance))
 
 
+def nearest_of_own_camera(
+    features: Tensor,
+    cameras: NDArray[np.int64],
+    k: int,
+    processes: Processes = ALONE,
+    advance: Advance = SILENT.advance,
+) -> NDArray[np.int32]:
+    """Return each image's k nearest images of its own camera, int32 [N, k], itself in column 0.
+
+    Searches one camera after the other. Where a camera has fewer than k images, -1 follows them.
+    The arguments and errors are those of `nearest`; `cameras` is int64 [N].
+    """
+    found = np.full((len(features), k), -1, np.int32)
+    order = np.argsort(cameras, kind="stable")
+    for images in np.split(order, np.flatnonzero(np.diff(cameras[order])) + 1):
+        seen, most = features[torch.from_numpy(images).to(features.device)], min(k, len(images))
+        ranks = nearest(seen, most, processes, advance)
+        if processes.first:
+            found[images, :most] = images[ranks]
+    return found if processes.first else found[:0]
+
+
 def nearest_by_camera(
     features: Tensor,
     cameras: NDArray[np.int64],

@@ -161,8 +161,8 @@ def label(
             yield task
 
     if tracks is None and by_tracks(clustering, cameras, tracks):
-        with part("knn", "near-duplicates"):
-            tracks = find_tracks(features[0], cameras, clustering, answers, runtime)
+        with part("knn", "near-duplicates", len(cameras)) as task:
+            tracks = find_tracks(features[0], cameras, clustering, answers, runtime, task.advance)
     if tracks is not None:
         return runtime.processes.on_rank_zero(
             lambda: _label_tracks(features, tracks, answers, *settings, part)

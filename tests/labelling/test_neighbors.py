@@ -1,5 +1,7 @@
 """Exact search on every path, with ties and duplicates."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -84,6 +86,31 @@ def test_one_pass_finds_the_nearest_of_each_camera_and_of_all(
         order = np.where(kind, distances, np.inf).argsort(axis=1, kind="stable")[:, :k]
         expected = np.where(np.take_along_axis(kind, order, 1), order, -1)
         assert lists.tolist() == expected.tolist()
+
+
+@given(
+    count=st.integers(1, 60),
+    cameras=st.integers(1, 5),
+    seed=st.integers(0, 99),
+    processes=st.integers(1, 3),
+    data=st.data(),
+)
+@settings(max_examples=30)
+def test_the_nearest_of_the_own_camera(
+    count: int, cameras: int, seed: int, processes: int, data: st.DataObject
+) -> None:
+    k = data.draw(st.integers(1, count))
+    rng = np.random.default_rng(seed)
+    seen = rng.integers(-1, cameras, count)
+    vectors = torch.from_numpy(rng.integers(0, 3, (count, 4)).astype(np.float32))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu_search, "TILE", 9)
+        expected = neighbors.nearest_by_camera(vectors, seen, k).own
+        search = partial(neighbors.nearest_of_own_camera, vectors, seen, k)
+        found, *others = shared(processes, search)
+    assert found.dtype == np.int32
+    assert found.tolist() == expected.tolist()
+    assert all(other.shape == (0, k) for other in others)
 
 
 def test_the_search_of_a_gpu_finds_the_same_of_each_camera() -> None:
