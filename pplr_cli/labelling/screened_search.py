@@ -6,9 +6,12 @@ that even so is too far apart is in no list; the distance of any other is comput
 the neighbours are exact, for a quarter of the time or less: products of 8-bit integers are fast.
 """
 
-from collections.abc import Iterator
-from functools import partial
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from threading import Lock
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,12 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pplr_cli.distributed.processes import ALONE, Processes
-from pplr_cli.labelling import cpu_search
-from pplr_cli.labelling.cpu_search import insert, merged, pairs_of_blocks
+from pplr_cli.labelling.cpu_search import merged
 from pplr_cli.labelling.kernels import dot, kernel
-from pplr_cli.parallel import by_blocks
 from pplr_cli.progress import SILENT, Advance
 
+TILE = 2048
+"""Images on each side of a tile; a multiple of `RUN`."""
 MANY = 50_000
 """Images from which this search is used. With fewer, too many pairs are not ruled out."""
 MOST_DIMENSIONS = 1 << 14
@@ -51,11 +54,11 @@ class Side(NamedTuple):
     """The images of one side of a tile."""
 
     bounds: NDArray[np.int32]  # [padded]
-    vectors: NDArray[np.float32]  # [rows, D]
-    norms: NDArray[np.float32]  # |x|^2 [rows]
+    vectors: NDArray[np.float32]  # [images, D]
+    norms: NDArray[np.float32]  # |x|^2 [images]
     first: int  # index of the first image
-    distances: NDArray[np.float32]  # lists of the nearest so far [rows, k]
-    ranks: NDArray[np.int32]  # [rows, k]
+    distances: NDArray[np.float32]  # lists of the nearest so far [images, k]
+    ranks: NDArray[np.int32]  # [images, k]
 
 
 def suits(features: Tensor) -> bool:
@@ -72,24 +75,56 @@ def screened_search(
     processes: Processes = ALONE,
     advance: Advance = SILENT.advance,
 ) -> NDArray[np.int32]:
-    """Return what `cpu_search.symmetric_search` returns, except for near ties by rounding."""
+    """Return what `cpu_search.symmetric_search` returns, except for near ties by rounding.
+
+    Each thread multiplies and searches tiles of its own; a lock for each block of images guards
+    their lists, which do not depend on the order of the tiles.
+    """
     n, norms, vectors = len(features), squares.numpy(), features.numpy()
     codes = encode(features, squares)
     ranks = np.full((n, k), -1, np.int32)
     distances = np.full((n, k), np.inf, np.float32)
+    blocks = [slice(start, min(start + TILE, n)) for start in range(0, n, TILE)]
+    locks = [Lock() for _ in blocks]
+    tiles = _own_tiles(len(blocks), processes)
+    waiting = iter(tiles)  # threads take from it
 
     def side(images: slice) -> Side:
         given = vectors[images], norms[images], images.start, distances[images], ranks[images]
         return Side(codes.bounds[images.start : _padded(images.stop)], *given)
 
-    for rows, columns, products in _tiles(codes, n, processes, advance):
-        sides = side(rows), side(columns)
-        for offer, takers in zip((_offer_rows, _offer_columns), sides, strict=True):
-            if offer is _offer_rows or rows != columns:
-                work = partial(offer, products, *sides, codes.unit)
-                count = len(takers.vectors)
-                by_blocks(count, work, _padded(-(-count // torch.get_num_threads())))
+    def work() -> None:
+        buffer = torch.empty(min(TILE, _padded(n)) ** 2, dtype=torch.int32)
+        for row, column in waiting:
+            rows, columns = blocks[row], blocks[column]
+            products = _products(codes, rows, columns, buffer)
+            with locks[column], locks[row] if row != column else nullcontext():
+                _offer_tile(products, side(rows), side(columns), codes.unit)
+            advance(n / len(tiles))
+
+    _in_threads(work, waiting)
     return merged(distances, ranks, processes)
+
+
+def _own_tiles(blocks: int, processes: Processes) -> list[tuple[int, int]]:
+    """Return this process's pairs of blocks, in an order in which neighbours share no block."""
+    tiles = [(low + apart, low) for apart in range(blocks) for low in range(blocks - apart)]
+    return tiles[processes.rank :: processes.size]
+
+
+def _in_threads(work: Callable[[], None], waiting: Iterator[Any]) -> None:
+    """Call `work` in as many threads as torch uses, while torch itself uses one in each."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            try:
+                for each in [pool.submit(work) for _ in range(threads)]:
+                    each.result()
+            finally:
+                deque(waiting, maxlen=0)  # after a failure the threads find nothing left
+    finally:
+        torch.set_num_threads(threads)
 
 
 def encode(features: Tensor, squares: Tensor) -> Codes:
@@ -133,15 +168,10 @@ def _padded(count: int) -> int:
     return RUN * -(-count // RUN)
 
 
-def _tiles(
-    codes: Codes, n: int, processes: Processes, advance: Advance
-) -> Iterator[tuple[slice, slice, NDArray[np.int32]]]:
-    """Yield rows, columns and products of codes of this process's tiles, in order."""
-    buffer = torch.empty(min(cpu_search.TILE, _padded(n)) ** 2, dtype=torch.int32)
-    for rows, columns in pairs_of_blocks(n, processes, advance):
-        left, right = (codes.values[each.start : _padded(each.stop)] for each in (rows, columns))
-        tile = buffer[: len(left) * len(right)].view(len(left), len(right))
-        yield rows, columns, torch._int_mm(left, right.T, out=tile).numpy()
+def _products(codes: Codes, rows: slice, columns: slice, buffer: Tensor) -> NDArray[np.int32]:
+    left, right = (codes.values[each.start : _padded(each.stop)] for each in (rows, columns))
+    tile = buffer[: len(left) * len(right)].view(len(left), len(right))
+    return torch._int_mm(left, right.T, out=tile).numpy()
 
 
 @kernel
@@ -152,12 +182,18 @@ def _limit(side, place, unit):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _offer(takers, place, others, other):  # type: ignore[no-untyped-def]
-    """Insert an image into the list of another one if it is near enough."""
-    product = dot(takers.vectors[place], others.vectors[other])
-    distance = takers.norms[place] + others.norms[other] - np.float32(2) * product
-    if distance < takers.distances[place, -1]:
-        insert(takers.distances[place], takers.ranks[place], distance, others.first + other)
+def _insert(side, place, distance, image):  # type: ignore[no-untyped-def]
+    """Insert an image into a list sorted by distance, then by index; the last one is dropped."""
+    distances, ranks = side.distances[place], side.ranks[place]
+    to = len(distances) - 1
+    if distance > distances[to] or (distance == distances[to] and image > ranks[to]):
+        return
+    while to > 0 and (
+        distance < distances[to - 1] or (distance == distances[to - 1] and image < ranks[to - 1])
+    ):
+        distances[to], ranks[to] = distances[to - 1], ranks[to - 1]
+        to -= 1
+    distances[to], ranks[to] = distance, image
 
 
 @kernel
@@ -170,34 +206,30 @@ def _any_reaches(products, bounds, limit):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _offer_rows(products, rows, columns, unit, first, end):  # type: ignore[no-untyped-def]
-    """Offer all columns of a tile to the lists of its rows first to end."""
-    for row in range(first, end):
-        limit = _limit(rows, row, unit)
+def _offer_tile(products, rows, columns, unit):  # type: ignore[no-untyped-def]
+    """Offer the columns of a tile to the lists of its rows, and the rows to those of its columns.
+
+    On the diagonal both are the same images: each pair is there twice, and offered once a time.
+    """
+    both = rows.first != columns.first
+    limits = np.full(len(columns.bounds), NEVER, np.int32)
+    for column in range(len(columns.vectors) if both else 0):
+        limits[column] = _limit(columns, column, unit)
+    for row in range(len(rows.vectors)):
+        limit, bound = _limit(rows, row, unit), rows.bounds[row]
         for start in range(0, products.shape[1], RUN):
             run = products[row, start : start + RUN]
-            bounds = columns.bounds[start : start + RUN]
-            if _any_reaches(run, bounds, limit):
+            bounds, others = columns.bounds[start : start + RUN], limits[start : start + RUN]
+            if _any_reaches(run, bounds, limit) or _any_reaches(run, others, bound):
                 for t in range(RUN):
-                    if run[t] - bounds[t] >= limit:
-                        _offer(rows, row, columns, start + t)
-                        limit = _limit(rows, row, unit)
-
-
-@kernel
-def _offer_columns(products, rows, columns, unit, first, end):  # type: ignore[no-untyped-def]
-    """Offer all rows of a tile to the lists of its columns first to end."""
-    limits = np.full(-(-(end - first) // RUN) * RUN, NEVER, np.int32)
-    for column in range(first, end):
-        limits[column - first] = _limit(columns, column, unit)
-    for row in range(len(rows.vectors)):
-        bound = rows.bounds[row]
-        for start in range(0, len(limits), RUN):
-            run = products[row, first + start : first + start + RUN]
-            bounds = limits[start : start + RUN]
-            if _any_reaches(run, bounds, bound):
-                for t in range(RUN):
-                    if run[t] - bounds[t] >= bound:
-                        column = first + start + t
-                        _offer(columns, column, rows, row)
-                        bounds[t] = _limit(columns, column, unit)
+                    of_row, of_column = run[t] - bounds[t] >= limit, run[t] - others[t] >= bound
+                    if of_row or of_column:
+                        column = start + t
+                        product = dot(rows.vectors[row], columns.vectors[column])
+                        distance = rows.norms[row] + columns.norms[column] - np.float32(2) * product
+                        if of_row:
+                            _insert(rows, row, distance, columns.first + column)
+                            limit = _limit(rows, row, unit)
+                        if of_column:
+                            _insert(columns, column, distance, rows.first + row)
+                            others[t] = _limit(columns, column, unit)

@@ -6,14 +6,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pplr_cli.labelling import cpu_search, screened_search
+from pplr_cli.labelling import screened_search
 from tests.labelling.sharing import shared
 
 
 def search(vectors: torch.Tensor, k: int, threads: int = 2) -> np.ndarray:
     before = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cpu_search, "TILE", 64)
+        patch.setattr(screened_search, "TILE", 64)
         torch.set_num_threads(threads)
         try:
             return screened_search.screened_search(vectors, vectors.square().sum(1), k)
@@ -98,7 +98,7 @@ def test_the_number_of_threads_changes_nothing() -> None:
 
 @pytest.mark.parametrize("size", [2, 3, 7])
 def test_several_processes_find_what_one_finds(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cpu_search, "TILE", 64)
+    monkeypatch.setattr(screened_search, "TILE", 64)
     vectors = torch.randint(-3, 4, (500, 3), generator=torch.Generator().manual_seed(0)).float()
     given = (vectors, vectors.square().sum(1), 20)
     one = screened_search.screened_search(*given)
