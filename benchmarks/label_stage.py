@@ -45,13 +45,22 @@ PARTS = {
     "cluster": "DBSCAN",
     "cross_agreement": "cross agreement",
 }
+OF_TRACKS = {
+    "find_tracks": "near-duplicates",
+    "cluster_tracks": "clusters of tracks",
+    "nearest": "k-NN, means of tracks",
+    "cross_agreement": "cross agreement",
+}
 
 
 def main() -> None:
     options = arguments()
     device = chosen_device(options.device)
     features, cameras, ids = make(options, options.features)
-    clustering, agreement = Clustering(eps=options.eps, search=options.search), Agreement()
+    clustering, agreement = (
+        Clustering(eps=options.eps, search=options.search, find_tracks=options.find_tracks),
+        Agreement(),
+    )
     given = cameras, clustering, agreement
     watch, runtime = (
         Watch(),
@@ -60,7 +69,7 @@ def main() -> None:
     compiles = features[0][None, :200].expand(1 + options.parts, -1, -1)
     label(compiles.to(device), cameras[:200], clustering, agreement)
     del compiles
-    for function, name in PARTS.items():
+    for function, name in (OF_TRACKS if options.find_tracks else PARTS).items():
         watch.watch(stage, function, name)
     gpu_memory = GpuMemory(device)
     on_device = features if isinstance(features, DiskFeatures) else features.to(device)
@@ -121,6 +130,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--parts", type=int, default=3, help="P, part features")
     parser.add_argument("--noise", type=float, default=6.0, help="longest noise, in centres")
     parser.add_argument("--eps", type=float, default=0.5)
+    parser.add_argument("--find-tracks", action="store_true", help="cluster near-duplicates")
     parser.add_argument("--search", default="exact", help="or approximate: then also exactly")
     parser.add_argument("--features", default="memory", help="or disk: then also in memory")
     parser.add_argument("--weights", type=Path, help="features by this network, of --data")
@@ -160,16 +170,20 @@ def report(watch: Watch, found: PseudoLabels, features: Features, ids: np.ndarra
     print(f"N = {images}, D = {size}, {branches - 1} parts, {features.device}{kept}, medians")
     per_unit = watch.median("unit") if "unit" in watch.seconds else None
     table = {name: watch.median(name) for name in watch.seconds}
-    table["all but k-NN"] = watch.without(STAGE, PARTS["search"])
+    searched = PARTS["search"] in table
+    if searched:
+        table["all but k-NN"] = watch.without(STAGE, PARTS["search"])
     for name, seconds in table.items():
         units = f"{seconds / per_unit:8.3f} units" if per_unit else ""
         print(f"  {name:20} {seconds:9.3f} s {units}")
-    rate = 2 * images**2 * size * branches / watch.median(PARTS["search"]) / 1e12
-    print(f"  {rate:.3f} TFLOP/s of all pairs' products in the k-NN")
+    if searched:
+        rate = 2 * images**2 * size * branches / watch.median(PARTS["search"]) / 1e12
+        print(f"  {rate:.3f} TFLOP/s of all pairs' products in the k-NN")
     print(f"  peak above the features: {watch.peak(STAGE):.2f} GB; in all: {resident():.2f} GB")
     kept = found.labels >= 0
     score = adjusted_rand_score(ids[kept], found.labels[kept])
-    print(f"  {found.clusters} clusters, {found.outliers} outliers")
+    of_tracks = f" of {found.tracks} tracks" if found.tracks else ""
+    print(f"  {found.clusters} clusters{of_tracks}, {found.outliers} outliers")
     print(f"  adjusted Rand index to the identities, outliers left out: {score:.4f}")
 
 

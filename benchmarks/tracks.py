@@ -123,31 +123,31 @@ def true_identities(images: ImageSet) -> Iterator[None]:
         yield
 
 
-def camera_means(vectors: Tensor, tracks: Tracks) -> Tensor:
+def camera_means(vectors: Tensor, tracks: Tracks, *_: Any) -> Tensor:
     """Subtract each camera's mean instead of aligning matched tracks."""
     at = torch.from_numpy(np.unique(tracks.cameras, return_inverse=True)[1])
     means = torch.stack([vectors[at == camera].mean(0) for camera in at.unique()])
     return F.normalize(vectors - means[at])
 
 
-def pairs_only(features: Tensor, tracks: Tracks, k: int) -> Labels:
+def pairs_only(features: Tensor, tracks: Tracks, k: int, *_: Any) -> Labels:
     """Join each track with its mutual nearest one, in one round."""
-    join, original = clustering.join_tracks, clustering._nearest
-    rounds = iter((original, original))
+    join, original = clustering.join_tracks, clustering.dense_search
+    rounds = iter((original,))
 
     def once(left: Tensor, right: Tensor, mask: Any, count: int) -> tuple[Tensor, Tensor]:
         best, found = original(left, right, mask, count)
         return (best, found) if next(rounds, None) else (torch.full_like(best, -torch.inf), found)
 
-    def joined(vectors: Tensor, tracks: Tracks, k: int) -> Labels:
-        with patch.object(clustering, "_nearest", once):
+    def joined(vectors: Tensor, tracks: Tracks, k: int, *_: Any) -> Labels:
+        with patch.object(clustering, "dense_search", once):
             return join(vectors, tracks, k)
 
     with patch.object(clustering, "join_tracks", joined):
         return clustering.cluster_tracks(features, tracks, k)
 
 
-def alone(features: Tensor, tracks: Tracks, k: int) -> Labels:
+def alone(features: Tensor, tracks: Tracks, k: int, *_: Any) -> Labels:
     """Make a cluster of each track that is not joined."""
     labels = clustering.cluster_tracks(features, tracks, k)
     left = labels == OUTLIER
@@ -165,7 +165,7 @@ ROWS = {
     "tracks": Row("tracks"),
     "identities": Row("the true identities", true_identities),
     "unaligned": Row(
-        "without camera alignment", changing(f"{_TRACKS}.align_cameras", lambda v, _: v)
+        "without camera alignment", changing(f"{_TRACKS}.align_cameras", lambda v, *_: v)
     ),
     "means": Row(
         "camera means subtracted instead", changing(f"{_TRACKS}.align_cameras", camera_means)

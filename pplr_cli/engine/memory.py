@@ -50,8 +50,7 @@ def label_stage(
     many entries in an averaged row, 2 k1 images within eps.
     """
     k1, near = clustering.k1, agreement.k + 1
-    by_camera = clustering.distance == "camera_jaccard" or clustering.find_tracks
-    lists = 3 if by_camera else 1
+    lists = 3 if clustering.distance == "camera_jaccard" else 1
     ranks = 4 * lists * max(k1, near) + 4 * parts * near + ENTRY * near
     sets = ENTRY * k1 + 4 * k1
     averaged = ENTRY * k1 * min(4, clustering.k2)
@@ -59,7 +58,9 @@ def label_stage(
     own = INFOMAP if clustering.algorithm == "infomap" else 0
     tiles = 2 * 4 * min(TILE, images) ** 2
     searched = size + 4 * lists * max(k1, near)  # 8-bit features, distances
-    return tiles + images * (ranks + max(searched, sets + 2 * averaged + 2 * kept + own))
+    # three copies of the means of half as many tracks
+    means = 3 * 4 * size // 2 if clustering.find_tracks else 0
+    return tiles + images * (ranks + max(searched, sets + 2 * averaged + 2 * kept + own, means))
 
 
 def retrieval(queries: int, gallery: int, size: int, memory: int) -> int:

@@ -39,6 +39,9 @@ SAMPLE = 4096
 BLOCK = 65_536
 """Images encoded at a time."""
 
+Hide = Callable[[NDArray[np.int32], slice, slice], None]
+"""Takes a tile of products of codes, its rows and its columns."""
+
 
 class Codes(NamedTuple):
     """Features as 8-bit integers, padded with images that are near to none."""
@@ -61,11 +64,12 @@ class Side(NamedTuple):
     ranks: NDArray[np.int32]  # [images, k]
 
 
-def suits(features: Tensor) -> bool:
-    """Return whether the images are many, and this CPU multiplies 8-bit integers fast."""
+def suits(features: Tensor, least: int | None = None) -> bool:
+    """Return whether the images are many, or at least `least`, and 8-bit products are fast."""
     count, size = features.shape
     fast = getattr(torch.cpu, "_is_vnni_supported", lambda: False)() and hasattr(torch, "_int_mm")
-    return bool(fast and count >= MANY and 1 < size <= MOST_DIMENSIONS)  # torch errs for size 1
+    many = count >= (MANY if least is None else least)
+    return bool(fast and many and 1 < size <= MOST_DIMENSIONS)  # torch errs for size 1
 
 
 def screened_search(
@@ -74,11 +78,16 @@ def screened_search(
     k: int,
     processes: Processes = ALONE,
     advance: Advance = SILENT.advance,
+    hide: Hide | None = None,
 ) -> NDArray[np.int32]:
     """Return what `cpu_search.symmetric_search` returns, except for near ties by rounding.
 
     Each thread multiplies and searches tiles of its own; a lock for each block of images guards
     their lists, which do not depend on the order of the tiles.
+
+    With other numbers r in place of the squares, those of the smallest r(i) + r(j) - 2 <x, y> are
+    found. `hide` may set products of pairs that are in no list to `-NEVER`; lists that are not full
+    end with -1.
     """
     n, norms, vectors = len(features), squares.numpy(), features.numpy()
     codes = encode(features, squares)
@@ -98,6 +107,8 @@ def screened_search(
         for row, column in waiting:
             rows, columns = blocks[row], blocks[column]
             products = _products(codes, rows, columns, buffer)
+            if hide is not None:
+                hide(products, rows, columns)
             with locks[column], locks[row] if row != column else nullcontext():
                 _offer_tile(products, side(rows), side(columns), codes.unit)
             advance(n / len(tiles))
@@ -128,19 +139,21 @@ def _in_threads(work: Callable[[], None], waiting: Iterator[Any]) -> None:
 
 
 def encode(features: Tensor, squares: Tensor) -> Codes:
-    """Return the codes of features float32 [N, D] with squared norms [N]."""
+    """Return the codes of features float32 [N, D] with squared norms, or other numbers, [N]."""
     n, size = features.shape
     scale = _scale(features, squares)
     values = torch.zeros((_padded(n), size), dtype=torch.int8)
-    errors, longest = torch.empty(n), squares.max().sqrt()
+    errors, longest = torch.empty(n), squares.new_zeros(())
     for start in range(0, n, BLOCK):
         rows = slice(start, start + BLOCK)
         codes = _quantised(features[rows], scale)
         values[start : start + len(codes)] = codes
         errors[rows] = (features[rows] - scale * codes).norm(dim=1)
-        longest = torch.maximum(longest, scale * codes.norm(dim=1).max())
+        norms = features[rows].norm(dim=1), scale * codes.norm(dim=1)
+        longest = torch.stack((longest, *(each.max() for each in norms))).max()
     unit = 1 / (2 * scale**2)
-    rounding = longest**2 * (size + 8) * 2.0**-23  # of sums in float32
+    largest = torch.maximum(longest**2, squares.abs().max())
+    rounding = largest * (size + 8) * 2.0**-23  # of sums in float32
     bounds = (squares.double() - 2 * longest * errors.double() - rounding) * unit
     padded = np.full(len(values), NEVER, np.int32)
     padded[:n] = bounds.floor().numpy()
@@ -156,7 +169,7 @@ def _scale(features: Tensor, squares: Tensor) -> float:
     errors = [(sample - s * _quantised(sample, s)).norm(dim=1).mean().item() for s in scales]
     best = scales[int(np.argmin(errors))]
     return float(
-        max(best, (squares.max().item() / (NEVER / 2)) ** 0.5)
+        max(best, (squares.abs().max().item() / (NEVER / 2)) ** 0.5)
     )  # for bounds below NEVER / 4
 
 

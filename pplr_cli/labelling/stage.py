@@ -22,7 +22,7 @@ from pplr_cli.labelling.near_duplicates import by_tracks, find_tracks, several_c
 from pplr_cli.labelling.neighbors import Neighbors, nearest, nearest_by_camera
 from pplr_cli.labelling.pseudo_labels import PseudoLabels
 from pplr_cli.labelling.search import require, search
-from pplr_cli.labelling.tracks import cluster_tracks, track_means
+from pplr_cli.labelling.tracks import SEARCHES, cluster_tracks, track_means
 from pplr_cli.progress import SILENT, Advance, Task
 from pplr_cli.runtime import Runtime
 from pplr_cli.timing import Stopwatch
@@ -155,9 +155,9 @@ def label(
     settings, near = (clustering, agreement), agreement.k + 1
 
     @contextmanager
-    def part(name: str, title: str, images: int = 0) -> Iterator[Task]:
-        unit = "images" if images else ""
-        with runtime.reporter.task(title, images, unit) as task, watch.timing(f"label_{name}"):
+    def part(name: str, title: str, total: int = 0, unit: str = "images") -> Iterator[Task]:
+        counted = runtime.reporter.task(title, total, unit if total else "")
+        with counted as task, watch.timing(f"label_{name}"):
             yield task
 
     if tracks is None and by_tracks(clustering, cameras, tracks):
@@ -201,13 +201,15 @@ def _label_tracks(
     answers: Answers | None,
     clustering: Clustering,
     agreement: Agreement,
-    part: Callable[[str, str], AbstractContextManager[Task]],
+    part: Callable[[str, str, int, str], AbstractContextManager[Task]],
 ) -> PseudoLabels:
     """Cluster tracks and compute their agreement, each track the mean of its features."""
-    with part("tracks", "clustering"):
-        labels = cluster_tracks(features[0], tracks, clustering.track_k, answers)
-    with part("agreement", "cross agreement"):
+    with part("tracks", "clustering", SEARCHES * len(tracks), "tracks") as task:
+        labels = cluster_tracks(features[0], tracks, clustering.track_k, answers, task.advance)
+    with part("agreement", "cross agreement", len(features) * len(tracks), "tracks") as task:
         near = min(agreement.k + 1, len(tracks))
-        ranks, *others = (nearest(track_means(each, tracks), near) for each in features)
+        ranks, *others = (
+            nearest(track_means(each, tracks), near, advance=task.advance) for each in features
+        )
         scores = cross_agreement(ranks, others)
     return PseudoLabels(labels, scores[tracks.of], tracks=len(tracks))

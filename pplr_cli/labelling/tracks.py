@@ -14,8 +14,6 @@ features, and only tracks that can be one identity are compared:
 Tracks of one camera are never joined if their times overlap, or if a time is unknown.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -25,21 +23,27 @@ from torch.nn import functional as F
 
 from pplr_cli.data.images import UNKNOWN
 from pplr_cli.data.tracks import Tracks
+from pplr_cli.labelling import track_search
 from pplr_cli.labelling.clustering import OUTLIER
 from pplr_cli.labelling.constraints import Answers, connected
+from pplr_cli.labelling.track_pairs import join_pairs
+from pplr_cli.labelling.track_search import Mask, Spans, dense_search, nearest_tracks, sides_of
+from pplr_cli.progress import SILENT, Advance
 
 Labels = NDArray[np.int64]
-Mask = Callable[[Tensor], Tensor]
-"""Takes numbers of rows, int64 [B]; returns which columns do not count, bool [B, G]."""
 
 ALIGNMENTS = 8
 """Rounds of matching tracks and estimating the offsets of the cameras."""
-BLOCK_BYTES = 1 << 28
-"""Size of a block of similarities."""
+SEARCHES = ALIGNMENTS + 1
+"""Of the nearest tracks, to cluster them."""
 
 
 def cluster_tracks(
-    features: Tensor, tracks: Tracks, k: int, answers: Answers | None = None
+    features: Tensor,
+    tracks: Tracks,
+    k: int,
+    answers: Answers | None = None,
+    advance: Advance = SILENT.advance,
 ) -> Labels:
     """Return the cluster of each image, 0 to C - 1; `OUTLIER` where a track was not joined.
 
@@ -48,9 +52,11 @@ def cluster_tracks(
         tracks: of the N images.
         k: nearest tracks that give the local scale; about as many as an identity has.
         answers: about images; the tracks of "same" begin joined, those of "different" are never.
+        advance: counts the tracks of each of `SEARCHES` searches.
     """
-    vectors = align_cameras(track_means(features, tracks), tracks)
-    groups = join_tracks(vectors, tracks, k, None if answers is None else answers.of(tracks.of))
+    vectors = align_cameras(track_means(features, tracks), tracks, advance)
+    given = None if answers is None else answers.of(tracks.of)
+    groups = join_tracks(vectors, tracks, k, given, advance)
     kept = np.bincount(groups)[groups] > 1
     labels = np.full(len(tracks), OUTLIER)
     labels[kept] = np.unique(groups[kept], return_inverse=True)[1]
@@ -63,14 +69,25 @@ def track_means(features: Tensor, tracks: Tracks) -> Tensor:
     return F.normalize(_sums(features, at, len(tracks)))
 
 
-def join_tracks(vectors: Tensor, tracks: Tracks, k: int, answers: Answers | None = None) -> Labels:
+def join_tracks(
+    vectors: Tensor,
+    tracks: Tracks,
+    k: int,
+    answers: Answers | None = None,
+    advance: Advance = SILENT.advance,
+) -> Labels:
     """Return the group of each track, int64 [T]."""
-    apart, groups = _Apart(tracks, vectors.device), np.arange(len(tracks))
-    scale = _scale(vectors, apart, k)
+    spans, groups = Spans.of(tracks), np.arange(len(tracks))
+    near, columns = nearest_tracks(vectors, spans, k, advance=advance)
+    scale, different = _scale(near), np.empty((0, 2), np.int64)
     if answers is not None:
-        groups = connected(answers.same, len(tracks))
-        apart.add(answers.different)
-    return _join(vectors, scale, apart, groups)
+        groups, different = connected(answers.same, len(tracks)), answers.different
+    if len(tracks) < track_search.MANY:
+        apart = _Apart(tracks, vectors.device)
+        apart.add(different)
+        return _join(vectors, scale, apart, groups)
+    pairs = _pairs(near, columns).cpu().numpy()
+    return join_pairs(vectors.cpu(), scale[:, 0].cpu(), spans, groups, pairs, different)
 
 
 def link_tracks(vectors: Tensor, tracks: Tracks, similarity: float) -> Labels:
@@ -89,7 +106,7 @@ def _join(vectors: Tensor, scale: Tensor, apart: "_Apart", groups: Labels) -> La
         count = int(at.max()) + 1
         sizes = torch.bincount(at)[:, None]
         centres, scales = (_sums(each, at, count) / sizes for each in (vectors, scale))
-        best, found = _nearest(*_sides(centres, scales), apart.mask(groups), 1)
+        best, found = dense_search(*sides_of(centres, scales), apart.mask(groups), 1)
         partner, rows = found[:, 0].cpu().numpy(), np.arange(count)
         joined = (partner[partner] == rows) & (rows < partner) & (best[:, 0] > 0).cpu().numpy()
         if not joined.any():
@@ -105,23 +122,20 @@ def scaled(vectors: Tensor, tracks: Tracks, k: int, most: int) -> tuple[Tensor, 
         the matrices, and pairs of each track and one of its `most` nearest that can be one
         identity, int64 [Q, 2].
     """
-    apart = _Apart(tracks, vectors.device)
-    left, right = _sides(vectors, _scale(vectors, apart, k))
-    best, columns = _nearest(left, right, apart.mask(np.arange(len(tracks))), most)
-    row, place = best.isfinite().nonzero(as_tuple=True)
-    return left, right, torch.stack((row, columns[row, place]), 1)
+    spans = Spans.of(tracks)
+    scale = _scale(nearest_tracks(vectors, spans, k)[0])
+    return *sides_of(vectors, scale), _pairs(*nearest_tracks(vectors, spans, most, scale))
 
 
-def _scale(vectors: Tensor, apart: "_Apart", k: int) -> Tensor:
-    """Return the mean similarity of each track to its k nearest ones, [T, 1]."""
-    near, _ = _nearest(vectors, vectors, apart.mask(np.arange(len(vectors))), k)
+def _scale(near: Tensor) -> Tensor:
+    """Return the mean similarity of each track to its nearest ones, [T, 1]."""
     return near.masked_fill(near.isinf(), torch.nan).nanmean(1, keepdim=True).nan_to_num()
 
 
-def _sides(centres: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
-    """Return matrices whose product is the mean of 2 s - r - r over all pairs of two groups."""
-    ones, double = torch.ones_like(scales), 2**0.5 * centres
-    return torch.cat((double, -scales, ones), 1), torch.cat((double, ones, -scales), 1)
+def _pairs(near: Tensor, columns: Tensor) -> Tensor:
+    """Return the tracks and those in their lists, int64 [Q, 2]."""
+    row, place = near.isfinite().nonzero(as_tuple=True)
+    return torch.stack((row, columns[row, place]), 1)
 
 
 class _Apart:
@@ -162,7 +176,7 @@ class _Apart:
         return mask
 
 
-def align_cameras(vectors: Tensor, tracks: Tracks) -> Tensor:
+def align_cameras(vectors: Tensor, tracks: Tracks, advance: Advance = SILENT.advance) -> Tensor:
     """Return the unit vectors [T, D] without the offsets of their cameras.
 
     The offsets come from the tracks of two cameras that are each other's nearest, those whose
@@ -171,42 +185,27 @@ def align_cameras(vectors: Tensor, tracks: Tracks) -> Tensor:
     _, cameras = np.unique(tracks.cameras, return_inverse=True)
     at = torch.from_numpy(cameras).to(vectors.device)
     known = torch.from_numpy(tracks.cameras != UNKNOWN).to(vectors.device)
-    aligned = vectors
+    aligned, spans = vectors, Spans.always(cameras)
     for _ in range(ALIGNMENTS):
-        one, two = _matches(aligned, at)
+        one, two = _matches(aligned, spans, advance)
         sides = F.one_hot(at[one], int(at.max()) + 1) - F.one_hot(at[two], int(at.max()) + 1)
         sides = sides.to(vectors.dtype) * (known[one] & known[two])[:, None]
         system = sides.T @ sides + torch.eye(sides.shape[1], device=vectors.device)
         offsets = torch.linalg.solve(system, sides.T @ (vectors[one] - vectors[two]))
-        aligned = F.normalize(vectors - offsets[at])
+        moved = offsets[at]
+        aligned = F.normalize(torch.sub(vectors, moved, out=moved), out=moved)
     return aligned
 
 
-def _matches(vectors: Tensor, cameras: Tensor) -> tuple[Tensor, Tensor]:
+def _matches(vectors: Tensor, spans: Spans, advance: Advance) -> tuple[Tensor, Tensor]:
     """Return the clearer half of the pairs of two cameras that are each other's nearest."""
-    best, found = _nearest(vectors, vectors, lambda rows: cameras[rows, None] == cameras, 2)
+    best, found = nearest_tracks(vectors, spans, 2, advance=advance)
     partner, rows = found[:, 0], torch.arange(len(vectors), device=vectors.device)
     margin = best[:, 0] - best[:, -1]
     margin = torch.minimum(margin, margin[partner])
     pairs = rows[(partner[partner] == rows) & (rows < partner) & best[:, 0].isfinite()]
     pairs = pairs[margin[pairs].argsort(descending=True, stable=True)[: (len(pairs) + 1) // 2]]
     return pairs, partner[pairs]
-
-
-def _nearest(left: Tensor, right: Tensor, mask: Mask, k: int) -> tuple[Tensor, Tensor]:
-    """Return the k largest products of each row and their columns, [G, k]; masked ones are -inf.
-
-    A row is never its own neighbour. Of equal products the first column counts if k is 1.
-    """
-    values, columns = [], []
-    everything = torch.arange(len(left), device=left.device)
-    for rows in everything.split(max(1, BLOCK_BYTES // (4 * len(left)))):
-        products = (left[rows] @ right.T).masked_fill_(mask(rows), -torch.inf)
-        products[torch.arange(len(rows), device=rows.device), rows] = -torch.inf
-        best, at = products.max(1, keepdim=True) if k == 1 else products.topk(min(k, len(left)), 1)
-        values.append(best)
-        columns.append(at)
-    return torch.cat(values), torch.cat(columns)
 
 
 def _sums(values: Tensor, groups: Tensor, count: int) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 
 from pplr_cli.data.images import UNKNOWN
 from pplr_cli.data.tracks import Tracks
-from pplr_cli.labelling import tracks as tracks_module
+from pplr_cli.labelling import screened_search, track_search
 from pplr_cli.labelling.clustering import OUTLIER
 from pplr_cli.labelling.constraints import Answers
 from pplr_cli.labelling.tracks import ALIGNMENTS, cluster_tracks
@@ -123,12 +123,20 @@ def found_clusters(features: np.ndarray, tracks: Tracks, k: int) -> list[set[int
     return clusters
 
 
+@pytest.fixture(params=["few", "many"])
+def number(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Use the searches of few tracks, or those of many."""
+    monkeypatch.setattr(track_search, "BLOCK_BYTES", 2000)  # several blocks
+    monkeypatch.setattr(screened_search, "TILE", 64)
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: True)
+    monkeypatch.setattr(track_search, "MANY", 0 if request.param == "many" else 10_000)
+    return str(request.param)
+
+
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("timed", [0.0, 0.8, 1.0])
-def test_clusters_are_those_of_the_obvious_way(
-    seed: int, timed: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tracks_module, "BLOCK_BYTES", 2000)  # several blocks
+@pytest.mark.usefixtures("number")
+def test_clusters_are_those_of_the_obvious_way(seed: int, timed: float) -> None:
     features, tracks, _ = world(seed, timed=timed, unknown=0.2 * (seed % 3 == 0))
     expected = slow_clusters(features, tracks, 3)
     key = lambda cluster: min(cluster)  # noqa: E731
@@ -151,6 +159,7 @@ def test_offsets_of_cameras_do_not_matter() -> None:
     assert right / pairs > 0.9
 
 
+@pytest.mark.usefixtures("number")
 def test_one_camera_without_times_joins_its_tracks() -> None:
     features, tracks, _ = world(1, timed=0.0)
     one = Tracks(tracks.of, np.zeros_like(tracks.cameras), tracks.first, tracks.last)
@@ -158,6 +167,7 @@ def test_one_camera_without_times_joins_its_tracks() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.usefixtures("number")
 def test_few_tracks(count: int) -> None:
     features = torch.eye(count)
     nothing = np.full(count, np.nan)
@@ -165,6 +175,7 @@ def test_few_tracks(count: int) -> None:
     assert cluster_tracks(features, tracks, 4).tolist() in ([OUTLIER] * count, [0] * count)
 
 
+@pytest.mark.usefixtures("number")
 def test_answers_about_tracks() -> None:
     """`same` joins two tracks that are far apart, `different` separates two that are near."""
     rng = np.random.default_rng(3)
