@@ -24,6 +24,7 @@ from benchmarks.tools import (
     make_identities,
     resident,
 )
+from pplr_cli import host
 from pplr_cli.config.fields import Agreement, Clustering
 from pplr_cli.data.manifest import Manifest
 from pplr_cli.data.store import ImageStore
@@ -56,6 +57,7 @@ OF_TRACKS = {
 def main() -> None:
     options = arguments()
     device = chosen_device(options.device)
+    host.keep_freed_memory()  # as training does on a CPU
     features, cameras, ids = make(options, options.features)
     clustering, agreement = (
         Clustering(eps=options.eps, search=options.search, find_tracks=options.find_tracks),

@@ -62,11 +62,10 @@ def find_tracks(
         nobody, eps = own[:, :0], settings.track_eps
         vectors = features.cpu().numpy()
         distances = camera_jaccard_distance(vectors, own, nobody, settings.k2_own, 0, eps)
-        alike = distances.copy()
-        alike.data = 1 - alike.data
         found = dbscan(distances, eps, min_samples=2)
         if answers is not None:
-            found = constrain(found, alike, answers)
+            distances.data = 1 - distances.data
+            found = constrain(found, distances, answers)
         return Tracks.from_arrays(found, cameras, np.full(len(found), float(UNKNOWN)))
 
     return runtime.processes.on_rank_zero(group)

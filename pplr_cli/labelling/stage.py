@@ -183,7 +183,7 @@ def label(
             distances = DISTANCES[clustering.distance](global_features, found, far)
         with part("surroundings", "explanation"):  # the name in records of earlier versions
             explanation = explain(distances, ranks[:, : clustering.k1], clustering.eps)
-        with part(clustering.algorithm, "clustering"):  # last: it may reorder the distances
+        with part(clustering.algorithm, "clustering"):
             labels = cluster(distances, cameras, clustering)
             if answers is not None:
                 alike = similarity(global_features, found, clustering)

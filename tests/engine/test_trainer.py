@@ -62,9 +62,9 @@ def test_the_record_of_an_epoch(config: Config, images: TrainingImages, with_cam
     assert epochs[1].rate == config.optim.lr
     seconds = epochs[1].seconds
     assert [stage for stage in seconds if "_" not in stage] == ["extract", "label", "train"]
-    for stage, least in (("label", 0.5), ("train", 0.9)):  # the parts make up the stage
+    for stage in ("label", "train"):  # the parts make up most of the stage, even on busy cores
         parts = sum(value for name, value in seconds.items() if name.startswith(f"{stage}_"))
-        assert least * seconds[stage] < parts <= seconds[stage]
+        assert 0.5 * seconds[stage] < parts <= seconds[stage]
     pseudo = epochs[2].pseudo
     assert pseudo is not None
     assert len(pseudo.labels) == len(images.store)
