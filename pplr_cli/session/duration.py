@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from pplr_cli.config.fields import Config
 from pplr_cli.data.images import Split
 from pplr_cli.engine.trainer import Trainer
@@ -20,9 +22,9 @@ class Times(NamedTuple):
     batch: int  # images
     passes: float  # how often an epoch shows each training image
     step: float  # measured
-    search: float | None  # exact neighbour search of an epoch, measured; given tracks have none
+    search: float | None  # exact neighbour search of an epoch, estimated; given tracks have none
     searched: str  # `clustering.search`
-    epoch: float  # without clustering
+    epoch: float  # with the neighbour search, without clustering
     run: float
     epochs: int  # those left
     evaluations: int
@@ -51,7 +53,11 @@ def times(trainer: Trainer, inputs: Inputs, speed: Speed) -> Times:
     optim, size, given = config.optim, config.batch.size, trainer.images.tracks
     mirrored = by_tracks(config.clustering, trainer.images.cameras, given)
     passes = 2 if mirrored else 1
-    epoch = optim.iters * speed.step + passes * images * speed.image
+    search = None if given is not None else speed.search
+    if search is not None and mirrored:  # one search, of each camera's images alone
+        shares = np.unique(trainer.images.cameras, return_counts=True)[1] / images
+        search *= float(np.square(shares).sum()) / (1 + config.model.parts)
+    epoch = optim.iters * speed.step + passes * images * speed.image + (search or 0)
     splits = (Split.QUERY, Split.GALLERY) if inputs.manifest.can_evaluate else ()
     tested = sum(len(inputs.manifest.split(split)) for split in splits)
     left = range(trainer.epoch + 1, optim.epochs + 1)
@@ -62,7 +68,7 @@ def times(trainer: Trainer, inputs: Inputs, speed: Speed) -> Times:
         batch=size,
         passes=optim.iters * size / images,
         step=speed.step,
-        search=speed.search if given is None else None,
+        search=search,
         searched=config.clustering.search,
         epoch=epoch,
         run=len(left) * epoch + evaluations * tested * speed.image,

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pplr_cli.config import presets
@@ -41,8 +42,13 @@ def test_the_time_of_a_run_follows_from_its_measured_speed(
     assert rows["neighbours, exact"] == "about 0:03 an epoch"
     assert rows["each training image"] == "seen 0.5 times an epoch"
     assert rows["a step, measured"] == "2.000 s (8 images/s)"
-    assert rows["an epoch"].startswith("about 0:54,")  # 3 steps of 2 s, 96 images of 0.5 s
-    assert rows["the run"] == "about 9:18: 9 epochs, 3 evaluations"  # of 48 images of 0.5 s
+    assert rows["an epoch"].startswith("about 0:57,")  # 3 steps of 2 s, 96 images of 0.5 s, 3 s
+    assert rows["the run"] == "about 9:45: 9 epochs, 3 evaluations"  # of 48 images of 0.5 s
+    found_tracks = config.clustering.model_copy(update={"find_tracks": True})
+    own = inputs._replace(config=config.model_copy(update={"clustering": found_tracks}))
+    share = np.square(np.unique(found.cameras, return_counts=True)[1] / len(found)).sum()
+    seconds = times(trainer, own, Speed(step=2.0, image=0.5, search=3.0)).search
+    assert seconds == pytest.approx(3.0 / (1 + config.model.parts) * share)
     images.tracks = object()
     rows = dict(times(trainer, inputs, Speed(step=2.0, image=0.5, search=3.0)).rows())
     assert rows["an epoch"].startswith("about 1:42,")
