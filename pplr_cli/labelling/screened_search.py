@@ -8,7 +8,7 @@ the neighbours are exact, for a quarter of the time or less: products of 8-bit i
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from threading import Lock
 from typing import Any, NamedTuple
@@ -19,19 +19,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pplr_cli.distributed.processes import ALONE, Processes
-from pplr_cli.labelling.cpu_search import merged
+from pplr_cli.labelling.cpu_search import TILE, merged
 from pplr_cli.labelling.kernels import dot, kernel
 from pplr_cli.progress import SILENT, Advance
 
-TILE = 2048
-"""Images on each side of a tile; a multiple of `RUN`."""
 MANY = 50_000
 """Images from which this search is used. With fewer, too many pairs are not ruled out."""
 MOST_DIMENSIONS = 1 << 14
 """Products of codes of this length stay below a quarter of `NEVER`, as do the squares in bounds."""
 NEVER = 1 << 30
 RUN = 64
-"""Products compared at a time in vector registers; a multiple of codes is multiplied."""
+"""Products compared at a time in vector registers, a divisor of `TILE`; codes are padded to it."""
 SHARES = tuple(0.85**step for step in range(12))
 """Shares of the largest value that may be the largest code's value; beyond it values are cut."""
 SAMPLE = 4096
@@ -65,11 +63,18 @@ class Side(NamedTuple):
 
 
 def suits(features: Tensor, least: int | None = None) -> bool:
-    """Return whether the images are many, or at least `least`, and 8-bit products are fast."""
+    """Return whether images are many, or at least `least`, and 8-bit products fast and exact."""
     count, size = features.shape
     fast = getattr(torch.cpu, "_is_vnni_supported", lambda: False)() and hasattr(torch, "_int_mm")
     many = count >= (MANY if least is None else least)
-    return bool(fast and many and 1 < size <= MOST_DIMENSIONS)  # torch errs for size 1
+    fits = fast and many and 1 < size <= MOST_DIMENSIONS  # torch errs for size 1
+    return bool(fits and _multiplies_exactly())
+
+
+def _multiplies_exactly() -> bool:
+    """Return whether sums exceed 16 bits; not if `ONEDNN_MAX_CPU_ISA` keeps torch from VNNI."""
+    codes = torch.full((RUN, RUN), 127, dtype=torch.int8)
+    return bool((torch._int_mm(codes, codes.T) == RUN * 127**2).all())
 
 
 def screened_search(
@@ -118,22 +123,27 @@ def screened_search(
 
 
 def _own_tiles(blocks: int, processes: Processes) -> list[tuple[int, int]]:
-    """Return this process's pairs of blocks, in an order in which neighbours share no block."""
-    tiles = [(low + apart, low) for apart in range(blocks) for low in range(blocks - apart)]
-    return tiles[processes.rank :: processes.size]
+    """Return this process's pairs of blocks, in an order in which few neighbours share a block.
+
+    They are dealt as in `cpu_search`, which a process on another machine may have to use.
+    """
+    tiles = [(row, column) for row in range(blocks) for column in range(row + 1)]
+    own = tiles[processes.rank :: processes.size]
+    return sorted(own, key=lambda tile: (tile[0] - tile[1], tile))
 
 
 def _in_threads(work: Callable[[], None], waiting: Iterator[Any]) -> None:
     """Call `work` in as many threads as torch uses, while torch itself uses one in each."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     try:
-        with ThreadPoolExecutor(threads) as pool:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             try:
-                for each in [pool.submit(work) for _ in range(threads)]:
-                    each.result()
+                calls = [pool.submit(work) for _ in range(threads)]
+                wait(calls, return_when=FIRST_EXCEPTION)
             finally:
                 deque(waiting, maxlen=0)  # after a failure the threads find nothing left
+        for call in calls:
+            call.result()
     finally:
         torch.set_num_threads(threads)
 
@@ -152,7 +162,7 @@ def encode(features: Tensor, squares: Tensor) -> Codes:
         norms = features[rows].norm(dim=1), scale * codes.norm(dim=1)
         longest = torch.stack((longest, *(each.max() for each in norms))).max()
     unit = 1 / (2 * scale**2)
-    largest = torch.maximum(longest**2, squares.abs().max())
+    largest = torch.maximum(longest**2, squares.abs().max()).double()
     rounding = largest * (size + 8) * 2.0**-23  # of sums in float32
     bounds = (squares.double() - 2 * longest * errors.double() - rounding) * unit
     padded = np.full(len(values), NEVER, np.int32)

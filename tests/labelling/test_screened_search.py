@@ -1,13 +1,20 @@
 """The search by 8-bit integers against all distances, and its bound against all products."""
 
+import time
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pplr_cli.labelling import screened_search
+from pplr_cli.distributed.processes import Processes
+from pplr_cli.labelling import cpu_search, screened_search
 from tests.labelling.sharing import shared
+
+TASKS = Path("/proc/self/task")
 
 
 def search(vectors: torch.Tensor, k: int, threads: int = 2) -> np.ndarray:
@@ -52,7 +59,7 @@ def test_nearest_first_and_ties_by_index(
     size=st.integers(1, 40),
     seed=st.integers(0, 999),
     power=st.sampled_from([0.0, 1.0, 3.0, 9.0]),
-    length=st.sampled_from([1e-6, 1.0, 1e6]),
+    length=st.sampled_from([1e-6, 1.0, 1e6, 1e15]),
 )
 @settings(max_examples=60)
 def test_no_near_pair_is_ruled_out(
@@ -107,9 +114,68 @@ def test_several_processes_find_what_one_finds(size: int, monkeypatch: pytest.Mo
     assert {other.shape for other in others} == {(0, 20)}
 
 
-@pytest.mark.parametrize("value", [0.0, 1e-30, 1e18])
-def test_equal_features_of_any_length(value: float) -> None:
-    vectors = torch.full((130, 4), value)
+@pytest.mark.parametrize("other", [0, 1, 2])
+def test_a_process_on_another_cpu_may_search_in_float32(
+    other: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (cpu_search, screened_search):
+        monkeypatch.setattr(module, "TILE", 64)
+    vectors = torch.randint(-3, 4, (500, 3), generator=torch.Generator().manual_seed(0)).float()
+    given = (vectors, vectors.square().sum(1), 20)
+
+    def search_on(process: Processes) -> np.ndarray:
+        symmetric = process.rank == other
+        search = cpu_search.symmetric_search if symmetric else screened_search.screened_search
+        return search(*given, process)
+
+    found, *_ = shared(3, search_on)
+    assert found.tolist() == screened_search.screened_search(*given).tolist()
+
+
+@pytest.mark.skipif(not TASKS.is_dir(), reason="counts threads of Linux")
+def test_products_start_no_threads_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    products, most = screened_search._products, 0
+
+    def counted(*given: Any) -> np.ndarray:
+        nonlocal most
+        found = products(*given)
+        most = max(most, len(list(TASKS.iterdir())))
+        return found
+
+    vectors = spread(1000, 64, 0, 1.0, 1.0)
+    search(vectors, 9, 3)
+    before = len(list(TASKS.iterdir()))
+    monkeypatch.setattr(screened_search, "_products", counted)
+    search(vectors, 9, 3)  # by default OpenMP starts as many threads in each as there are cores
+    assert before < most <= before + 3
+
+
+def test_a_failure_ends_the_other_threads() -> None:
+    threads = iter(range(3))
+    taken: list[int] = []
+
+    def work() -> None:
+        if next(threads) == 1:
+            raise MemoryError
+        for tile in waiting:
+            taken.append(tile)
+            time.sleep(0.001)
+
+    waiting, before = iter(range(5000)), torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with pytest.raises(MemoryError):
+            screened_search._in_threads(work, waiting)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert len(taken) < 5000
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-30, 1e17, 1e18])
+@pytest.mark.parametrize("size", [4, 40])
+def test_equal_features_of_any_length(value: float, size: int) -> None:
+    vectors = torch.full((130, size), value)
     assert search(vectors, 3).tolist() == [[0, 1, 2]] * 130
 
 
@@ -125,3 +191,12 @@ def test_it_suits_many_images_of_few_dimensions(
     assert screened_search.suits(torch.empty(count, size)) == fast
     monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False)
     assert not screened_search.suits(torch.empty(count, size))
+
+
+def test_it_suits_no_torch_that_cuts_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: True)
+    images = torch.empty(1, 4).expand(screened_search.MANY, -1)
+    assert screened_search.suits(images)
+    cut = lambda a, b: (a.int() @ b.int()).clamp(-(1 << 15), (1 << 15) - 1)  # noqa: E731
+    monkeypatch.setattr(torch, "_int_mm", cut)  # as oneDNN does with ONEDNN_MAX_CPU_ISA=AVX2
+    assert not screened_search.suits(images)
