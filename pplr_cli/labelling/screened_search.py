@@ -1,9 +1,8 @@
 """Exact nearest neighbours of very many images on the CPU; 8-bit integers rule out most pairs.
 
-A feature x is s q + e with integers q from -127 to 127. The product <x, y> differs from s^2 <q, p>
-by at most X (|e_x| + |e_y|), where X is the largest norm of an x or an s q (Cauchy-Schwarz). A pair
-that even so is too far apart is in no list; the distance of any other is computed in float32. So
-the neighbours are exact, for a quarter of the time or less: products of 8-bit integers are fast.
+A pair that is too far apart by its codes and their bounds is in no list; the distance of any other
+is computed in float32. So the neighbours are exact. The search takes about a quarter of the time,
+as products of 8-bit integers are fast.
 """
 
 from collections import deque
@@ -19,36 +18,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pplr_cli.distributed.processes import ALONE, Processes
+from pplr_cli.labelling.codes import MOST_DIMENSIONS, NEVER, RUN, Codes, encode, padded
 from pplr_cli.labelling.cpu_search import TILE, merged
 from pplr_cli.labelling.kernels import dot, kernel
 from pplr_cli.progress import SILENT, Advance
 
 MANY = 50_000
 """Images from which this search is used. With fewer, too many pairs are not ruled out."""
-MOST_DIMENSIONS = 1 << 14
-"""Products of codes of this length stay below a quarter of `NEVER`, as do the squares in bounds."""
-NEVER = 1 << 30
-RUN = 64
-"""Products compared at a time in vector registers, a divisor of `TILE`; codes are padded to it."""
-SHARES = tuple(0.85**step for step in range(12))
-"""Shares of the largest value that may be the largest code's value; beyond it values are cut."""
-SAMPLE = 4096
-"""Images that choose among them."""
-BLOCK = 65_536
-"""Images encoded at a time."""
 
 Hide = Callable[[NDArray[np.int32], slice, slice], None]
 """Takes a tile of products of codes, its rows and its columns."""
-
-
-class Codes(NamedTuple):
-    """Features as 8-bit integers, padded with images that are near to none."""
-
-    values: Tensor  # int8 [M, D], M the next multiple of RUN
-    # int32 [M]; pairs up to a squared distance d have products of codes of at least the sum of
-    # both bounds - d * unit
-    bounds: NDArray[np.int32]
-    unit: float
 
 
 class Side(NamedTuple):
@@ -105,10 +84,10 @@ def screened_search(
 
     def side(images: slice) -> Side:
         given = vectors[images], norms[images], images.start, distances[images], ranks[images]
-        return Side(codes.bounds[images.start : _padded(images.stop)], *given)
+        return Side(codes.bounds[images.start : padded(images.stop)], *given)
 
     def work() -> None:
-        buffer = torch.empty(min(TILE, _padded(n)) ** 2, dtype=torch.int32)
+        buffer = torch.empty(min(TILE, padded(n)) ** 2, dtype=torch.int32)
         for row, column in waiting:
             rows, columns = blocks[row], blocks[column]
             products = _products(codes, rows, columns, buffer)
@@ -148,51 +127,8 @@ def _in_threads(work: Callable[[], None], waiting: Iterator[Any]) -> None:
         torch.set_num_threads(threads)
 
 
-def encode(features: Tensor, squares: Tensor) -> Codes:
-    """Return the codes of features float32 [N, D] with squared norms, or other numbers, [N]."""
-    n, size = features.shape
-    scale = _scale(features, squares)
-    values = torch.zeros((_padded(n), size), dtype=torch.int8)
-    errors, longest = torch.empty(n), squares.new_zeros(())
-    for start in range(0, n, BLOCK):
-        rows = slice(start, start + BLOCK)
-        codes = _quantised(features[rows], scale)
-        values[start : start + len(codes)] = codes
-        errors[rows] = (features[rows] - scale * codes).norm(dim=1)
-        norms = features[rows].norm(dim=1), scale * codes.norm(dim=1)
-        longest = torch.stack((longest, *(each.max() for each in norms))).max()
-    unit = 1 / (2 * scale**2)
-    largest = torch.maximum(longest**2, squares.abs().max()).double()
-    rounding = largest * (size + 8) * 2.0**-23  # of sums in float32
-    bounds = (squares.double() - 2 * longest * errors.double() - rounding) * unit
-    padded = np.full(len(values), NEVER, np.int32)
-    padded[:n] = bounds.floor().numpy()
-    return Codes(values, padded, unit)
-
-
-def _scale(features: Tensor, squares: Tensor) -> float:
-    """Return the scale of the codes, of the least mean error among `SHARES`."""
-    sample = features[:: max(1, len(features) // SAMPLE)]
-    low, high = features.aminmax()
-    largest = max(-low.item(), high.item(), 1e-30)
-    scales = [largest * share / 127 for share in SHARES]
-    errors = [(sample - s * _quantised(sample, s)).norm(dim=1).mean().item() for s in scales]
-    best = scales[int(np.argmin(errors))]
-    return float(
-        max(best, (squares.abs().max().item() / (NEVER / 2)) ** 0.5)
-    )  # for bounds below NEVER / 4
-
-
-def _quantised(features: Tensor, scale: float) -> Tensor:
-    return (features / scale).round_().clamp_(-127, 127)
-
-
-def _padded(count: int) -> int:
-    return RUN * -(-count // RUN)
-
-
 def _products(codes: Codes, rows: slice, columns: slice, buffer: Tensor) -> NDArray[np.int32]:
-    left, right = (codes.values[each.start : _padded(each.stop)] for each in (rows, columns))
+    left, right = (codes.values[each.start : padded(each.stop)] for each in (rows, columns))
     tile = buffer[: len(left) * len(right)].view(len(left), len(right))
     return torch._int_mm(left, right.T, out=tile).numpy()
 
@@ -246,7 +182,7 @@ def _offer_tile(products, rows, columns, unit):  # type: ignore[no-untyped-def]
             if _any_reaches(run, bounds, limit) or _any_reaches(run, others, bound):
                 for t in range(RUN):
                     of_row, of_column = run[t] - bounds[t] >= limit, run[t] - others[t] >= bound
-                    if of_row or of_column:
+                    if (of_row or of_column) and run[t] > -NEVER:
                         column = start + t
                         product = dot(rows.vectors[row], columns.vectors[column])
                         distance = rows.norms[row] + columns.norms[column] - np.float32(2) * product

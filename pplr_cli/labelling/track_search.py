@@ -11,8 +11,9 @@ from torch import Tensor
 
 from pplr_cli.data.images import UNKNOWN
 from pplr_cli.data.tracks import Tracks
+from pplr_cli.labelling.codes import NEVER
 from pplr_cli.labelling.kernels import dot, kernel
-from pplr_cli.labelling.screened_search import NEVER, screened_search, suits
+from pplr_cli.labelling.screened_search import screened_search, suits
 from pplr_cli.parallel import by_blocks
 from pplr_cli.progress import SILENT, Advance
 

@@ -1,4 +1,4 @@
-"""The search by 8-bit integers against all distances, and its bound against all products."""
+"""The search by 8-bit integers against all distances."""
 
 import time
 from pathlib import Path
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pplr_cli.distributed.processes import Processes
 from pplr_cli.labelling import cpu_search, screened_search
 from tests.labelling.sharing import shared
+from tests.labelling.test_codes import spread
 
 TASKS = Path("/proc/self/task")
 
@@ -26,13 +27,6 @@ def search(vectors: torch.Tensor, k: int, threads: int = 2) -> np.ndarray:
             return screened_search.screened_search(vectors, vectors.square().sum(1), k)
         finally:
             torch.set_num_threads(before)
-
-
-def spread(count: int, size: int, seed: int, power: float, length: float) -> torch.Tensor:
-    """Return features whose values have heavy tails if `power` is large."""
-    rng = np.random.default_rng(seed)
-    values = rng.standard_normal((count, size))
-    return torch.from_numpy(length * np.sign(values) * np.abs(values) ** power).float()
 
 
 @given(
@@ -54,28 +48,6 @@ def test_nearest_first_and_ties_by_index(
     assert search(torch.from_numpy(vectors), k, threads).tolist() == expected.tolist()
 
 
-@given(
-    count=st.integers(1, 150),
-    size=st.integers(1, 40),
-    seed=st.integers(0, 999),
-    power=st.sampled_from([0.0, 1.0, 3.0, 9.0]),
-    length=st.sampled_from([1e-6, 1.0, 1e6, 1e15]),
-)
-@settings(max_examples=60)
-def test_no_near_pair_is_ruled_out(
-    count: int, size: int, seed: int, power: float, length: float
-) -> None:
-    vectors = spread(count, size, seed, power, length)
-    squares = vectors.square().sum(1)
-    codes = screened_search.encode(vectors, squares)
-    values, wide = codes.values[:count].numpy().astype(np.int64), vectors.double().numpy()
-    distances = ((wide[:, None] - wide) ** 2).sum(2)
-    bounds = codes.bounds[:count].astype(np.int64)
-    assert (values @ values.T >= bounds[:, None] + bounds - distances * codes.unit).all()
-    assert len(codes.values) % screened_search.RUN == 0
-    assert (codes.bounds[count:] == screened_search.NEVER).all()
-
-
 @pytest.mark.parametrize("power", [1.0, 4.0])
 @pytest.mark.parametrize("size", [2, 8, 300])
 def test_the_same_distances_as_the_search_in_float32(size: int, power: float) -> None:
@@ -85,16 +57,6 @@ def test_the_same_distances_as_the_search_in_float32(size: int, power: float) ->
     expected = distances.topk(9, largest=False, sorted=True).values
     scale = distances.max().item()
     torch.testing.assert_close(distances.gather(1, found), expected, atol=1e-6 * scale, rtol=0)
-
-
-def test_most_pairs_are_ruled_out() -> None:
-    vectors = torch.nn.functional.normalize(spread(2000, 256, 0, 1.0, 1.0))
-    codes = screened_search.encode(vectors, vectors.square().sum(1))
-    values = codes.values[:2000].int()
-    bounds = torch.from_numpy(codes.bounds[:2000])
-    passed = values @ values.T - bounds >= bounds[:, None] - codes.unit * 1.6
-    near = torch.cdist(vectors, vectors).square() <= 1.6
-    assert near.sum() <= passed.sum() < 3 * near.sum()
 
 
 def test_the_number_of_threads_changes_nothing() -> None:
