@@ -23,8 +23,8 @@ from pplr_cli.labelling.cpu_search import TILE, merged
 from pplr_cli.labelling.kernels import dot, kernel
 from pplr_cli.progress import SILENT, Advance
 
-MANY = 50_000
-"""Images from which this search is used. With fewer, too many pairs are not ruled out."""
+MANY = 10_000
+"""Images from which this search is used. Of fewer, products take little time."""
 
 Hide = Callable[[NDArray[np.int32], slice, slice], None]
 """Takes a tile of products of codes, its rows and its columns."""

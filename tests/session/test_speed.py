@@ -11,7 +11,7 @@ from pplr_cli.session.speed import Speed, measure
 from pplr_cli.session.start import plan_training
 
 
-@pytest.mark.parametrize(("mode", "many"), [("train", 50_000), ("train-cam", 50_000), ("train", 1)])
+@pytest.mark.parametrize(("mode", "many"), [("train", 10_000), ("train-cam", 10_000), ("train", 1)])
 def test_each_mode_and_search_is_measured(
     options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, mode: str, many: int
 ) -> None:
