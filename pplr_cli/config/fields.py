@@ -97,7 +97,8 @@ class Clustering(Section):
         description="neighbours (itself included) that make a core image, or smallest cluster",
     )
     search: Literal["exact", "approximate", "auto"] = Field(
-        "exact", description="neighbour search; `auto`: approximate from 200,000 images on a CPU"
+        "exact",
+        description="neighbour search; `auto`: exact unless the CPU is slow and images are many",
     )
     recall: Annotated[float, Field(ge=0.5, lt=1)] = Field(
         0.98, description="least recall of an approximate search, measured on 1,000 images"

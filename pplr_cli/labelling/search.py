@@ -21,6 +21,7 @@ from pplr_cli.errors import missing_package
 from pplr_cli.labelling.cpu_search import insert
 from pplr_cli.labelling.kernels import dot, kernel
 from pplr_cli.labelling.neighbors import Neighbors, checked, itself_first, nearest, nearest_of
+from pplr_cli.labelling.screened_search import suits
 from pplr_cli.parallel import by_blocks
 from pplr_cli.progress import SILENT, Advance
 from pplr_cli.runtime import Runtime
@@ -28,7 +29,8 @@ from pplr_cli.runtime import Runtime
 Ranks = NDArray[np.int32]
 
 MANY = 200_000
-"""Images from which `auto` searches approximately: for fewer the exact search is about as fast."""
+"""Images from which `auto` searches approximately, unless 8-bit products make the exact search
+fast: for fewer images it is about as fast anyway."""
 SAMPLE = 1000
 """Images whose exact neighbours are known."""
 CANDIDATES = 8
@@ -66,11 +68,11 @@ def search(
     """
     require(settings)
     processes, reporter, n = runtime.processes, runtime.reporter, len(features)
-    auto = settings.search == "auto" and n >= MANY and find_spec("faiss") is not None
+    auto = settings.search == "auto" and n >= MANY and not suits(features)
     if (
         features.device.type != "cpu"
         or n <= SAMPLE
-        or not (auto or settings.search == "approximate")
+        or not (settings.search == "approximate" or (auto and find_spec("faiss")))
     ):
         return Neighbors(nearest(features, k, processes, advance))
     features, squares = checked(features, k)

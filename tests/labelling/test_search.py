@@ -102,12 +102,20 @@ def test_the_default_is_exact(vectors: torch.Tensor) -> None:
     assert said == []
 
 
-@pytest.mark.parametrize(("many", "approximate"), [(COUNT, True), (COUNT + 1, False)])
-def test_auto_depends_on_the_number_of_images(
-    vectors: torch.Tensor, many: int, approximate: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("many", "fast", "approximate"),
+    [(COUNT, False, True), (COUNT + 1, False, False), (COUNT, True, False)],
+)
+def test_auto_depends_on_the_number_of_images_and_on_8_bit_products(
+    vectors: torch.Tensor,
+    many: int,
+    fast: bool,
+    approximate: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("faiss")
     monkeypatch.setattr(search, "MANY", many)
+    monkeypatch.setattr(search, "suits", lambda features: fast)
     assert (found(vectors, 5, search="auto")[0].recall is not None) == approximate
 
 
