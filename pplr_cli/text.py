@@ -51,7 +51,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def sized(size: float) -> str:
     """Return a number of bytes in a suitable unit: `11.4 GB`, `102.5 MB`, `3.0 kB`, `0 bytes`."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= scale:
+        if size >= 0.99995 * scale:  # or it would be rounded to 1,000.0 of the next unit
             return f"{size / scale:,.1f} {unit}"
     return counted(int(size), "bytes")
 

@@ -31,6 +31,7 @@ def test_counted() -> None:
 
 def test_sizes_have_a_unit_in_which_they_are_not_zero() -> None:
     sizes = 0, 1, 999, 1000, 3_000_400, 102_530_000, 999_900_000, 25_280_000_000, 1.5e12
+    assert list(map(sized, (999_960, 999_999_999))) == ["1.0 MB", "1.0 GB"]
     assert list(map(sized, sizes)) == [
         *("0 bytes", "1 byte", "999 bytes", "1.0 kB", "3.0 MB", "102.5 MB", "999.9 MB"),
         *("25.3 GB", "1,500.0 GB"),

@@ -1,8 +1,8 @@
 """Estimate the memory of a run, and size retrieval's blocks of distances by a budget.
 
-The label stage ignores the budget: its k-NN tiles (2 x 16 MB) and Jaccard blocks (some MB a thread)
-are small for any N, and fixed, because a matrix product of another shape may round differently. Its
-results grow with N, by some kilobytes an image.
+The label stage ignores the budget: its k-NN tiles (16 MB a thread) and Jaccard blocks (some MB a
+thread) are small for any N, and fixed, because a matrix product of another shape may round
+differently. Its results grow with N, by some kilobytes an image.
 """
 
 from functools import lru_cache
@@ -56,7 +56,7 @@ def label_stage(
     averaged = ENTRY * k1 * min(4, clustering.k2)
     kept = ENTRY * 2 * k1
     own = INFOMAP if clustering.algorithm == "infomap" else 0
-    tiles = 2 * 4 * min(TILE, images) ** 2
+    tiles = max(2, torch.get_num_threads()) * 4 * min(TILE, images) ** 2
     searched = size + 4 * lists * max(k1, near)  # 8-bit features, distances
     # three copies of the means of half as many tracks
     means = 3 * 4 * size // 2 if clustering.find_tracks else 0

@@ -117,30 +117,25 @@ def _tiles(
 ) -> Iterator[tuple[slice, slice, Tensor]]:
     """Yield rows, columns and products of this process's tiles, in order.
 
-    All share one buffer.
+    All share one buffer. After each one `advance` counts its share of the images.
     """
     buffer = torch.empty(min(TILE, len(features)) ** 2)
-    for rows, columns in pairs_of_blocks(len(features), processes, advance):
+    tiles = own_tiles(len(features), processes)
+    for rows, columns in tiles:
         shape = (rows.stop - rows.start, columns.stop - columns.start)
         tile = buffer[: shape[0] * shape[1]].view(shape)
         yield rows, columns, torch.mm(features[rows], features[columns].T, out=tile)
+        advance(len(features) / len(tiles))
 
 
-def pairs_of_blocks(
-    n: int, processes: Processes, advance: Advance
-) -> Iterator[tuple[slice, slice]]:
-    """Yield rows and columns of this process's tiles, in order.
+def own_tiles(n: int, processes: Processes) -> list[tuple[slice, slice]]:
+    """Return rows and columns of this process's tiles, on and below the diagonal.
 
-    The tiles on and below the diagonal are dealt to the processes in turn. After each one `advance`
-    counts its share of the images.
+    They are dealt to the processes in turn, however each one searches its own.
     """
     blocks = [slice(start, min(start + TILE, n)) for start in range(0, n, TILE)]
-    pairs = [
-        (rows, columns) for number, rows in enumerate(blocks) for columns in blocks[: number + 1]
-    ][processes.rank :: processes.size]
-    for pair in pairs:
-        yield pair
-        advance(n / len(pairs))
+    tiles = [(rows, columns) for at, rows in enumerate(blocks) for columns in blocks[: at + 1]]
+    return tiles[processes.rank :: processes.size]
 
 
 @kernel

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pplr_cli.distributed.processes import ALONE, Processes
+from pplr_cli.labelling import cpu_search
 from pplr_cli.labelling.codes import MOST_DIMENSIONS, NEVER, RUN, Codes, encode, padded
-from pplr_cli.labelling.cpu_search import TILE, merged
+from pplr_cli.labelling.cpu_search import merged, own_tiles
 from pplr_cli.labelling.kernels import dot, kernel
 from pplr_cli.progress import SILENT, Advance
 
@@ -77,38 +78,28 @@ def screened_search(
     codes = encode(features, squares)
     ranks = np.full((n, k), -1, np.int32)
     distances = np.full((n, k), np.inf, np.float32)
-    blocks = [slice(start, min(start + TILE, n)) for start in range(0, n, TILE)]
-    locks = [Lock() for _ in blocks]
-    tiles = _own_tiles(len(blocks), processes)
-    waiting = iter(tiles)  # threads take from it
+    tiles = own_tiles(n, processes)
+    tiles.sort(key=lambda tile: (tile[0].start - tile[1].start, tile[0].start))  # few share a block
+    locks = {rows.start: Lock() for tile in tiles for rows in tile}
+    waiting = iter(tiles)  # threads take from it, guarded by the interpreter lock
 
     def side(images: slice) -> Side:
         given = vectors[images], norms[images], images.start, distances[images], ranks[images]
         return Side(codes.bounds[images.start : padded(images.stop)], *given)
 
     def work() -> None:
-        buffer = torch.empty(min(TILE, padded(n)) ** 2, dtype=torch.int32)
-        for row, column in waiting:
-            rows, columns = blocks[row], blocks[column]
+        buffer = torch.empty(padded(min(cpu_search.TILE, n)) ** 2, dtype=torch.int32)
+        for rows, columns in waiting:
             products = _products(codes, rows, columns, buffer)
             if hide is not None:
                 hide(products, rows, columns)
-            with locks[column], locks[row] if row != column else nullcontext():
+            other = locks[rows.start] if rows != columns else nullcontext()
+            with locks[columns.start], other:
                 _offer_tile(products, side(rows), side(columns), codes.unit)
             advance(n / len(tiles))
 
     _in_threads(work, waiting)
     return merged(distances, ranks, processes)
-
-
-def _own_tiles(blocks: int, processes: Processes) -> list[tuple[int, int]]:
-    """Return this process's pairs of blocks, in an order in which few neighbours share a block.
-
-    They are dealt as in `cpu_search`, which a process on another machine may have to use.
-    """
-    tiles = [(row, column) for row in range(blocks) for column in range(row + 1)]
-    own = tiles[processes.rank :: processes.size]
-    return sorted(own, key=lambda tile: (tile[0] - tile[1], tile))
 
 
 def _in_threads(work: Callable[[], None], waiting: Iterator[Any]) -> None:
@@ -182,8 +173,9 @@ def _offer_tile(products, rows, columns, unit):  # type: ignore[no-untyped-def]
             if _any_reaches(run, bounds, limit) or _any_reaches(run, others, bound):
                 for t in range(RUN):
                     of_row, of_column = run[t] - bounds[t] >= limit, run[t] - others[t] >= bound
-                    if (of_row or of_column) and run[t] > -NEVER:
-                        column = start + t
+                    column = start + t  # beyond the last one: padding
+                    hidden = run[t] == -NEVER or column >= len(columns.vectors)
+                    if (of_row or of_column) and not hidden:
                         product = dot(rows.vectors[row], columns.vectors[column])
                         distance = rows.norms[row] + columns.norms[column] - np.float32(2) * product
                         if of_row:

@@ -177,8 +177,8 @@ def _check_settings(
         if short:
             lines.append(f"a run cannot be shortened below the epochs that it has begun ({done})")
         if changed.keys() == {EPOCHS}:
-            longer = f"`{command} --set {EPOCHS}={2 * done}`"
-            hint = f"to train longer: {longer}; or start a new run in another --run-dir"
+            least = f"`{command} --set {EPOCHS}={done}`, or more"
+            hint = f"{least}; or start a new run in another --run-dir"
         what = f"`{folder}`: the run began with other settings:"
         raise UsageError("\n  ".join([what, *lines]), hint)
     if EPOCHS in changes:

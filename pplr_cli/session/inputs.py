@@ -44,7 +44,8 @@ class Inputs(NamedTuple):
 def find_inputs(request: TrainingRequest, processes: int, reporter: Reporter) -> Inputs:
     """Find and check all that training needs; download weights and prepare data if need be.
 
-    The cheapest checks come first. A dry run downloads no weights.
+    The cheapest checks come first: weights are downloaded after prepared data is checked, but
+    before data is prepared or verified. A dry run downloads no weights.
 
     Raises:
         PplrError: something is missing or does not fit.
@@ -62,9 +63,25 @@ def find_inputs(request: TrainingRequest, processes: int, reporter: Reporter) ->
     name, folder = config.data.name, env.data_dir(request.data_dir)
     manifest = find_dataset(name, folder, replace(request, data="NAME").command())
     download = to_download(config.model) if request.dry_run else None
-    weights = initial_weights(config.model, reporter, fetch=not request.dry_run)
     if manifest is None or request.verify:
+        weights = initial_weights(config.model, reporter, fetch=not request.dry_run)
         manifest = open_dataset(name, folder, reporter, verify=request.verify)
+        config, images, tracks = _fitted_to(manifest, config, request, reporter)
+    else:
+        config, images, tracks = _fitted_to(manifest, config, request, reporter)
+        weights = initial_weights(config.model, reporter, fetch=not request.dry_run)
+    kept = request.folder / ANSWERS
+    file = request.answers or (kept if request.resumes and kept.is_file() else None)
+    of, answers = None if tracks is None else tracks.of, None
+    if file is not None:
+        answers = read_answers(file, images.paths, of, reporter)
+    return Inputs(config, weights, manifest, images, tracks, answers, download)
+
+
+def _fitted_to(
+    manifest: Manifest, config: Config, request: TrainingRequest, reporter: Reporter
+) -> tuple[Config, ImageSet, Tracks | None]:
+    """Fit the settings to the data and check both; return settings, training images and tracks."""
     images = manifest.split(Split.TRAIN)
     config = fitted(config, len(images), reporter)
     tracks = Tracks.from_images(images) if config.clustering.tracks else None
@@ -75,12 +92,7 @@ def find_inputs(request: TrainingRequest, processes: int, reporter: Reporter) ->
     check_clustering(config.clustering, images.cameras, tracks)
     if config.clustering.find_tracks and not tracked:
         reporter.info(NO_EFFECT)
-    kept = request.folder / ANSWERS
-    file = request.answers or (kept if request.resumes and kept.is_file() else None)
-    of, answers = None if tracks is None else tracks.of, None
-    if file is not None:
-        answers = read_answers(file, images.paths, of, reporter)
-    return Inputs(config, weights, manifest, images, tracks, answers, download)
+    return config, images, tracks
 
 
 def check(config: Config, manifest: Manifest, *, tracked: bool = False) -> None:

@@ -34,8 +34,7 @@ def test_finds_the_nearest(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(neighbors, "search_for", lambda features: search)
         patch.setattr(neighbors, "BLOCK_BYTES", 4 * count * 7)
-        patch.setattr(cpu_search, "TILE", 9)
-        patch.setattr(screened_search, "TILE", 64)
+        patch.setattr(cpu_search, "TILE", 64 if search is screened_search.screened_search else 9)
         found = neighbors.nearest(vectors, k)
     distances = dense.squared_distances(vectors.numpy(), vectors.numpy())
     expected = np.sort(distances, axis=1)[:, :k]
@@ -179,7 +178,6 @@ def test_every_process_counts_all_images(
 ) -> None:
     vectors, counted = features(300, 8, 0), [0.0] * size
     monkeypatch.setattr(cpu_search, "TILE", 64)
-    monkeypatch.setattr(screened_search, "TILE", 64)
     monkeypatch.setattr(neighbors, "BLOCK_BYTES", 4 * 300 * 7)
     monkeypatch.setattr(neighbors, "search_for", lambda features: search)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pplr_cli.data.images import UNKNOWN
 from pplr_cli.data.tracks import Tracks
-from pplr_cli.labelling import screened_search, track_search
+from pplr_cli.labelling import cpu_search, track_search
 from pplr_cli.labelling.track_search import Spans, nearest_tracks
 
 
@@ -58,7 +58,7 @@ def test_the_nearest_that_can_be_one_identity(
     apart = [[never_one(tracks, a, b) for b in range(count)] for a in range(count)]
     wanted = wanted.masked_fill(torch.tensor(apart), -torch.inf)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(screened_search, "TILE", 64)
+        patch.setattr(cpu_search, "TILE", 64)
         patch.setattr(track_search, "MANY", 0 if kind == "screened" else count + 1)
         patch.setattr(torch.cpu, "_is_vnni_supported", lambda: True)
         values, found = nearest_tracks(vectors, Spans.of(tracks), k, scale if scaled else None)
@@ -75,7 +75,7 @@ def test_the_nearest_that_can_be_one_identity(
 
 def test_every_search_counts_all_tracks(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, tracks = draw(150, 2, 0.5, 0)
-    monkeypatch.setattr(screened_search, "TILE", 64)
+    monkeypatch.setattr(cpu_search, "TILE", 64)
     monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: True)
     for many in (0, 151):
         monkeypatch.setattr(track_search, "MANY", many)

@@ -6,7 +6,7 @@ import torch
 
 from pplr_cli.data.images import UNKNOWN
 from pplr_cli.data.tracks import Tracks
-from pplr_cli.labelling import screened_search, track_search
+from pplr_cli.labelling import cpu_search, track_search
 from pplr_cli.labelling.clustering import OUTLIER
 from pplr_cli.labelling.constraints import Answers
 from pplr_cli.labelling.tracks import ALIGNMENTS, cluster_tracks
@@ -127,7 +127,7 @@ def found_clusters(features: np.ndarray, tracks: Tracks, k: int) -> list[set[int
 def number(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Use the searches of few tracks, or those of many."""
     monkeypatch.setattr(track_search, "BLOCK_BYTES", 2000)  # several blocks
-    monkeypatch.setattr(screened_search, "TILE", 64)
+    monkeypatch.setattr(cpu_search, "TILE", 64)
     monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: True)
     monkeypatch.setattr(track_search, "MANY", 0 if request.param == "many" else 10_000)
     return str(request.param)

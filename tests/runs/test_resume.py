@@ -96,8 +96,8 @@ def test_the_epochs_may_change_down_to_those_begun(
     with pytest.raises(UsageError, match=r"`optim\.epochs` was 2, is 1") as caught:
         check(saved, other)
     assert "cannot be shortened below the epochs that it has begun (2)" in caught.value.message
-    longer = "pplr train --run-dir 'runs/a b' --resume --set optim.epochs=4"
-    assert f"to train longer: `{longer}`;" in str(caught.value.hint)
+    least = "pplr train --run-dir 'runs/a b' --resume --set optim.epochs=2"
+    assert f"`{least}`, or more;" in str(caught.value.hint)
 
 
 def test_too_few_epochs_and_another_setting_are_both_named(

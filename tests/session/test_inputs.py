@@ -95,6 +95,23 @@ def test_a_dry_run_downloads_no_weights(
     assert found.download.name == "resnet18"
 
 
+def test_prepared_data_is_checked_before_weights_are_downloaded(
+    options: dict[str, Any], manifest: Manifest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def download(*_: Any, **__: Any) -> None:
+        raise WeightsError("no connection")
+
+    monkeypatch.setattr("pplr_cli.session.inputs.initial_weights", download)
+    images = tuple(image._replace(camera=3) for image in manifest.images)
+    one = Path(shutil.copytree(options["data_dir"], tmp_path / "one", symlinks=True))
+    replace(manifest, images=images).save(one / "tiny")
+    request = TrainingRequest(**(options | {"mode": "train-cam", "data_dir": one}))
+    with pytest.raises(DataError, match="all training images are of one camera"):
+        find_inputs(request, 1, Recorder())
+    with pytest.raises(WeightsError):  # verifying the images takes longer
+        find_inputs(replace(request, verify=True), 1, Recorder())
+
+
 def test_settings_of_the_camera_block_warn_in_train(options: dict[str, Any]) -> None:
     for mode, count in (("train", 1), ("train-cam", 0)):
         reporter = Recorder()
