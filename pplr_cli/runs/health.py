@@ -109,7 +109,7 @@ def verdict(rows: Rows, epochs: int | None = None) -> Verdict:
     if "camera_nmi" not in last:
         return Verdict(
             "unclear",
-            "Cannot tell: without cameras, clusters that follow the cameras are not noticed. "
+            "Cannot tell whether the run goes well: without cameras, clusters that follow the cameras are not noticed. "
             f"{_figures(last)}",
         )
     limits = GOOD | {"camera_nmi": (-1.0, min(0.2, judged[0].get("camera_nmi", 0.0) + CAMERA_RISE))}
@@ -121,7 +121,8 @@ def verdict(rows: Rows, epochs: int | None = None) -> Verdict:
     if doubts:
         named = ", ".join(doubts)
         return Verdict(
-            "unclear", f"Cannot tell: runs with {named} went either way. {_figures(last)}"
+            "unclear",
+            f"Cannot tell whether the run goes well: runs with {named} went either way. {_figures(last)}",
         )
     return Verdict("good", f"Judged without identities: no sign of trouble. {_figures(last)}")
 

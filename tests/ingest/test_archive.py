@@ -302,7 +302,7 @@ def test_space_is_checked_before_anything_is_written(
 ) -> None:
     archive = pack_zip(tmp_path / "x.zip", FILES)
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=100))
-    with pytest.raises(PplrError, match="MB are free"):
+    with pytest.raises(PplrError, match="needs 5.5 kB, 100 bytes are free"):
         extract(archive, tmp_path / "out", Silent())
     assert not files_below(tmp_path / "out")
 
@@ -360,7 +360,7 @@ def test_room_for_all_parts_is_checked_before_the_first(
     parts = [pack_tar(tmp_path / name, FILES) for name in "12"]
     free = parts[0].stat().st_size + 1
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free))
-    with pytest.raises(PplrError, match="MB are free") as caught:
+    with pytest.raises(PplrError, match=r"needs 20\.5 kB, 10\.2 kB are free") as caught:
         extract_parts(parts, tmp_path / "out", Silent())
     assert all(f"`{part}`" in caught.value.message for part in parts)
     assert not (tmp_path / "out").exists()

@@ -100,7 +100,10 @@ def test_between_good_and_trouble_nobody_can_tell(last: dict[str, float]) -> Non
     ((name, value),) = last.items()
     found = verdict(rows({}, last))
     assert found.kind == "unclear"
-    assert f"Cannot tell: runs with `{name}` {value:.2f} went either way" in found.text
+    assert (
+        f"Cannot tell whether the run goes well: runs with `{name}` {value:.2f} went either way"
+        in found.text
+    )
 
 
 def test_one_epoch_and_unknown_cameras_are_unclear() -> None:
