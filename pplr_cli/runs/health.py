@@ -109,8 +109,8 @@ def verdict(rows: Rows, epochs: int | None = None) -> Verdict:
     if "camera_nmi" not in last:
         return Verdict(
             "unclear",
-            "Cannot tell whether the run goes well: without cameras, clusters that follow the cameras are not noticed. "
-            f"{_figures(last)}",
+            "Cannot tell whether the run goes well: without cameras, clusters that follow the "
+            f"cameras are not noticed. {_figures(last)}",
         )
     limits = GOOD | {"camera_nmi": (-1.0, min(0.2, judged[0].get("camera_nmi", 0.0) + CAMERA_RISE))}
     doubts = [
@@ -122,7 +122,8 @@ def verdict(rows: Rows, epochs: int | None = None) -> Verdict:
         named = ", ".join(doubts)
         return Verdict(
             "unclear",
-            f"Cannot tell whether the run goes well: runs with {named} went either way. {_figures(last)}",
+            f"Cannot tell whether the run goes well: runs with {named} went either way. "
+            f"{_figures(last)}",
         )
     return Verdict("good", f"Judged without identities: no sign of trouble. {_figures(last)}")
 

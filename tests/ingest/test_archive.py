@@ -302,7 +302,7 @@ def test_space_is_checked_before_anything_is_written(
 ) -> None:
     archive = pack_zip(tmp_path / "x.zip", FILES)
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=100))
-    with pytest.raises(PplrError, match="needs 5.5 kB, 100 bytes are free"):
+    with pytest.raises(PplrError, match=r"needs 5\.5 kB, 100 bytes are free"):
         extract(archive, tmp_path / "out", Silent())
     assert not files_below(tmp_path / "out")
 
