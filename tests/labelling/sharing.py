@@ -1,9 +1,14 @@
-"""Processes that share a search, played one after the other."""
+"""Searches by several threads, and by processes that are played one after the other."""
 
 from collections.abc import Callable
 from typing import TypeVar
 
+import numpy as np
+import pytest
+import torch
+
 from pplr_cli.distributed.processes import Processes
+from pplr_cli.labelling import cpu_search
 
 T = TypeVar("T")
 
@@ -27,3 +32,17 @@ def shared(size: int, work: Callable[[Processes], T]) -> list[T]:
     """Return what `work` returns on each of `size` processes, in order of rank."""
     handed: list[list[object]] = [[] for _ in range(size)]
     return [work(_Player(rank, size, handed)) for rank in reversed(range(size))][::-1]
+
+
+def searched(
+    search: Callable[..., np.ndarray], vectors: torch.Tensor, k: int, tile: int, threads: int = 2
+) -> np.ndarray:
+    """Return what an exact search on the CPU finds with tiles of this size and so many threads."""
+    before = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu_search, "TILE", tile)
+        torch.set_num_threads(threads)
+        try:
+            return search(vectors, vectors.square().sum(1), k)
+        finally:
+            torch.set_num_threads(before)

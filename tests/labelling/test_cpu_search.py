@@ -7,18 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pplr_cli.labelling import cpu_search
-from tests.labelling.sharing import shared
+from tests.labelling.sharing import searched, shared
 
 
 def search(vectors: torch.Tensor, k: int, tile: int, threads: int = 2) -> np.ndarray:
-    before = torch.get_num_threads()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cpu_search, "TILE", tile)
-        torch.set_num_threads(threads)
-        try:
-            return cpu_search.symmetric_search(vectors, vectors.square().sum(1), k)
-        finally:
-            torch.set_num_threads(before)
+    return searched(cpu_search.symmetric_search, vectors, k, tile, threads)
 
 
 @given(

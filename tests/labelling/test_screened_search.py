@@ -12,21 +12,14 @@ from hypothesis import strategies as st
 
 from pplr_cli.distributed.processes import Processes
 from pplr_cli.labelling import cpu_search, screened_search
-from tests.labelling.sharing import shared
+from tests.labelling.sharing import searched, shared
 from tests.labelling.test_codes import spread
 
 TASKS = Path("/proc/self/task")
 
 
 def search(vectors: torch.Tensor, k: int, threads: int = 2) -> np.ndarray:
-    before = torch.get_num_threads()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cpu_search, "TILE", 64)
-        torch.set_num_threads(threads)
-        try:
-            return screened_search.screened_search(vectors, vectors.square().sum(1), k)
-        finally:
-            torch.set_num_threads(before)
+    return searched(screened_search.screened_search, vectors, k, 64, threads)
 
 
 @given(
